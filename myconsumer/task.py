@@ -1,0 +1,69 @@
+"""
+The values that travel between a queue and the rest: plain and frozen.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+
+class Task(Struct, frozen=True):
+    """
+    One unit of work, as the endpoint delivered it.
+
+    @ivar id: The endpoint's name for it.
+    @ivar payload: What is to be worked on: any JSON value.
+    @ivar attempt: 1 for the first delivery, one more for each that was counted.
+    @ivar receipt: The proof that the task is leased to us, and what settles it;
+        L{None} where the endpoint wants to hear nothing of it again.
+    @ivar lease: The seconds for which it is leased to us, counted from its
+        arrival, a year at most; L{None}: as many as were asked for.
+    @ivar enqueued: When it was queued, in seconds since the epoch.
+    """
+
+    id: str | int
+    payload: Any
+    attempt: Annotated[int, Meta(ge=1)] = 1
+    receipt: str | None = None
+    lease: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None
+    enqueued: float | None = None
+
+
+class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):
+    """
+    What a queue is told of one claimed task.
+
+    @ivar receipt: The receipt of the task.
+    @ivar outcome: C{complete}; C{release}, to be delivered again; C{fail}, never
+        again; or C{extend}, which ends nothing and lengthens the lease.
+    @ivar result: What the handler returned, as JSON, with C{complete}.
+    @ivar delay: The seconds before the next delivery, with C{release}.
+    @ivar error: Why it did not succeed, with C{release} and C{fail}.
+    @ivar counted: False gives the attempt back, with C{release}.
+    @ivar lease: The seconds that the lease is to last from now, with C{extend}.
+    """
+
+    receipt: str
+    outcome: Literal["complete", "release", "fail", "extend"]
+    result: Raw | UnsetType = UNSET
+    delay: float | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+    counted: bool | UnsetType = UNSET
+    lease: float | UnsetType = UNSET
+
+
+class Claimed(Struct, frozen=True):
+    """
+    The answer to one claim.
+
+    @ivar tasks: The tasks, in the endpoint's order; none: nothing came in time.
+    @ivar malformed: For each that cannot be run but has a receipt, the
+        settlement that fails it with the reason.
+    @ivar dropped: How many can be neither run nor settled.
+    """
+
+    tasks: list[Task]
+    malformed: list[Settlement] = []
+    dropped: int = 0

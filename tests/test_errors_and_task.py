@@ -1,0 +1,138 @@
+"""
+The exceptions and values that callers meet.
+"""
+
+from __future__ import annotations
+
+from math import inf, nan
+
+import msgspec
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer import (
+    AlreadyRunningError,
+    NotRunningError,
+    ParallelLimitedTaskConsumer,
+    PollingTaskSource,
+    Reject,
+    Release,
+    Task,
+)
+from myconsumer.errors import FaultError, QueueError, RefusalError
+from myconsumer.task import Claimed, Settlement
+
+
+class ErrorTests(SynchronousTestCase):
+    """
+    L{myconsumer.errors}.
+    """
+
+    def test_runningErrors(self) -> None:
+        """
+        Both name the consumer, and say what to do.
+        """
+        consumer = ParallelLimitedTaskConsumer(1)
+        source = PollingTaskSource(1, lambda: None)
+        already = str(AlreadyRunningError(consumer, source))
+        self.assertIn(repr(consumer), already)
+        self.assertIn(repr(source), already)
+        self.assertIn("make another consumer", already)
+        self.assertIn(repr(consumer), str(NotRunningError(consumer)))
+        self.assertIn("call consume() first", str(NotRunningError(consumer)))
+
+    def test_release(self) -> None:
+        """
+        The delay is none, or seconds, and the text is kept.
+        """
+        self.assertIsNone(Release().delay)
+        for delay in (0, 0.5, 3600):
+            self.assertEqual(Release("busy", delay=delay).delay, delay)
+        self.assertEqual(str(Release("busy", delay=1)), "busy")
+
+    def test_releaseWithWrongDelay(self) -> None:
+        """
+        A delay that is no such number of seconds is refused.
+        """
+        for delay in (-1, -0.001, inf, -inf, nan):
+            with self.assertRaises(ValueError) as caught:
+                Release(delay=delay)
+            self.assertIn(repr(delay), str(caught.exception))
+
+    def test_reject(self) -> None:
+        """
+        The reason is kept.
+        """
+        self.assertEqual(str(Reject("no such customer")), "no such customer")
+
+    def test_queueErrors(self) -> None:
+        """
+        Both classes of failure are caught as one, with what each adds.
+        """
+        fault, refusal = FaultError("down", retryAfter=5), RefusalError("no such page")
+        self.assertIsInstance(fault, QueueError)
+        self.assertIsInstance(refusal, QueueError)
+        self.assertEqual((fault.retryAfter, FaultError("down").retryAfter), (5, None))
+        self.assertFalse(refusal.divisible)
+        self.assertTrue(RefusalError("too much", divisible=True).divisible)
+
+
+class ValueTests(SynchronousTestCase):
+    """
+    L{myconsumer.task}.
+    """
+
+    def test_taskDefaults(self) -> None:
+        """
+        A task needs an id and a payload; the rest says that nothing is known.
+        """
+        task = msgspec.json.decode(b'{"id": "17", "payload": [1]}', type=Task)
+        self.assertEqual(task, Task("17", [1], 1, None, None, None))
+
+    def test_taskRefusals(self) -> None:
+        """
+        What is no task is not taken for one.
+        """
+        for text in (
+            b"[]",
+            b"{}",
+            b'{"id": 1}',
+            b'{"payload": 1}',
+            b'{"id": 1.5, "payload": 1}',
+            b'{"id": null, "payload": 1}',
+            b'{"id": 1, "payload": 1, "attempt": 0}',
+            b'{"id": 1, "payload": 1, "lease": 0}',
+        ):
+            with self.assertRaises(msgspec.ValidationError):
+                msgspec.json.decode(text, type=Task)
+
+    def test_frozen(self) -> None:
+        """
+        Nobody can change a value that others hold.
+        """
+        for value in (Task(1, 2), Settlement("r", "complete"), Claimed([])):
+            with self.assertRaises(AttributeError):
+                setattr(value, value.__struct_fields__[0], 3)
+
+    def test_settlementAsJSON(self) -> None:
+        """
+        What is not said is left out; what is said is sent, however false it is.
+        """
+        for settlement, text in (
+            (Settlement("r", "complete"), '{"receipt":"r","outcome":"complete"}'),
+            (
+                Settlement("r", "complete", result=msgspec.Raw(b"null")),
+                '{"receipt":"r","outcome":"complete","result":null}',
+            ),
+            (
+                Settlement("r", "release", delay=0.0, error="", counted=False),
+                '{"receipt":"r","outcome":"release","delay":0.0,"error":"",'
+                '"counted":false}',
+            ),
+        ):
+            self.assertEqual(msgspec.json.encode(settlement).decode(), text)
+
+    def test_claimsDoNotShare(self) -> None:
+        """
+        Each answer to a claim has a list of its own.
+        """
+        self.assertIsNot(Claimed([]).malformed, Claimed([]).malformed)
