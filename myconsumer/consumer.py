@@ -1,0 +1,281 @@
+"""
+A consumer of tasks that bounds how many run at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from inspect import iscoroutine
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from myconsumer.errors import AlreadyRunningError, NotRunningError
+from myconsumer.interfaces import ITaskConsumer, ITaskSlots, ITaskSource
+
+
+def asLogger(logger: Logger | logging.Logger) -> Logger:
+    """
+    Let a logger of the standard library be used as one of Twisted's.
+
+    @param logger: Where events are to go.
+
+    @return: C{logger} itself if it is Twisted's, else one that passes each event
+        on to it, formatted, with the traceback of its failure.
+    """
+    if not isinstance(logger, logging.Logger):
+        return logger
+
+    @implementer(ILogObserver)
+    def passOn(event: LogEvent) -> None:
+        level = getattr(logging, event["log_level"].name.upper())
+        failure = event.get("log_failure")
+        logger.log(
+            level,
+            "%s",
+            formatEvent(event),
+            exc_info=failure
+            and (failure.type, failure.value, failure.getTracebackObject()),
+        )
+
+    return Logger(namespace=logger.name, observer=passOn)
+
+
+@implementer(ITaskConsumer, ITaskSlots)
+class ParallelLimitedTaskConsumer:
+    """
+    Runs the tasks of one source, at most so many at once.
+
+    It is told of tasks, starts its source while there is room, and stops it
+    while there is none.  An instance serves one run.
+
+    @ivar running: See L{ITaskSlots.running}.
+    """
+
+    _log = Logger()
+
+    running = 0
+    _source: ITaskSource | None = None
+    _starting = False
+    _startAgain = False
+    # Nothing more is asked of the source: the run has ended, or is drained.
+    _closed = False
+    _sourceStopped = False
+    _ended = False
+
+    def __init__(
+        self, worker_limit: int, logger: Logger | logging.Logger | None = None
+    ) -> None:
+        """
+        @param worker_limit: The most tasks to run at once, 1 or more.
+        @param logger: Where to log, of Twisted or of the standard library.
+
+        @raise TypeError: C{worker_limit} is no integer.
+        @raise ValueError: C{worker_limit} is less than 1.
+        """
+        if not isinstance(worker_limit, int) or isinstance(worker_limit, bool):
+            raise TypeError(f"worker_limit takes an integer, not {worker_limit!r}")
+        if worker_limit < 1:
+            raise ValueError(f"worker_limit takes 1 or more, not {worker_limit!r}")
+        if logger is not None:
+            self._log = asLogger(logger)
+        self._limit = worker_limit
+        # Bound once: that is a tenth of what a task costs.
+        self._onEnd, self._onFailure = self._taskEnded, self._taskFailed
+        self._run: Deferred[None] = Deferred()
+        self._drained: list[Deferred[None]] = []
+
+    @property
+    def freeSlots(self) -> int:
+        """
+        See L{ITaskSlots.freeSlots}.
+        """
+        return max(0, self._limit - self.running)
+
+    def consume(self, source: ITaskSource) -> Deferred[None]:
+        """
+        Start C{source} and run what it tells of.
+
+        @param source: Where the tasks come from.
+
+        @return: Fires with L{None} once the source is exhausted, or keeps
+            failing, and no task runs.
+
+        @raise AlreadyRunningError: This consumer was told to consume before.
+        """
+        if self._source is not None:
+            raise AlreadyRunningError(self, self._source)
+        self._source = source
+        self._startSource(source)
+        return self._run
+
+    def taskStarted(self, task: Callable[[], Any]) -> None:
+        """
+        See L{ITaskConsumer.taskStarted}.  The task is run at once, even past the
+        limit, since the source may not send it again.
+        """
+        source = self._source
+        if source is None:
+            raise NotRunningError(self)
+        self.running += 1
+        try:
+            result = task()
+        except BaseException:
+            self._taskFailed(Failure())  # type: ignore[no-untyped-call]
+        else:
+            if result is None:
+                self._taskEnded(None)
+            elif isinstance(result, Deferred):
+                result.addCallbacks(self._onEnd, self._onFailure)
+            elif iscoroutine(result):
+                deferred: Deferred[Any] = Deferred.fromCoroutine(result)
+                deferred.addCallbacks(self._onEnd, self._onFailure)
+            elif isinstance(result, Failure):
+                self._taskFailed(result)
+            else:
+                self._taskEnded(None)
+        if self._closed:
+            return
+        if self.running >= self._limit:
+            self._stopSource(source)
+        else:
+            self._startSource(source)
+
+    def noTasksFound(self) -> None:
+        """
+        See L{ITaskConsumer.noTasksFound}.  With nothing running, the run ends.
+        """
+        if self._source is None:
+            raise NotRunningError(self)
+        if self.running == 0 and not self._closed:
+            self._endRun(self._source)
+
+    def taskProductionFailed(self, reason: Failure) -> None:
+        """
+        See L{ITaskConsumer.taskProductionFailed}.  The source gets another chance
+        when a task ends; with nothing running, the run ends.
+        """
+        if self._source is None:
+            raise NotRunningError(self)
+        if self._closed:
+            return
+        self._log.warn(
+            "Looking for tasks failed with {running} running: {reason}",
+            running=self.running,
+            reason=getattr(reason, "value", reason),
+        )
+        if self.running == 0:
+            self._endRun(self._source)
+        else:
+            self._stopSource(self._source)
+
+    def drain(self) -> Deferred[None]:
+        """
+        Stop the source for good and let the running tasks end.  A task told of
+        meanwhile is run and waited for.  Harmless before L{consume}.
+
+        @return: Fires with L{None} once the source has stopped and no task runs,
+            after what L{consume} returned.
+        """
+        if self._source is None:
+            return succeed(None)
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        if not self._closed:
+            self._closed = True
+            self._whenStopped(self._source).addCallback(self._drainedSource)
+        self._endIfIdle()
+        return drained
+
+    def _drainedSource(self, _: bool) -> None:
+        self._sourceStopped = True
+        self._endIfIdle()
+
+    def _startSource(self, source: ITaskSource) -> None:
+        """
+        Start the source.  One start that would nest in another is done after it,
+        so that tasks which end at once need no stack.
+        """
+        if self._starting:
+            self._startAgain = True
+            return
+        self._starting = self._startAgain = True
+        try:
+            while self._startAgain:
+                self._startAgain = False
+                source.start(self)
+        except Exception:
+            failure = Failure()  # type: ignore[no-untyped-call]
+            self._log.failure("{source} failed to start", failure, source=source)
+            self._starting = False
+            self.taskProductionFailed(failure)
+        finally:
+            self._starting = False
+
+    def _stopSource(self, source: ITaskSource) -> None:
+        """
+        Stop the source, and forget that it was to be started.
+        """
+        self._startAgain = False
+        try:
+            source.stop()
+        except Exception:
+            self._log.failure("{source} failed to stop", source=source)
+
+    def _whenStopped(self, source: ITaskSource) -> Deferred[bool]:
+        """
+        As L{_stopSource}.
+
+        @return: Fires with what the source's C{stop} says.  Where that fails the
+            source counts as stopped, lest the run never ends.
+        """
+
+        def failed(failure: Failure) -> bool:
+            self._log.failure("{source} failed to stop", failure, source=source)
+            return True
+
+        self._startAgain = False
+        return maybeDeferred(source.stop).addErrback(failed)
+
+    def _endRun(self, source: ITaskSource) -> None:
+        """
+        Stop the source, and end the run unless it turns out to be restarted.
+        """
+
+        def stopped(stillStopped: bool) -> None:
+            # A start that waits for another to be done is one, too.
+            if stillStopped and self.running == 0 and not self._startAgain:
+                self._closed = self._sourceStopped = True
+                self._endIfIdle()
+
+        self._whenStopped(source).addCallback(stopped)
+
+    def _endIfIdle(self) -> None:
+        """
+        Tell whoever waits for the end, if this is it.
+        """
+        if self.running or not self._sourceStopped:
+            return
+        if not self._ended:
+            self._ended = True
+            self._run.callback(None)
+        waiting, self._drained = self._drained, []
+        for drained in waiting:
+            drained.callback(None)
+
+    def _taskEnded(self, _: object) -> None:
+        self.running -= 1
+        if self._closed:
+            self._endIfIdle()
+        elif self.running < self._limit and self._source is not None:
+            self._startSource(self._source)
+
+    def _taskFailed(self, failure: Failure) -> None:
+        try:
+            self._log.failure("A task failed", failure)
+        finally:
+            self._taskEnded(None)
