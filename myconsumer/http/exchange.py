@@ -1,0 +1,217 @@
+"""
+One HTTP request and its whole answer, under one deadline.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import GzipDecoder, ResponseDone
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH
+
+from myconsumer.errors import FaultError
+from myconsumer.http.answer import LONGEST_BODY, Answer, inflated
+from myconsumer.http.faults import explain
+
+_NONE = Headers()
+
+
+class Exchange(Protocol):
+    """
+    One request under way: waits for the head, then collects the body, and gives
+    both up at the deadline.
+
+    @ivar answered: Fires with an L{Answer}, or fails with L{FaultError}.
+        Cancelled, it fails with L{CancelledError
+        <twisted.internet.defer.CancelledError>}, and the connection is dropped.
+    @ivar ends: The time of the deadline, in the clock's seconds.
+    @ivar version: The numbers of the HTTP version that the endpoint speaks;
+        L{None} until it is known.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        deadline: float,
+        ended: Callable[[Exchange], None],
+    ) -> None:
+        """
+        @param clock: Measures the deadline.
+        @param deadline: The seconds for head and body together.
+        @param ended: Called once, right before C{answered} fires.
+        """
+        self.answered: Deferred[Answer] = Deferred(self._cancelled)
+        self.version: tuple[int, int] | None = None
+        self._ended = ended
+        self._over = False
+        self._deadline = deadline
+        self._timer: Any = clock.callLater(deadline, self._expired)
+        self.ends: float = self._timer.getTime()
+        self._head: Deferred[Any] | None = None
+        self._code = 0
+        self._headers: Headers = _NONE
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._compressed = 0
+
+    def follow(self, head: Deferred[Any]) -> None:
+        """
+        Wait for the answer.
+
+        @param head: Fires with treq's response once its headers are there.
+        """
+        self._head = head
+        head.addCallbacks(self._headCame, self._headFailed)
+
+    def abandon(self, message: str) -> None:
+        """
+        Drop the request; C{answered} fails with L{FaultError}.
+
+        @param message: Why.
+        """
+        if not self._over:
+            self._end()
+            self._drop()
+            self.answered.errback(FaultError(message))
+
+    def _headCame(self, response: Any) -> None:
+        self._head = None
+        try:
+            self._collect(response.original)
+        except Exception:
+            self._failed(Failure())  # type: ignore[no-untyped-call]
+
+    def _collect(self, response: Any) -> None:
+        while isinstance(response, GzipDecoder):
+            # it neither tells of damage nor bounds what it makes
+            response = response.original
+            self._compressed += 1
+        self._code = response.code
+        self._headers = response.headers
+        self.version = response.version[1:]
+        length = response.length
+        if length is not UNKNOWN_LENGTH and length > LONGEST_BODY:
+            self._tooLong()
+        response.deliverBody(self)
+
+    def _headFailed(self, failure: Failure) -> None:
+        self._head = None
+        self._failed(failure)
+
+    def connectionMade(self) -> None:
+        """
+        Called when the body begins.
+        """
+        if self._over:
+            self._drop()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Called with each piece of the body.
+
+        @param data: The piece.
+        """
+        if self._over:
+            return
+        self._size += len(data)
+        if self._size > LONGEST_BODY:
+            self._tooLong()
+        else:
+            self._chunks.append(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Called when the body has ended, well or not.
+
+        @param reason: How.
+        """
+        # a body without a length ends with its connection: that is no loss
+        if not isinstance(reason.value, ResponseDone | PotentialDataLoss):
+            self._failed(reason)
+        elif not self._over:
+            body = b"".join(self._chunks)
+            if body and self._compressed:
+                self._inflate(body)
+            else:
+                self._succeeded(body)
+
+    def _inflate(self, body: bytes) -> None:
+        try:
+            for _ in range(self._compressed):
+                body = inflated(body)
+        except zlib.error as error:
+            self._failed(Failure(error))  # type: ignore[no-untyped-call]
+        else:
+            if len(body) > LONGEST_BODY:
+                self._tooLong()
+            else:
+                self._succeeded(body)
+
+    def _succeeded(self, body: bytes) -> None:
+        self._end()
+        self.answered.callback(Answer(self._code, self._headers, body))
+
+    def _failed(self, failure: Failure) -> None:
+        if self._over:
+            return
+        text, expected = explain(failure)
+        if not expected:
+            self._log.failure("A request failed in a way not known.", failure)
+        self._cutShort(text)
+
+    def _expired(self) -> None:
+        self._cutShort(f"no whole answer within {self._deadline:g} s")
+
+    def _tooLong(self) -> None:
+        self._cutShort(f"the answer is longer than {LONGEST_BODY >> 20} MiB")
+
+    def _cutShort(self, message: str) -> None:
+        if self._code >= 300 and not self._over:
+            # the code tells more than the missing rest of its page
+            self._end()
+            self._drop()
+            body = b"" if self._compressed else b"".join(self._chunks)
+            self.answered.callback(Answer(self._code, self._headers, body))
+        else:
+            self.abandon(message)
+
+    def _cancelled(self, answered: Deferred[Answer]) -> None:
+        if not self._over:
+            self._end()
+            self._drop()
+
+    def _end(self) -> None:
+        self._over = True
+        if self._timer.active():
+            self._timer.cancel()
+        self._ended(self)
+
+    def _drop(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+        elif self.transport is not None:
+            _abort(self.transport)
+
+
+def _abort(transport: Any) -> None:
+    """
+    Drop a connection at once, unless it has another request by now.
+
+    @param transport: What an agent's response gives to the reader of its body.
+    """
+    # It hides abortConnection, and loseConnection waits for ever for a TLS peer
+    # that says no goodbye.
+    hidden = getattr(transport, "_producer", transport)
+    drop = getattr(hidden, "abortConnection", transport.loseConnection)
+    drop()

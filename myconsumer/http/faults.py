@@ -1,0 +1,85 @@
+"""
+What went wrong on the wire, in words for an operator.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from OpenSSL.SSL import Error as TLSError
+from service_identity import VerificationError
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.python.failure import Failure
+from twisted.web._newclient import (
+    RequestNotSent,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+
+_LONGEST_TEXT = 200
+
+
+def oneLine(text: str, limit: int = _LONGEST_TEXT) -> str:
+    """
+    Make any text fit for one line of a log.
+
+    @param text: The text, of whatever source.
+    @param limit: The most characters to keep.
+
+    @return: The printable characters, blanks and line ends made single blanks.
+    """
+    piece = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
+    line = " ".join(piece.split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def explain(failure: Failure) -> tuple[str, bool]:
+    """
+    Say why a request got no whole answer.
+
+    @param failure: What the HTTP client failed with.
+
+    @return: One line, and whether such a failure is to be expected of a network;
+        one that is not may be a mistake of ours.
+    """
+    error: BaseException | None = failure.value
+    stage = "the request was sent"
+    while reasons := getattr(error, "reasons", None):
+        if isinstance(error, ResponseNeverReceived):
+            stage = "an answer came"
+        elif isinstance(error, ResponseFailed):
+            stage = "the answer was whole"
+        error = reasons[0].value
+    match error:
+        case DNSLookupError():
+            return "the host's name cannot be looked up", True
+        case ConnectError():
+            return f"cannot connect: {oneLine(str(error)).rstrip('.')}", True
+        case TLSError():
+            return f"TLS failed: {_tlsReason(error)}", True
+        case VerificationError():
+            return "TLS failed: the certificate is for another host", True
+        case ConnectionClosed() | RequestNotSent() | CancelledError():
+            return f"the connection was closed before {stage}", True
+        case zlib.error():
+            return f"the answer's compression is damaged: {error}", True
+        case OSError():
+            return oneLine(str(error)), True
+    if isinstance(failure.value, ResponseFailed):
+        return f"the answer is no proper HTTP: {_named(error)}", True
+    return f"the request failed: {_named(error)}", False
+
+
+def _named(error: BaseException | None) -> str:
+    return oneLine(f"{type(error).__name__}: {error}", 120)
+
+
+def _tlsReason(error: BaseException) -> str:
+    """
+    Find the reason in OpenSSL's queue of errors: tuples of library, function, reason.
+    """
+    queue = error.args[0] if error.args else None
+    if isinstance(queue, list) and queue and isinstance(queue[0], tuple):
+        return oneLine(str(queue[0][-1]))
+    return "the peer closed the connection"

@@ -1,0 +1,112 @@
+"""
+What a status code means: a fault that may pass, or a refusal and what to change.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from hyperlink import URL
+from twisted.web.http import RESPONSES
+
+from myconsumer.errors import FaultError, QueueError, RefusalError
+from myconsumer.http.answer import Answer
+from myconsumer.http.faults import oneLine
+from myconsumer.http.urls import shown
+
+LONGEST_RETRY_AFTER = 300.0
+"""The most seconds for which an endpoint can ask to be left alone."""
+
+_PASSING = frozenset({408, 425, 429})
+_DIVISIBLE = frozenset({400, 413, 422})
+_SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
+_LONGEST_PIECE = 100
+
+
+def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
+    """
+    Make the error for an answer that is no success.
+
+    @param answer: The answer; its code is no 2xx.
+    @param url: What was asked for.
+    @param secret: The token that was sent: never part of the text.
+
+    @return: L{FaultError} or L{RefusalError}, its text one line.
+    """
+    code = answer.code
+    if 300 <= code < 400:
+        return RefusalError(_redirected(answer, url))
+    said = _said(answer, secret)
+    if code in _PASSING or not 400 <= code < 500:
+        text = f"the endpoint answered {_named(code)}{said}"
+        return FaultError(
+            text, retryAfter=retryAfter(answer) if code in (429, 503) else None
+        )
+    advice = _advice(code, secret is not None)
+    return RefusalError(
+        f"the endpoint answered {_named(code)}: {advice}{said}",
+        divisible=code in _DIVISIBLE,
+    )
+
+
+def retryAfter(answer: Answer) -> float | None:
+    """
+    Read C{Retry-After}.
+
+    @param answer: The answer.
+
+    @return: The seconds to leave the endpoint alone, from 0 to
+        L{LONGEST_RETRY_AFTER}; L{None} where it does not say so, or not clearly.
+    """
+    text = answer.header(b"retry-after").strip()
+    if _SECONDS.fullmatch(text):
+        seconds = float(text)
+    else:
+        try:
+            date = parsedate_to_datetime(text)
+            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _advice(code: int, tokenSent: bool) -> str:
+    if code in (401, 403):
+        if tokenSent:
+            return "it does not take the token in the file that --token-file names"
+        return "it wants a token: name a file that holds one with --token-file"
+    if code in (404, 405, 410):
+        return "--url does not lead to a queue; set it to one"
+    if code in _DIVISIBLE:
+        return "it does not understand or accept what is sent; is --protocol right?"
+    return "it refuses the request; --url or the endpoint has to be changed"
+
+
+def _redirected(answer: Answer, url: URL) -> str:
+    try:
+        place = oneLine(shown(url.click(answer.header(b"location"))))
+    except ValueError:
+        place = "nowhere"
+    return (
+        f"the endpoint answered {_named(answer.code)} and points to {place}: "
+        "redirects are not followed; set --url to where it leads"
+    )
+
+
+def _said(answer: Answer, secret: bytes | None) -> str:
+    """
+    Quote the beginning of the body.
+    """
+    body = answer.body[: 8 * _LONGEST_PIECE]
+    if secret:
+        body = body.replace(secret, b"(token)")
+    text = oneLine(body.decode("utf-8", "replace"), _LONGEST_PIECE)
+    return f"; it says: {text}" if text else ""
+
+
+def _named(code: int) -> str:
+    phrase = RESPONSES.get(code, b"").decode("ascii")
+    return f"{code} {phrase}".rstrip()

@@ -1,0 +1,542 @@
+"""
+Tests for L{myconsumer.http}, over treq's stub and a clock of their own.  What needs
+a network is in L{tests.test_wire}.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from myconsumer.errors import FaultError, RefusalError
+from myconsumer.http import Client, TokenFile
+from myconsumer.http.answer import LONGEST_BODY, Answer
+from myconsumer.http.urls import FixedURL, parseURL
+
+URL = FixedURL.of(parseURL("http://host/q"))
+
+
+class Endpoint(Resource):
+    """
+    Keeps the requests, and answers with C{respond}.
+    """
+
+    isLeaf = True
+
+    def __init__(self, respond: Callable[[Request], Any]) -> None:
+        super().__init__()
+        self.respond = respond
+        self.requests: list[Request] = []
+        self.bodies: list[bytes] = []
+
+    def render(self, request: Request) -> Any:
+        """
+        See L{Resource.render}.
+        """
+        self.requests.append(request)
+        self.bodies.append(request.content.read())
+        return self.respond(request)
+
+
+def says(code: int, body: bytes = b"", **headers: str) -> Callable[[Request], bytes]:
+    """
+    Make what answers with a code and a body.
+    """
+
+    def respond(request: Request) -> bytes:
+        request.setResponseCode(code)
+        for name, value in headers.items():
+            request.setHeader(name.replace("_", "-"), value)
+        return body
+
+    return respond
+
+
+def stalls(*pieces: bytes, code: int = 200) -> Callable[[Request], int]:
+    """
+    Make what answers with a code and some pieces, and never comes to an end.
+    """
+
+    def respond(request: Request) -> int:
+        request.setResponseCode(code)
+        for piece in pieces:
+            request.write(piece)
+        return NOT_DONE_YET
+
+    return respond
+
+
+class ClientCase(SynchronousTestCase):
+    """
+    A client of an endpoint in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a client of an endpoint that answers with an empty object.
+        """
+        self.clock = Clock()
+        self.endpoint = Endpoint(says(200, b"{}"))
+        self.treq = StubTreq(self.endpoint)
+        self.client = Client(self.treq, self.clock)
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+
+    def ask(self, deadline: float = 30, **more: Any) -> Deferred[Answer]:
+        """
+        Send a request.
+        """
+        return self.client.request("POST", URL, b"{}", deadline, **more)
+
+    def answer(self, respond: Callable[[Request], Any], **more: Any) -> Answer:
+        """
+        Send a request that is answered at once.
+        """
+        self.endpoint.respond = respond
+        return self.successResultOf(self.ask(**more))
+
+    def fault(self, respond: Callable[[Request], Any]) -> FaultError:
+        """
+        Send a request that fails at once.
+        """
+        self.endpoint.respond = respond
+        return self.faultOf(self.ask())
+
+    def faultOf(self, asked: Deferred[Answer]) -> FaultError:
+        """
+        Give the L{FaultError} that a request failed with.
+        """
+        error = self.failureResultOf(asked, FaultError).value
+        assert isinstance(error, FaultError)
+        return error
+
+    def dropped(self) -> bool:
+        """
+        Whether the endpoint sees its last request's connection gone.
+        """
+        gone: list[object] = []
+        self.endpoint.requests[-1].notifyFinish().addErrback(gone.append)
+        self.treq.flush()
+        return bool(gone)
+
+
+class RequestTests(ClientCase):
+    """
+    Tests for what is sent.
+    """
+
+    def test_sent(self) -> None:
+        """
+        Method, URL, body and headers are sent as they should be.
+        """
+        self.ask()
+        request = self.endpoint.requests[0]
+        self.assertEqual(request.method, b"POST")
+        self.assertEqual(request.uri, b"/q")
+        self.assertEqual(self.endpoint.bodies, [b"{}"])
+        headers = request.requestHeaders
+        for name, pattern in {
+            "content-type": "application/json",
+            "content-length": "2",
+            "host": "host",
+            "user-agent": r"myconsumer/\d",
+        }.items():
+            self.assertRegex(headers.getRawHeaders(name, ["?"])[0], pattern)
+        self.assertIsNone(headers.getRawHeaders("authorization"))
+        self.assertIsNone(headers.getRawHeaders("cookie"))
+
+    def test_noBody(self) -> None:
+        """
+        Without a body there is none, nor a type of it.
+        """
+        self.successResultOf(self.client.request("GET", URL, None, 30))
+        headers = self.endpoint.requests[0].requestHeaders
+        self.assertEqual(self.endpoint.bodies, [b""])
+        self.assertIsNone(headers.getRawHeaders("content-type"))
+
+
+class AnswerTests(ClientCase):
+    """
+    Tests for what comes back.
+    """
+
+    def test_answer(self) -> None:
+        """
+        Code, headers and body are given.
+        """
+        answer = self.answer(says(201, b"body", x_some="thing"))
+        self.assertEqual((answer.code, answer.body), (201, b"body"))
+        self.assertEqual(answer.header(b"X-Some"), "thing")
+        self.assertEqual(answer.header(b"x-other"), "")
+
+    def test_empty(self) -> None:
+        """
+        An answer without a body is one.
+        """
+        for code in (200, 204):
+            answer = self.answer(says(code))
+            self.assertEqual((answer.code, answer.body), (code, b""))
+
+    def test_gzip(self) -> None:
+        """
+        A compressed body is decompressed, however many times.
+        """
+        body = gzip.compress(b"body")
+        for coding in ("gzip", "gzip, gzip"):
+            answer = self.answer(says(200, body, content_encoding=coding))
+            self.assertEqual(answer.body, b"body")
+            body = gzip.compress(body)
+
+    def test_noGzip(self) -> None:
+        """
+        A compressed body that is damaged, or ends too soon, is a fault.
+        """
+        body = gzip.compress(b"body" * 1000)
+        for damaged in (body[:-1], b"?" + body, body[:20] + b"????" + body[24:]):
+            error = self.fault(says(200, damaged, content_encoding="gzip"))
+            self.assertIn("compression is damaged", str(error))
+
+    def test_emptyGzip(self) -> None:
+        """
+        No body at all needs no decompression.
+        """
+        for code in (200, 204):
+            answer = self.answer(says(code, content_encoding="gzip"))
+            self.assertEqual(answer.body, b"")
+
+    def test_longest(self) -> None:
+        """
+        A body may have 16 MiB and not a byte more, decompressed as well.
+        """
+        body = b" " * LONGEST_BODY
+        self.assertEqual(len(self.answer(says(200, body)).body), LONGEST_BODY)
+        answer = self.answer(says(200, gzip.compress(body), content_encoding="gzip"))
+        self.assertEqual(len(answer.body), LONGEST_BODY)
+        body += b" "
+        for respond in (
+            says(200, body),
+            says(200, gzip.compress(body), content_encoding="gzip"),
+            stalls(body),
+        ):
+            self.assertIn("longer than 16 MiB", str(self.fault(respond)))
+
+    def test_tooLongIsDropped(self) -> None:
+        """
+        The connection of a body that is too long is dropped, whether or not its
+        length was said beforehand.
+        """
+
+        def announces(request: Request) -> int:
+            request.setHeader("content-length", str(LONGEST_BODY + 1))
+            request.write(b" ")
+            return NOT_DONE_YET
+
+        for respond in (announces, stalls(b" " * LONGEST_BODY, b"  ")):
+            self.fault(respond)
+            self.assertTrue(self.dropped())
+
+    def test_accepted(self) -> None:
+        """
+        A code that the caller expects is no failure.
+        """
+        self.assertEqual(self.answer(says(404), accept={404}).code, 404)
+
+    def test_classes(self) -> None:
+        """
+        Other codes are faults or refusals.
+        """
+        error = self.fault(says(503, b"busy", retry_after="7"))
+        self.assertEqual(error.retryAfter, 7)
+        self.assertIn("busy", str(error))
+        self.endpoint.respond = says(413)
+        error = self.failureResultOf(self.ask(), RefusalError).value
+        self.assertTrue(error.divisible)
+
+    def test_redirect(self) -> None:
+        """
+        A redirect is not followed.
+        """
+        for code in (301, 302, 303, 307, 308):
+            for method in ("POST", "GET", "DELETE"):
+                self.endpoint.respond = says(code, location="/elsewhere")
+                asked = self.client.request(method, URL, None, 30)
+                error = self.failureResultOf(asked, RefusalError).value
+                self.assertIn("http://host/elsewhere", str(error))
+        self.assertEqual(len(self.endpoint.requests), 15)
+
+
+class DeadlineTests(ClientCase):
+    """
+    Tests for the one deadline over head and body.
+    """
+
+    def test_head(self) -> None:
+        """
+        A request whose answer does not begin fails at the deadline, not before, and
+        is dropped.
+        """
+        self.endpoint.respond = stalls()
+        asked = self.ask()
+        self.clock.advance(29)
+        self.assertNoResult(asked)
+        self.clock.advance(1)
+        self.assertIn("no whole answer within 30 s", str(self.faultOf(asked)))
+        self.assertTrue(self.dropped())
+
+    def test_body(self) -> None:
+        """
+        So does one whose answer does not end, even if more of it comes now and then.
+        """
+        self.endpoint.respond = stalls(b"{")
+        asked = self.ask()
+        for _ in range(29):
+            self.clock.advance(1)
+            self.endpoint.requests[-1].write(b" ")
+            self.treq.flush()
+        self.assertNoResult(asked)
+        self.clock.advance(1)
+        self.assertIn("no whole answer within 30 s", str(self.faultOf(asked)))
+        self.assertTrue(self.dropped())
+
+    def test_inTime(self) -> None:
+        """
+        An answer in time is one.
+        """
+        self.endpoint.respond = stalls(b"{")
+        asked = self.ask()
+        self.clock.advance(29)
+        self.endpoint.requests[-1].write(b"}")
+        self.endpoint.requests[-1].finish()
+        self.treq.flush()
+        self.assertEqual(self.successResultOf(asked).body, b"{}")
+
+    def test_cancel(self) -> None:
+        """
+        A cancelled request is dropped, in either stage.
+        """
+        for respond in (stalls(), stalls(b"{")):
+            self.endpoint.respond = respond
+            asked = self.ask()
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+            self.assertTrue(self.dropped())
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_codeCounts(self) -> None:
+        """
+        A code that is no success counts even if the rest of its page does not come.
+        """
+        self.endpoint.respond = stalls(b"because", code=400)
+        asked = self.ask()
+        self.clock.advance(30)
+        error = self.failureResultOf(asked, RefusalError).value
+        self.assertIn("because", str(error))
+        self.assertTrue(self.dropped())
+
+
+class FailureTests(ClientCase):
+    """
+    Tests for what does not even get an answer.
+    """
+
+    def test_unexpected(self) -> None:
+        """
+        Whatever else goes wrong is a fault too, with a traceback in the log.
+        """
+
+        class Broken:
+            def request(self, *args: object, **kwargs: object) -> Any:
+                raise ZeroDivisionError("oops")
+
+        class Failing:
+            def request(self, *args: object, **kwargs: object) -> Any:
+                return fail(ZeroDivisionError("oops"))
+
+        class Strange:
+            def request(self, *args: object, **kwargs: object) -> Any:
+                answer: Deferred[object] = Deferred()
+                answer.callback(object())
+                return answer
+
+        for treq in (Broken(), Failing(), Strange()):
+            self.client = Client(treq, self.clock)
+            self.assertIn("the request failed", str(self.faultOf(self.ask())))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+
+    def test_close(self) -> None:
+        """
+        Closing makes what is under way fail, and the client can be used again.
+        """
+        self.endpoint.respond = stalls(b"{")
+        asked = self.ask()
+        self.successResultOf(self.client.close())
+        self.assertIn("closed", str(self.faultOf(asked)))
+        self.assertTrue(self.dropped())
+        self.answer(says(200))
+
+    def test_closeIsBounded(self) -> None:
+        """
+        Closing waits for connections to be closed, a second at most, whatever comes.
+        """
+
+        class Pool(HTTPConnectionPool):
+            closed: Deferred[None]
+
+            def closeCachedConnections(self) -> Deferred[None]:
+                self.closed = Deferred()
+                return self.closed
+
+        pool = Pool(self.clock)  # type: ignore[no-untyped-call]
+        client = Client(self.treq, self.clock, pool=pool)
+        closing = client.close()
+        self.clock.advance(0.9)
+        self.assertNoResult(closing)
+        self.clock.advance(0.1)
+        self.successResultOf(closing)
+        pool.closed.callback(None)
+        closing = client.close()
+        self.assertNoResult(closing)
+        pool.closed.errback(ZeroDivisionError())
+        self.successResultOf(closing)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class TokenTests(ClientCase):
+    """
+    Tests for the token.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a client with a token.
+        """
+        super().setUp()
+        self.path = self.mktemp()
+        self.write("one")
+        self.client = Client(self.treq, self.clock, TokenFile(self.path))
+
+    def write(self, token: str) -> None:
+        """
+        Replace the token.
+        """
+        with open(self.path, "w") as file:
+            file.write(token + "\n")
+
+    def sent(self) -> list[str]:
+        """
+        Give the tokens that were sent.
+        """
+        return [
+            request.requestHeaders.getRawHeaders("authorization", ["none"])[0]
+            for request in self.endpoint.requests
+        ]
+
+    def test_sent(self) -> None:
+        """
+        The token is sent, and a changed one from the next request on.
+        """
+        self.ask()
+        self.ask()
+        self.write("other")
+        self.ask()
+        self.successResultOf(self.client.request("GET", URL, None, 30))
+        self.assertEqual(
+            self.sent(), ["Bearer one", "Bearer one", "Bearer other", "Bearer other"]
+        )
+
+    def test_refused(self) -> None:
+        """
+        A token that is refused and has not changed is a refusal at once.
+        """
+        for code in (401, 403):
+            self.endpoint.respond = says(code, b"bad token: one")
+            with capturedLogs() as events:
+                error = self.failureResultOf(self.ask(), RefusalError).value
+            self.assertIn("--token-file", str(error))
+            self.assertIn("bad token: (token)", str(error))
+            self.assertEqual(events, [])
+        self.assertEqual(len(self.endpoint.requests), 2)
+
+    def test_changedMeanwhile(self) -> None:
+        """
+        If the file holds another by then, the request is sent again with that.
+        """
+
+        def respond(request: Request) -> bytes:
+            if request.getHeader("authorization") == "Bearer other":
+                return b"{}"
+            self.write("other")
+            request.setResponseCode(401)
+            return b""
+
+        self.assertEqual(self.answer(respond).body, b"{}")
+        self.assertEqual(self.sent(), ["Bearer one", "Bearer other"])
+        self.assertEqual(self.endpoint.bodies, [b"{}", b"{}"])
+
+    def test_onlyOnce(self) -> None:
+        """
+        It is sent again once, not for ever.
+        """
+
+        def respond(request: Request) -> bytes:
+            self.write(f"token{len(self.endpoint.requests)}")
+            request.setResponseCode(403)
+            return b""
+
+        self.endpoint.respond = respond
+        self.failureResultOf(self.ask(), RefusalError)
+        self.assertEqual(self.sent(), ["Bearer one", "Bearer token1"])
+
+    def test_sameDeadline(self) -> None:
+        """
+        What is sent again has what is left of the deadline, and can be cancelled.
+        """
+
+        def respond(request: Request) -> int:
+            if len(self.endpoint.requests) % 2:
+                request.setResponseCode(401)
+                request.write(b"{")
+            return NOT_DONE_YET
+
+        self.endpoint.respond = respond
+        for end in (lambda asked: self.clock.advance(10), Deferred.cancel):
+            asked = self.ask()
+            self.clock.advance(20)
+            self.write(f"token{len(self.endpoint.requests)}")
+            self.endpoint.requests[-1].finish()
+            self.treq.flush()
+            self.assertNoResult(asked)
+            end(asked)
+            self.failureResultOf(asked)
+            self.assertTrue(self.dropped())
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noneEver(self) -> None:
+        """
+        Without any token there is nothing to be sent.
+        """
+        self.client = Client(self.treq, self.clock, TokenFile(self.mktemp()))
+        error = self.failureResultOf(self.ask(), RefusalError).value
+        self.assertIn("cannot be read", str(error))
+        self.assertEqual(self.endpoint.requests, [])
+
+    def test_headersAreNotShared(self) -> None:
+        """
+        What treq does to the headers of one request does not show in the next.
+        """
+        for _ in range(3):
+            self.ask()
+        for request in self.endpoint.requests:
+            for name, values in Headers.getAllRawHeaders(request.requestHeaders):
+                self.assertEqual(len(values), 1, name)

@@ -1,0 +1,110 @@
+"""
+Tests for L{myconsumer.http.faults}.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from OpenSSL.SSL import Error as TLSError
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+)
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import (
+    RequestTransmissionFailed,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+
+from myconsumer.http.faults import explain, oneLine
+
+
+class ExplainTests(SynchronousTestCase):
+    """
+    Tests for L{explain}.
+    """
+
+    def test_expected(self) -> None:
+        """
+        What a network may do is told in words, without classes of Twisted.
+        """
+        refused = [("SSL routines", "", "certificate verify failed")]
+        for error, text in (
+            (ConnectionRefusedError("x"), "cannot connect: Connection was refused"),
+            (DNSLookupError("x"), "the host's name cannot be looked up"),
+            (ConnectionDone(), "closed before the request was sent"),
+            (never(ConnectionDone()), "closed before an answer came"),
+            (never(ConnectionLost()), "closed before an answer came"),
+            (never(CancelledError()), "closed before an answer came"),
+            (failed(ConnectionLost()), "closed before the answer was whole"),
+            (failed(failed(ConnectionLost())), "closed before the answer was whole"),
+            (sending(ConnectionLost()), "closed before the request was sent"),
+            (never(TLSError(refused)), "TLS failed: certificate verify failed"),
+            (never(TLSError([])), "TLS failed: "),
+            (failed(ValueError("x")), "no proper HTTP: ValueError: x"),
+            (failed(zlib.error("x")), "compression is damaged: x"),
+            (OSError(24, "Too many open files"), "Too many open files"),
+        ):
+            found, expected = explain(Failure(error))
+            self.assertIn(text, found)
+            self.assertTrue(expected, error)
+
+    def test_unexpected(self) -> None:
+        """
+        What no network does is told too, and said to be unexpected.
+        """
+        text, expected = explain(Failure(ZeroDivisionError("oops\noops")))
+        self.assertEqual(text, "the request failed: ZeroDivisionError: oops oops")
+        self.assertFalse(expected)
+
+
+def never(error: Exception) -> Exception:
+    """
+    Wrap an error as the client does when nothing came.
+    """
+    return ResponseNeverReceived([Failure(error)])
+
+
+def failed(error: Exception) -> Exception:
+    """
+    Wrap an error as the client does when something came.
+    """
+    return ResponseFailed([Failure(error), Failure(ZeroDivisionError())])
+
+
+def sending(error: Exception) -> Exception:
+    """
+    Wrap an error as the client does while it sends.
+    """
+    return RequestTransmissionFailed([Failure(error)])
+
+
+class OneLineTests(SynchronousTestCase):
+    """
+    Tests for L{oneLine}.
+    """
+
+    @settings(deadline=None)
+    @given(st.text(), st.integers(10, 50))
+    def test_any(self, text: str, limit: int) -> None:
+        """
+        Any text becomes one printable line within the limit.
+        """
+        line = oneLine(text, limit)
+        self.assertTrue(line.isprintable())
+        self.assertLessEqual(len(line), limit)
+
+    def test_kept(self) -> None:
+        """
+        What is fit stays as it is; what is too long is seen to be cut.
+        """
+        self.assertEqual(oneLine("ein Ä, a\n\n b"), "ein Ä, a b")
+        self.assertEqual(oneLine("abcdefghijkl", 10), "abcdefg...")

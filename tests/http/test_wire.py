@@ -1,0 +1,432 @@
+"""
+Tests for L{myconsumer.http} over real connections: what no stub can do.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.error import ConnectionLost
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import TestCase
+from twisted.web.client import URI
+from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from zope.interface.verify import verifyObject
+
+from myconsumer.errors import FaultError
+from myconsumer.http import Client, makeClient
+from myconsumer.http.answer import Answer
+from myconsumer.http.connecting import CachedEndpoints, WholeBody
+from myconsumer.http.urls import FixedURL, parseURL
+from tests.http.wire import OK, Connection, Reply, Server, sends, serve
+
+PLENTY = 10.0
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+
+
+class WireCase(TestCase):
+    """
+    A client, and servers that do as they are told.
+    """
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        """
+        Make a client that keeps up to four connections.
+        """
+        self.client = self.made(4)
+
+    def made(self, *args: Any, **kwargs: Any) -> Client:
+        """
+        Make a client that is closed at the end.
+        """
+        client = makeClient(reactor, *args, **kwargs)
+
+        async def close() -> None:
+            await client.close()
+            await pause(0)
+
+        self.addCleanup(lambda: ensureDeferred(close()))
+        return client
+
+    def served(self, reply: Reply, context: Any = None) -> Server:
+        """
+        Serve, and ask there from now on.
+        """
+        server, url = serve(self, reply, context)
+        self.url = FixedURL.of(parseURL(url))
+        return server
+
+    def ask(self, deadline: float = PLENTY, method: str = "POST") -> Deferred[Answer]:
+        """
+        Send a request.
+        """
+        body = b"{}" if method == "POST" else None
+        return self.client.request(method, self.url, body, deadline)
+
+    async def fault(self, deadline: float = PLENTY, method: str = "POST") -> str:
+        """
+        Send a request that has to fail with L{FaultError}.
+
+        @return: Its text.
+        """
+        error = await self.assertFailure(self.ask(deadline, method), FaultError)
+        return str(error)
+
+
+def pause(seconds: float) -> Deferred[None]:
+    """
+    Let the reactor run.
+    """
+    return deferLater(reactor, seconds, lambda: None)
+
+
+class FaultTests(WireCase):
+    """
+    Tests for answers that are not whole.
+    """
+
+    async def test_broken(self) -> None:
+        """
+        A broken connection, an answer that is cut off and what is no HTTP are faults,
+        told in one line of plain words.
+        """
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe"
+        before, within = "before an answer came", "before the answer was whole"
+        for reply, text in (
+            (sends(close=True), before),
+            (sends(abort=True), before),
+            (sends(b"HTTP/1.1 200 OK\r\n", close=True), within),
+            (sends(HEAD + b"{}", close=True), within),
+            (sends(chunked, close=True), within),
+            (sends(b"hello\r\n\r\n", close=True), "no proper HTTP"),
+            (sends(b"HTTP/1.1 200 OK\r\nhello\r\n\r\n"), "no proper HTTP"),
+            (sends(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), "no proper HTTP"),
+            (sends(b"\x00\xff" * 100_000), within),
+        ):
+            self.served(reply)
+            self.assertIn(text, await self.fault())
+
+    async def test_closedMeansEnd(self) -> None:
+        """
+        A body without a length ends with its connection.
+        """
+        for version in (b"1.0", b"1.1"):
+            self.served(sends(b"HTTP/%s 200 OK\r\n\r\n{}" % version, close=True))
+            self.assertEqual((await self.ask()).body, b"{}")
+
+    async def test_cannotConnect(self) -> None:
+        """
+        A server that is not there is a fault.
+        """
+        self.url = FixedURL.of(parseURL("http://127.0.0.1:1/q"))
+        self.assertIn("cannot connect", await self.fault())
+
+    async def test_stalls(self) -> None:
+        """
+        An answer that stalls is a fault at the deadline, wherever it stalls, and its
+        connection is dropped.
+        """
+        for reply in (sends(), sends(b"HTTP/1.1 200 OK\r\n"), sends(HEAD, b"{")):
+            server = self.served(reply)
+            lost = server.lost()
+            self.assertIn("no whole answer within 0.05 s", await self.fault(0.05))
+            await lost
+
+    async def test_cancel(self) -> None:
+        """
+        A cancelled request's connection is dropped.
+        """
+        for reply in (sends(), sends(HEAD, b"{")):
+            server = self.served(reply)
+            lost = server.lost()
+            asked = self.ask()
+            await pause(0.05)
+            asked.cancel()
+            asked.addErrback(lambda _: None)
+            await lost
+
+    async def test_tooLong(self) -> None:
+        """
+        The connection of a body without end is dropped in the middle.
+        """
+        sent = []
+
+        def endless(connection: Connection) -> None:
+            transport: Any = connection.transport
+            transport.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+            class Pump:
+                def resumeProducing(self) -> None:
+                    sent.append(65536)
+                    transport.write(b" " * 65536)
+
+                def stopProducing(self) -> None:
+                    pass
+
+            transport.registerProducer(Pump(), False)
+
+        server = self.served(endless)
+        lost = server.lost()
+        self.assertIn("longer than 16 MiB", await self.fault())
+        await lost
+        self.assertLess(sum(sent), 2 * 16 * 1024 * 1024)
+
+
+class ConnectionTests(WireCase):
+    """
+    Tests for how connections are used.
+    """
+
+    async def test_kept(self) -> None:
+        """
+        One after the other, requests share a connection.
+        """
+        server = self.served(sends(OK))
+        for _ in range(20):
+            await self.ask()
+        self.assertEqual(server.opened, 1)
+
+    async def test_sideBySide(self) -> None:
+        """
+        Side by side each has its own, and as many as were asked for are kept.
+        """
+        server = self.served(sends(OK))
+        for _ in range(3):
+            await gatherResults([self.ask() for _ in range(4)])
+        self.assertEqual(server.opened, 4)
+        await gatherResults([self.ask() for _ in range(9)])
+        await pause(0.05)
+        self.assertEqual(len(server.connections), 4)
+
+    async def test_closes(self) -> None:
+        """
+        Closing closes what is kept; the client can be used again.
+        """
+        server = self.served(sends(OK))
+        await self.ask()
+        lost = server.lost()
+        await self.client.close()
+        await lost
+        await self.ask()
+        self.assertEqual(server.opened, 2)
+
+    async def test_notRepeated(self) -> None:
+        """
+        A request whose connection breaks, even a kept one, is not sent again.
+        """
+        for method in ("GET", "DELETE", "POST"):
+            server = self.served(sends(OK))
+            await self.ask(method=method)
+            server.reply = sends(close=True)
+            await self.fault(method=method)
+            self.assertEqual(len(server.requests), 2)
+
+    async def test_oldServer(self) -> None:
+        """
+        A server that speaks HTTP/1.0 closes each connection after its answer: every
+        request has one of its own, and succeeds.
+        """
+        answer = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+        for reply in (
+            sends(answer, close=True),
+            sends(b"HTTP/1.0 204 No Content\r\n\r\n", close=True),
+            sends(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", close=True),
+            sends(answer),
+            closesLater(answer),
+        ):
+            server = self.served(reply)
+            self.client = self.made(4)
+            for _ in range(20):
+                await self.ask()
+            self.assertEqual(server.opened, 20)
+
+    async def test_oldErrorPage(self) -> None:
+        """
+        If only an error page was HTTP/1.0, as proxies have them, connections are kept
+        again after that.
+        """
+        old = b"HTTP/1.0 503 Busy\r\nContent-Length: 2\r\n\r\n{}"
+        server = self.served(sends(old, close=True))
+        await self.fault()
+        server.reply = sends(OK)
+        for _ in range(20):
+            await self.ask()
+        # the first answer after it comes on a connection that is not kept
+        self.assertEqual(server.opened, 3)
+
+    async def test_notKept(self) -> None:
+        """
+        A client may be told to keep none at all.
+        """
+        self.client = self.made(1, persistent=False)
+        server = self.served(sends(OK))
+        for _ in range(3):
+            await self.ask(method="GET")
+        self.assertEqual(server.opened, 3)
+        for request in server.requests:
+            self.assertIn(b"Connection: close\r\n", request)
+
+    async def test_longRequest(self) -> None:
+        """
+        A body of some megabytes is sent whole.
+        """
+        server = self.served(sends(OK))
+        body = b'"' + b"x" * 5_000_000 + b'"'
+        await self.client.request("POST", self.url, body, PLENTY)
+        self.assertTrue(server.requests[0].endswith(b"\r\n\r\n" + body))
+
+    async def test_noCookies(self) -> None:
+        """
+        Cookies are not sent back.
+        """
+        server = self.served(
+            sends(OK.replace(b"\r\n\r\n", b"\r\nSet-Cookie: a=b\r\n\r\n"))
+        )
+        await self.ask()
+        await self.ask()
+        self.assertNotIn(b"cookie", b"".join(server.requests).lower())
+
+    async def test_token(self) -> None:
+        """
+        A client made with a token file sends the token; one without a token is not
+        made.
+        """
+        path = self.mktemp()
+        self.assertRaises(ValueError, makeClient, reactor, 4, path)
+        with open(path, "w") as file:
+            file.write("s3cret\n")
+        self.client = self.made(4, path)
+        server = self.served(sends(OK))
+        await self.ask()
+        self.assertIn(b"Authorization: Bearer s3cret\r\n", server.requests[0])
+
+
+def closesLater(answer: bytes) -> Reply:
+    """
+    Make what answers at once and closes a moment later, as a slow server does.
+    """
+
+    def reply(connection: Connection) -> None:
+        transport: Any = connection.transport
+        transport.write(answer)
+        deferLater(reactor, 0.001, transport.loseConnection)
+
+    return reply
+
+
+class TLSTests(WireCase):
+    """
+    Tests for C{https://}.
+    """
+
+    def secured(self, trusted: bool = True) -> DefaultOpenSSLContextFactory:
+        """
+        Make a certificate for 127.0.0.1, and trust it for the time of the test.
+        """
+        path = self.mktemp()
+        writeSelfSigned(path)
+        if trusted:
+            os.environ["SSL_CERT_FILE"] = path
+            self.addCleanup(os.environ.pop, "SSL_CERT_FILE")
+        return DefaultOpenSSLContextFactory(path, path)
+
+    async def test_answer(self) -> None:
+        """
+        A trusted server is spoken to, over a kept connection.
+        """
+        server = self.served(sends(OK), self.secured())
+        for _ in range(3):
+            self.assertEqual((await self.ask()).body, b"{}")
+        self.assertEqual(server.opened, 1)
+
+    async def test_notTrusted(self) -> None:
+        """
+        One that is not trusted is not, and gets no request.
+        """
+        server = self.served(sends(OK), self.secured(trusted=False))
+        self.assertIn("certificate verify failed", await self.fault())
+        self.assertEqual(server.requests, [])
+
+    async def test_stalls(self) -> None:
+        """
+        The connection of an answer that stalls is dropped, though the server does not
+        take part in closing it.
+        """
+        server = self.served(sends(HEAD, b"{"), self.secured())
+        lost = server.lost()
+        asked = self.fault(0.3)
+        text = ensureDeferred(asked)
+        while not server.requests:
+            await pause(0.01)
+        server.connections[0].transport.pauseProducing()
+        self.assertIn("no whole answer", await text)
+        server.connections[0].transport.resumeProducing()
+        self.assertIsInstance(await lost, ConnectionLost)
+
+
+def writeSelfSigned(path: str) -> None:
+    """
+    Make a certificate of 127.0.0.1, and write it with its key.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(IPv4Address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    public = certificate.public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with open(path, "wb") as file:
+        file.write(private + public)
+
+
+class PieceTests(TestCase):
+    """
+    Tests for the pieces that the client is made of.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        They provide what they claim.
+        """
+        verifyObject(IAgentEndpointFactory, CachedEndpoints(reactor))
+        verifyObject(IBodyProducer, WholeBody(b""))
+
+    def test_endpoints(self) -> None:
+        """
+        There is one endpoint for each origin.
+        """
+        endpoints = CachedEndpoints(reactor)
+
+        def made(url: bytes) -> object:
+            return endpoints.endpointForURI(URI.fromBytes(url))
+
+        self.assertIs(made(b"http://a/1"), made(b"http://a:80/2?3"))
+        different = {made(b"http://a/"), made(b"http://b/"), made(b"https://a/")}
+        self.assertEqual(len({*different, made(b"http://a:81/")}), 4)
