@@ -1,0 +1,248 @@
+"""
+The pull contract: tasks are claimed and settled with JSON over HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+from hyperlink import URL
+from msgspec import UNSET, Raw, Struct
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from myconsumer.http import Client, makeClient, parseURL
+from myconsumer.http.answer import Answer
+from myconsumer.http.urls import below, shown
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.queues.reading import (
+    UNDECODABLE,
+    Malformed,
+    fieldsOf,
+    loads,
+    receiptOf,
+    summed,
+    taskOf,
+    unfit,
+)
+from myconsumer.task import Claimed, Settlement, Task
+
+GRACE = 10.0
+"""The seconds that an answer may take past the time that it was asked to wait."""
+
+CANCELLING = 1.0
+"""The seconds that ending a claim may take."""
+
+_LACKING = frozenset({404, 405, 501})
+_TASKS = '{"tasks": [...]}'
+_LOST = '{"lost": ["receipt", ...]}'
+
+
+class _Claim(Struct):
+    limit: int
+    wait: float
+    lease: float
+    consumer: str
+    claim: str
+
+
+class _Settle(Struct):
+    consumer: str
+    settle: Sequence[Settlement]
+
+
+class _Tasks(Struct):
+    tasks: list[Task]
+
+
+class _Elements(Struct):
+    tasks: list[Raw]
+
+
+class _Lost(Struct):
+    lost: list[str] = []
+
+
+_encode = msgspec.json.Encoder().encode
+_readTasks: Callable[[bytes], _Tasks] = msgspec.json.Decoder(_Tasks).decode
+_readElements: Callable[[bytes], _Elements] = msgspec.json.Decoder(_Elements).decode
+_readLost: Callable[[bytes], _Lost] = msgspec.json.Decoder(_Lost).decode
+
+
+@implementer(ITaskQueue)
+class JSONQueue:
+    """
+    An endpoint that speaks the pull contract, version 1.
+    """
+
+    _log = Logger()
+
+    def __init__(self, client: Client, url: URL, consumer: str | None = None) -> None:
+        """
+        @param client: Sends the requests.
+        @param url: Where the queue is.
+        @param consumer: What this consumer calls itself; L{None}: made up from the
+            host and the process when it is first needed.
+        """
+        self._client = client
+        self._url = url
+        self._claimURL = below(url, "claim")
+        self._settleURL = below(url, "settle")
+        self._consumer = consumer
+
+    def __repr__(self) -> str:
+        return f"<JSONQueue {shown(self._url)}>"
+
+    @property
+    def consumer(self) -> str:
+        """
+        What this consumer calls itself.
+        """
+        if self._consumer is None:
+            host = socket.gethostname().encode("ascii", "replace").decode()
+            self._consumer = f"{host}-{os.getpid()}-{token_hex(4)}"
+        return self._consumer
+
+    def claim(
+        self, claim: str, limit: int, wait: float, lease: float
+    ) -> Deferred[Claimed]:
+        """
+        See L{ITaskQueue.claim}.
+        """
+        asked = _Claim(limit, _whole(wait), _whole(lease), self.consumer, claim)
+        return self._client.request(
+            "POST", self._claimURL, _encode(asked), wait + GRACE
+        ).addCallback(self._claimed)
+
+    def settle(
+        self, settlements: Sequence[Settlement], deadline: float
+    ) -> Deferred[Collection[str]]:
+        """
+        See L{ITaskQueue.settle}.
+        """
+        told = _Settle(self.consumer, [_plain(each) for each in settlements])
+        return self._client.request(
+            "POST", self._settleURL, _encode(told), deadline
+        ).addCallback(_lost)
+
+    def cancelClaim(self, claim: str) -> Deferred[bool]:
+        """
+        See L{ITaskQueue.cancelClaim}.
+        """
+        url = below(self._url, "claim", claim)
+        return self._client.request(
+            "DELETE", url, None, CANCELLING, accept=_LACKING
+        ).addCallback(lambda answer: answer.code not in _LACKING)
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{ITaskQueue.close}.
+        """
+        return self._client.close()
+
+    def _claimed(self, answer: Answer) -> Claimed:
+        if answer.code == 204:
+            return Claimed([])
+        try:
+            return Claimed(_readTasks(answer.body).tasks)
+        except UNDECODABLE:
+            return self._checked(_elements(answer))
+
+    def _checked(self, elements: Sequence[object]) -> Claimed:
+        """
+        Take each element for itself.
+        """
+        tasks: list[Task] = []
+        malformed: list[Settlement] = []
+        dropped: list[str] = []
+        complaints: list[str] = []
+        for element in elements:
+            fields: Mapping[str, Any] = {}
+            try:
+                fields = fieldsOf(element)
+                tasks.append(taskOf(fields, complaints))
+            except Malformed as error:
+                reason = f"malformed task: {error}"
+                if (receipt := receiptOf(fields)) is None:
+                    dropped.append(reason)
+                else:
+                    malformed.append(Settlement(receipt, "fail", error=reason))
+        if complaints:
+            self._log.warn(
+                "The endpoint sent fields that are taken as absent: {fields}.",
+                fields=summed(complaints),
+            )
+        if dropped:
+            self._log.error(
+                "The endpoint sent {count} malformed task(s) without a receipt, "
+                "which are dropped: {reasons}.",
+                count=len(dropped),
+                reasons=summed(dropped),
+            )
+        return Claimed(tasks, malformed, len(dropped))
+
+
+def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
+    """
+    See L{ITaskQueueMaker.makeQueue
+    <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
+    """
+    url = options["url"]
+    if url is None:
+        raise ValueError("--url is missing; it takes the URL of the queue")
+    # one for each claim, one each for a settle, a heartbeat and the end of a claim
+    client = makeClient(reactor, options["pollers"] + 3, options["token-file"])
+    return JSONQueue(client, url if isinstance(url, URL) else parseURL(url))
+
+
+def _elements(answer: Answer) -> Sequence[object]:
+    try:
+        return _readElements(answer.body).tasks
+    except UNDECODABLE as error:
+        first = error
+    try:
+        tasks = loads(answer.body)["tasks"]
+        if isinstance(tasks, list):
+            return tasks
+    except (*UNDECODABLE, LookupError, TypeError):
+        pass
+    raise unfit(answer, _TASKS, first)
+
+
+def _lost(answer: Answer) -> Collection[str]:
+    if not answer.body:
+        return ()
+    try:
+        return _readLost(answer.body).lost
+    except UNDECODABLE as error:
+        raise unfit(answer, _LOST, error) from None
+
+
+def _whole(seconds: float) -> float:
+    """
+    Make C{20} of C{20.0}, for endpoints that are strict about integers.
+    """
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def _plain(settlement: Settlement) -> Settlement:
+    """
+    Make a settlement that can be encoded and that strict endpoints take.
+    """
+    if settlement.outcome == "complete":
+        return settlement
+    changed: dict[str, Any] = {}
+    if settlement.error is not UNSET:
+        # a handler's text may hold halves of surrogate pairs, as file names do
+        changed["error"] = settlement.error.encode("utf-8", "replace").decode()
+    for name in ("delay", "lease"):
+        seconds = getattr(settlement, name)
+        if seconds is not UNSET:
+            changed[name] = _whole(seconds)
+    return msgspec.structs.replace(settlement, **changed)

@@ -1,0 +1,175 @@
+"""
+Any endpoint that answers a GET with JSON: nothing is settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from hyperlink import URL
+from msgspec import Raw
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from myconsumer.http import Client, makeClient, parseURL
+from myconsumer.http.answer import Answer
+from myconsumer.http.urls import FixedURL, shown
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.queues.reading import (
+    UNDECODABLE,
+    Malformed,
+    loads,
+    readRaw,
+    summed,
+    taskOf,
+    unfit,
+)
+from myconsumer.task import Claimed, Settlement, Task
+
+GRACE = 10.0
+"""The seconds that an answer may take past the time that it may wait."""
+
+_NONE = frozenset({204, 404})
+_WANTED = "a JSON value, or a list of them,"
+
+_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_readList: Callable[[bytes], list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
+
+
+@implementer(ITaskQueue)
+class PlainQueue:
+    """
+    An endpoint that hands out tasks, each at most once.
+    """
+
+    _log = Logger()
+
+    def __init__(self, client: Client, url: URL) -> None:
+        """
+        @param client: Sends the requests.
+        @param url: What is asked for tasks.
+        """
+        self._client = client
+        self._url = FixedURL.of(url)
+
+    def __repr__(self) -> str:
+        return f"<PlainQueue {shown(self._url)}>"
+
+    def claim(
+        self, claim: str, limit: int, wait: float, lease: float
+    ) -> Deferred[Claimed]:
+        """
+        See L{ITaskQueue.claim}.  The endpoint is told nothing of what is asked.
+        """
+        return self._client.request(
+            "GET", self._url, None, wait + GRACE, accept=_NONE
+        ).addCallback(self._claimed)
+
+    def settle(
+        self, settlements: Sequence[Settlement], deadline: float
+    ) -> Deferred[Collection[str]]:
+        """
+        See L{ITaskQueue.settle}.  No task of this queue has a receipt.
+        """
+        return succeed(())
+
+    def cancelClaim(self, claim: str) -> Deferred[bool]:
+        """
+        See L{ITaskQueue.cancelClaim}.
+        """
+        return succeed(False)
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{ITaskQueue.close}.
+        """
+        return self._client.close()
+
+    def _claimed(self, answer: Answer) -> Claimed:
+        if answer.code in _NONE:
+            return Claimed([])
+        tasks: list[Task] = []
+        dropped: list[str] = []
+        complaints: list[str] = []
+        for value in _values(answer):
+            try:
+                tasks.append(taskOf(_fieldsOf(value), complaints))
+            except Malformed as error:
+                dropped.append(str(error))
+        if complaints:
+            self._log.warn(
+                "The endpoint sent fields that are taken as absent: {fields}.",
+                fields=summed(complaints),
+            )
+        if dropped:
+            self._log.error(
+                "The endpoint sent {count} malformed task(s), which are dropped: "
+                "{reasons}.",
+                count=len(dropped),
+                reasons=summed(dropped),
+            )
+        return Claimed(tasks, dropped=len(dropped))
+
+
+def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
+    """
+    See L{ITaskQueueMaker.makeQueue
+    <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
+    """
+    url = options["url"]
+    if url is None:
+        raise ValueError("--url is missing; it takes the URL that returns tasks")
+    # An HTTP/1.0 server closes a connection under the next GET, and a GET that was
+    # lost may have taken a task: none is kept.
+    client = makeClient(reactor, 1, options["token-file"], persistent=False)
+    return PlainQueue(client, url if isinstance(url, URL) else parseURL(url))
+
+
+def _values(answer: Answer) -> list[Any]:
+    try:
+        value = _read(answer.body)
+    except UNDECODABLE as error:
+        return _eachValue(answer, error)
+    return _listed(value)
+
+
+def _listed(value: Any) -> list[Any]:
+    """
+    @return: The elements; none for C{null}, with which many an endpoint says that
+        it has nothing.
+    """
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def _eachValue(answer: Answer, error: Exception) -> list[Any]:
+    """
+    Decode each value of a list for itself.
+    """
+    try:
+        return [readRaw(raw) for raw in _readList(answer.body)]
+    except UNDECODABLE:
+        pass
+    try:
+        value = loads(answer.body)
+    except UNDECODABLE:
+        raise unfit(answer, _WANTED, error) from None
+    return _listed(value)
+
+
+def _fieldsOf(value: Any) -> dict[str, Any]:
+    """
+    Make fields of a value that may be a task or its payload.
+    """
+    if not isinstance(value, dict) or "payload" not in value:
+        return {"id": uuid4().hex, "payload": value}
+    # nothing is settled, so no lease is held either
+    fields = {k: v for k, v in value.items() if k not in ("receipt", "lease")}
+    if not isinstance(fields.get("id"), str | int) or isinstance(fields["id"], bool):
+        fields["id"] = uuid4().hex
+    return fields
