@@ -1,0 +1,106 @@
+"""
+How long to leave a queue alone after a failure, and what the log hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from twisted.application.internet import backoffPolicy
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.errors import QueueError, RefusalError
+
+#: The longest that a queue is left alone for, unless it asks for more, in seconds.
+LONGEST = 30.0
+
+#: Seconds between two lines of the log about the same fault.
+QUIET = 60.0
+
+Policy = Callable[[int], float]
+
+#: 0.5 s and doubling, up to 2 minutes of failures and more; jitter adds up to 1 s.
+faultPolicy: Policy = backoffPolicy(0.5, LONGEST - 1.0, 2.0)
+
+
+class Retry:
+    """
+    Counts the failures in a row of one kind of request.
+
+    @ivar failures: How many there were since the last success.
+    """
+
+    _log = Logger()
+
+    failures = 0
+
+    def __init__(
+        self, what: str, clock: IReactorTime, policy: Policy = faultPolicy
+    ) -> None:
+        """
+        @param what: What is tried, for the log: a plural in capitals.
+        @param clock: What keeps the time.
+        @param policy: The number of failures before this one -> seconds to wait.
+        """
+        self._what = what
+        self._clock = clock
+        self._policy = policy
+        self._quietUntil: dict[str, float] = {}
+
+    def failed(self, failure: Failure) -> float:
+        """
+        A request has failed.
+
+        @return: The seconds to wait before the next.
+        """
+        error = failure.value
+        if isinstance(error, RefusalError):
+            delay = LONGEST
+        else:
+            asked = getattr(error, "retryAfter", None) or 0.0
+            delay = max(asked, self._policy(self.failures))
+        self.failures += 1
+        self._say(failure, delay)
+        return delay
+
+    def succeeded(self) -> None:
+        """
+        A request has been answered.
+        """
+        if self.failures == 0:
+            return
+        if self.failures > 2:
+            self._log.info(
+                "{what} work again, after {failures} failures",
+                what=self._what,
+                failures=self.failures,
+            )
+            self._quietUntil.clear()
+        self.failures = 0
+
+    def _say(self, failure: Failure, delay: float) -> None:
+        """
+        Log a failure, but not the same one again and again: a refusal once, until
+        things work again, and a fault once a minute.
+        """
+        now = self._clock.seconds()
+        text = str(failure.value)
+        if now < self._quietUntil.get(text, now):
+            return
+        if len(self._quietUntil) > 16:
+            self._quietUntil.clear()
+        refused = isinstance(failure.value, RefusalError)
+        self._quietUntil[text] = inf if refused else now + QUIET
+        if not isinstance(failure.value, QueueError):
+            self._log.failure("{what} failed unexpectedly", failure, what=self._what)
+            return
+        log = self._log.error if refused else self._log.warn
+        log(
+            "{what} fail, next try in {delay:.1f} s: {reason}",
+            what=self._what,
+            delay=delay,
+            reason=text,
+        )
