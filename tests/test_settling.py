@@ -1,0 +1,632 @@
+"""
+Outcomes, gathered and sent until the endpoint has them.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from msgspec import Raw
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.leases import Lease, Leases
+from myconsumer.settling import PATIENCE, Settling
+from myconsumer.task import Settlement
+from tests.model import (
+    ScriptedQueue,
+    Settle,
+    busy,
+    fault,
+    passTime,
+    refusal,
+    tooMuch,
+)
+
+
+class SettlingCase(SynchronousTestCase):
+    """
+    Settlements to a queue that the test answers.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make it, with leases that are never extended.
+        """
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.queue = ScriptedQueue(self.clock)
+        self.leases = Leases(self.queue, self.clock)
+        self.settling = Settling(self.queue, self.leases, self.clock)
+        self.told = 0
+        self.settling.whenSettled = self.tell
+        self.addCleanup(self.endsClean)
+
+    def tell(self) -> None:
+        """
+        Count what is told.
+        """
+        self.told += 1
+
+    def endsClean(self) -> None:
+        """
+        Nothing is left once it is closed.
+        """
+        self.settling.close()
+        self.leases.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual([each for each in self.queue.settles if each.open], [])
+
+    def add(self, *receipts: str, length: float = 3000.0) -> list[Lease]:
+        """
+        Tasks that arrived and completed just now.
+        """
+        now = self.clock.seconds()
+        leases = []
+        for receipt in receipts:
+            lease = self.leases.hold(receipt, f"of {receipt}", length, now)
+            assert lease is not None
+            self.settling.add(lease, Settlement(receipt, "complete"))
+            leases.append(lease)
+        return leases
+
+    def passTime(self, seconds: float) -> list[Settle]:
+        """
+        Let time pass.
+
+        @return: The requests about outcomes that were sent meanwhile.
+        """
+        before = len(self.queue.outcomes)
+        passTime(self.clock, seconds)
+        return self.queue.outcomes[before:]
+
+    def refuse(self, *poison: str, most: int = 1000) -> None:
+        """
+        From now on answer at once: refuse batches with these receipts in them, or
+        of more than so many, and take all else.
+        """
+
+        def answer(request: Settle) -> None:
+            if len(request.settlements) > most or set(request.receipts) & set(poison):
+                request.fail(tooMuch())
+            else:
+                request.take()
+
+        self.queue.onSettle = answer
+
+
+class SettlingTests(SettlingCase):
+    """
+    When settlements are sent.
+    """
+
+    def test_gathered(self) -> None:
+        """
+        What ends in one turn of the reactor goes in one request, in order.
+        """
+        self.add("a", "b")
+        self.assertEqual(self.queue.settles, [])
+        [request] = self.passTime(0)
+        self.assertEqual(
+            request.settlements,
+            [Settlement("a", "complete"), Settlement("b", "complete")],
+        )
+
+    def test_gathersWhileOpen(self) -> None:
+        """
+        One request is open; what ends meanwhile goes in the next, at once.
+        """
+        self.add("a")
+        [request] = self.passTime(0)
+        self.add("b")
+        self.assertEqual(self.passTime(1), [])
+        self.add("c")
+        self.assertEqual(self.passTime(1), [])
+        request.take()
+        [request] = self.passTime(0)
+        self.assertEqual(request.receipts, ["b", "c"])
+
+    def test_acknowledged(self) -> None:
+        """
+        What is acknowledged is held no longer and not sent again, which is told.
+        """
+        self.add("a", "b")
+        [request] = self.passTime(0)
+        self.assertEqual(self.settling.backlog, 2)
+        self.assertEqual(set(self.leases.held), {"a", "b"})
+        self.assertEqual(self.told, 0)
+        request.take()
+        self.assertEqual((self.settling.backlog, self.told), (0, 1))
+        self.assertEqual(self.leases.held, {})
+        self.assertEqual(self.passTime(1000), [])
+
+    def test_deadline(self) -> None:
+        """
+        A request may take a third of the shortest lease in it, and 10 s at most.
+        """
+        self.add("a", length=300)
+        self.assertEqual(self.passTime(0)[0].deadline, 10)
+        self.add("b", length=6)
+        self.add("c")
+        self.queue.settles[0].take()
+        self.assertEqual(self.passTime(0)[0].deadline, 2)
+
+    def test_sent(self) -> None:
+        """
+        Each lease knows how often its end was told.
+        """
+        [a] = self.add("a")
+        self.assertEqual(a.sent, 0)
+        self.passTime(0)[0].fail(fault())
+        self.passTime(2)
+        self.assertEqual(a.sent, 2)
+
+
+class FailureTests(SettlingCase):
+    """
+    Settlements that are not taken.
+    """
+
+    def test_retried(self) -> None:
+        """
+        A request that fails is repeated with backoff, together with what ended
+        meanwhile.
+        """
+        self.add("a")
+        self.passTime(0)[0].fail(fault())
+        self.add("b")
+        self.assertEqual(self.passTime(0.4), [])
+        [request] = self.passTime(1.2)
+        self.assertEqual(request.receipts, ["a", "b"])
+        self.assertEqual(self.settling.backlog, 2)
+        request.fail(fault())
+        self.assertEqual(self.passTime(0.9), [])
+        self.passTime(1.2)[0].take()
+        self.assertEqual(self.settling.backlog, 0)
+
+    def test_afterSuccess(self) -> None:
+        """
+        After a success the backoff begins anew, and new outcomes go at once.
+        """
+        for _ in range(4):
+            self.add("a")
+            self.passTime(0)[0].fail(fault())
+            self.passTime(1.6)[0].take()
+
+    def test_retryAfter(self) -> None:
+        """
+        C{Retry-After} is obeyed.
+        """
+        self.add("a")
+        self.passTime(0)[0].fail(busy(100))
+        self.assertEqual(self.passTime(99.9), [])
+        self.assertEqual(len(self.passTime(0.2)), 1)
+
+    def test_refusal(self) -> None:
+        """
+        What is refused, whatever its size, is tried again after the longest backoff.
+        """
+        self.add("a", "b")
+        self.passTime(0)[0].fail(refusal())
+        self.assertEqual(self.passTime(29.9), [])
+        self.assertEqual(self.passTime(0.2)[0].receipts, ["a", "b"])
+
+    def test_unexpected(self) -> None:
+        """
+        A queue that raises what it should not is asked again.
+        """
+
+        def broken(request: Settle) -> None:
+            raise ZeroDivisionError
+
+        self.queue.onSettle = broken
+        self.add("a")
+        self.passTime(0)
+        self.queue.settles[0].take()
+        self.queue.onSettle = Settle.take
+        self.passTime(2)
+        self.assertEqual(self.settling.backlog, 0)
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_doesNotSpin(self) -> None:
+        """
+        While requests fail there are no more than a few, and never none for longer
+        than the backoff's cap.
+        """
+        self.queue.onSettle = lambda request: request.fail(fault())
+        self.add("a")
+        times = [request.made for request in self.passTime(600)]
+        gaps = [after - before for before, after in pairwise(times)]
+        self.assertGreaterEqual(min(gaps), 0.5)
+        self.assertLessEqual(max(gaps), 30)
+
+    def test_givenUp(self) -> None:
+        """
+        Once its lease has ended, a settlement that has failed is given up, with an
+        error in the log; one whose lease lasts is not.
+        """
+        self.add("a", length=6)
+        self.add("b", length=3000)
+        [request] = self.passTime(0)
+        self.passTime(6)
+        with capturedLogs() as logs:
+            request.fail(fault())
+        self.assertEqual(
+            [(e["count"], e["id"]) for e in logs if e["log_level"] == LogLevel.error],
+            [(1, "of a")],
+        )
+        self.assertEqual(set(self.leases.held), {"b"})
+        self.assertEqual(self.passTime(2)[0].receipts, ["b"])
+        self.queue.settles[-1].take()
+
+    def test_givenUpIsTold(self) -> None:
+        """
+        It is told when something was given up, as if it had been settled.
+        """
+        self.add("a", length=6)
+        [request] = self.passTime(0)
+        self.passTime(6)
+        request.fail(fault())
+        self.assertEqual((self.told, self.settling.backlog), (1, 0))
+
+    def test_sentOnceThoughEnded(self) -> None:
+        """
+        What has not been sent is sent, even if its lease has ended.
+        """
+        self.add("a")
+        [request] = self.passTime(0)
+        self.add("b", length=6)
+        self.passTime(7)
+        request.fail(fault())
+        [request] = self.passTime(2)
+        self.assertEqual(request.receipts, ["a", "b"])
+        request.take()
+
+    def test_sentOnceThoughLost(self) -> None:
+        """
+        What has not been sent is sent, even if its lease is lost.
+        """
+        self.add("a")
+        self.leases.lose(["a"])
+        [request] = self.passTime(0)
+        self.assertEqual(request.receipts, ["a"])
+        request.fail(fault())
+        self.assertEqual(self.settling.backlog, 0)
+
+    def test_extendedIsNotGivenUp(self) -> None:
+        """
+        While heartbeats keep its lease, a settlement is retried.
+        """
+
+        def answer(request: Settle) -> None:
+            if request.extends:
+                request.take()
+            else:
+                request.fail(fault())
+
+        self.queue.onSettle = answer
+        self.add("a", length=6)
+        self.passTime(600)
+        self.assertEqual(self.settling.backlog, 1)
+
+
+class DivisionTests(SettlingCase):
+    """
+    Batches that the endpoint refuses, though it might take a part of them.
+    """
+
+    def test_halved(self) -> None:
+        """
+        The batch is halved until it is taken, without a wait.
+        """
+        self.refuse(most=3)
+        self.add(*"abcdefgh")
+        sizes = [len(request.settlements) for request in self.passTime(0)]
+        self.assertEqual(sizes[:3], [8, 4, 2])
+        self.assertEqual(self.settling.backlog, 0)
+
+    def test_growsAgain(self) -> None:
+        """
+        It grows again while the endpoint takes it.
+        """
+        self.refuse(most=2)
+        self.add(*"abcdefgh")
+        self.passTime(0)
+        self.queue.onSettle = Settle.take
+        for _ in range(8):
+            self.add(*"abcdefgh")
+            self.passTime(0)
+        self.assertEqual(len(self.queue.settles[-1].settlements), 8)
+
+    def test_poison(self) -> None:
+        """
+        One that is refused by itself does not hold up the others, and is tried
+        again after the longest backoff.
+        """
+        self.refuse("c")
+        self.add(*"abcdefgh")
+        self.passTime(0)
+        self.assertEqual(self.settling.backlog, 1)
+        self.assertEqual(self.passTime(29), [])
+        self.queue.onSettle = Settle.take
+        [request] = self.passTime(1.1)
+        self.assertEqual(request.receipts, ["c"])
+        self.assertEqual(self.settling.backlog, 0)
+
+    def test_poisonWithResult(self) -> None:
+        """
+        Nor does one that has a result.
+        """
+        self.refuse("a")
+        now = self.clock.seconds()
+        lease = self.leases.hold("a", "1", 3000, now)
+        assert lease is not None
+        self.settling.add(lease, Settlement("a", "complete", result=Raw(b"1")))
+        self.add("b", "c")
+        self.passTime(0)
+        self.assertEqual(self.settling.backlog, 1)
+
+    def test_addedBesidePoison(self) -> None:
+        """
+        Nor does it hold up what ends while it waits.
+        """
+        self.refuse("a")
+        self.add("a")
+        self.passTime(5)
+        self.add("b")
+        self.passTime(0)
+        self.assertEqual(self.settling.backlog, 1)
+        self.assertEqual(set(self.leases.held), {"a"})
+
+    def test_poisonDoesNotSpin(self) -> None:
+        """
+        One that is always refused costs a request every half minute, while others
+        come and go.
+        """
+        self.refuse("a")
+        self.add("a")
+        for number in range(20):
+            self.add(f"good-{number}")
+            self.passTime(30)
+        poisoned = [each for each in self.queue.outcomes if "a" in each.receipts]
+        self.assertLess(len(poisoned), 50)
+        self.assertEqual(self.settling.backlog, 1)
+
+    def test_poisonGivenUp(self) -> None:
+        """
+        Once its lease has ended it is given up.
+        """
+        self.refuse("a")
+        self.add("a", length=20)
+        self.leases.close()
+        self.passTime(61)
+        self.assertEqual(self.settling.backlog, 0)
+        self.assertEqual(self.leases.held, {})
+
+    def test_resultDropped(self) -> None:
+        """
+        One that is refused by itself is told again without its result, at once,
+        with an error in the log that says how large that was.
+        """
+
+        def answer(request: Settle) -> None:
+            if request.settlements[0].result:
+                request.fail(tooMuch())
+            else:
+                request.take()
+
+        self.queue.onSettle = answer
+        lease = self.leases.hold("a", "1", 60, self.clock.seconds())
+        assert lease is not None
+        settlement = Settlement("a", "complete", result=Raw(b'"long"'))
+        self.settling.add(lease, settlement)
+        with capturedLogs() as logs:
+            self.passTime(0)
+        self.assertEqual(
+            [request.settlements for request in self.queue.outcomes],
+            [[settlement], [Settlement("a", "complete")]],
+        )
+        self.assertEqual(self.settling.backlog, 0)
+        errors = [e for e in logs if e["log_level"] == LogLevel.error]
+        self.assertIn(("1", 6), [(e.get("id"), e.get("size")) for e in errors])
+
+    def test_allRefused(self) -> None:
+        """
+        Where all are refused, one by one, that does not spin.
+        """
+        self.queue.onSettle = lambda request: request.fail(tooMuch())
+        self.add(*[str(number) for number in range(64)])
+        self.passTime(60)
+        self.assertLess(len(self.queue.outcomes), 60)
+        self.queue.onSettle = Settle.take
+        self.passTime(100)
+        self.assertEqual(self.settling.backlog, 0)
+
+
+class LostTests(SettlingCase):
+    """
+    Receipts that the endpoint answers are no longer ours.
+    """
+
+    def warnings(self, request: Settle, *lost: str) -> list[str]:
+        """
+        Answer a request.
+
+        @return: The tasks that are warned of.
+        """
+        with capturedLogs() as logs:
+            request.take(*lost)
+        return [e["id"] for e in logs if e["log_level"] == LogLevel.warn]
+
+    def test_atFirst(self) -> None:
+        """
+        One that was lost when its end was first told is warned of, and done with.
+        """
+        self.add("a", "b")
+        [request] = self.passTime(0)
+        self.assertEqual(self.warnings(request, "b"), ["of b"])
+        self.assertEqual((self.settling.backlog, self.leases.held), (0, {}))
+
+    def test_repeated(self) -> None:
+        """
+        One whose end was told before may have been taken then: no news.
+        """
+        self.add("a")
+        self.passTime(0)[0].fail(fault())
+        [request] = self.passTime(2)
+        self.assertEqual(self.warnings(request, "a"), [])
+        self.assertEqual(self.settling.backlog, 0)
+
+    def test_knownBefore(self) -> None:
+        """
+        The loss of one that was known to be lost is no news.
+        """
+        self.add("a")
+        [request] = self.passTime(0)
+        self.leases.lose(["a"])
+        self.assertEqual(self.warnings(request, "a"), [])
+
+    def test_others(self) -> None:
+        """
+        The loss of one that still runs is told to it.
+        """
+        other = self.leases.hold("other", "2", 3000, self.clock.seconds())
+        assert other is not None
+        self.add("a")
+        [request] = self.passTime(0)
+        self.warnings(request, "other")
+        self.assertTrue(other.lost)
+
+
+class FlushTests(SettlingCase):
+    """
+    The end.
+    """
+
+    def test_nothing(self) -> None:
+        """
+        With nothing to send it is flushed.
+        """
+        self.successResultOf(self.settling.flush())
+
+    def test_waitsForAll(self) -> None:
+        """
+        It is flushed once everything is acknowledged, also what ended meanwhile.
+        """
+        self.add("a")
+        flushed = self.settling.flush()
+        [request] = self.passTime(0)
+        self.add("b")
+        request.take()
+        self.assertNoResult(flushed)
+        self.passTime(0)[0].take()
+        self.successResultOf(flushed)
+
+    def test_skipsTheBackoff(self) -> None:
+        """
+        What waits for its time is sent now.
+        """
+        self.add("a")
+        self.passTime(0)[0].fail(busy(300))
+        flushed = self.settling.flush()
+        self.passTime(0)[0].take()
+        self.successResultOf(flushed)
+
+    def test_refusedAlone(self) -> None:
+        """
+        So is what was refused by itself.
+        """
+        self.refuse("a")
+        self.add("a")
+        self.passTime(1)
+        self.queue.onSettle = Settle.take
+        flushed = self.settling.flush()
+        self.passTime(0)
+        self.successResultOf(flushed)
+
+    def test_givenUp(self) -> None:
+        """
+        What is given up does not keep it.
+        """
+        self.add("a", length=6)
+        self.leases.close()
+        [request] = self.passTime(0)
+        self.passTime(6)
+        flushed = self.settling.flush()
+        request.fail(fault())
+        self.successResultOf(flushed)
+
+    def test_retried(self) -> None:
+        """
+        What fails while it is flushed is retried.
+        """
+        self.add("a")
+        flushed = self.settling.flush()
+        self.passTime(0)[0].fail(fault())
+        self.passTime(1.6)[0].take()
+        self.successResultOf(flushed)
+
+    def test_twice(self) -> None:
+        """
+        It can be asked for twice.
+        """
+        self.add("a")
+        both = [self.settling.flush(), self.settling.flush()]
+        [request] = self.passTime(0)
+        request.take()
+        for flushed in both:
+            self.successResultOf(flushed)
+
+    def test_patience(self) -> None:
+        """
+        A request that hangs, already or from then on, is given up soon enough for
+        another, and so are earlier failures.
+        """
+        self.add("a")
+        for _ in range(6):
+            self.queue.onSettle = lambda request: request.fail(fault())
+            self.passTime(60)
+        self.queue.onSettle = lambda request: None
+        self.passTime(60)
+        hanging = self.queue.settles[-1]
+        flushed = self.settling.flush()
+        self.assertEqual(self.passTime(PATIENCE - 0.1), [])
+        [second] = self.passTime(0.1 + 1.6)
+        self.assertTrue(hanging.dropped)
+        self.assertEqual(second.deadline, PATIENCE)
+        second.take()
+        self.successResultOf(flushed)
+
+    def test_close(self) -> None:
+        """
+        Closed, nothing is sent; what is left is logged, in one line.
+        """
+        self.add("a", "b")
+        with capturedLogs() as logs:
+            self.settling.close()
+        self.assertEqual(self.passTime(100), [])
+        [event] = logs
+        self.assertEqual(event["log_level"], LogLevel.error)
+        self.assertEqual((event["count"], event["ids"]), (2, "of a, of b"))
+
+    def test_closeWhileOpen(self) -> None:
+        """
+        Closed, the open request is dropped, and what ends later is not sent.
+        """
+        self.add("a")
+        [request] = self.passTime(0)
+        self.settling.close()
+        self.assertTrue(request.dropped)
+        self.add("b")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_closeWithNothing(self) -> None:
+        """
+        With nothing left, closing says nothing.
+        """
+        self.add("a")
+        self.passTime(0)[0].take()
+        with capturedLogs() as logs:
+            self.settling.close()
+        self.assertEqual(logs, [])
