@@ -1,0 +1,265 @@
+"""
+The run of one task: the handler, its time limit, and what comes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw, json
+from twisted.application.internet import backoffPolicy
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from myconsumer.errors import Reject, Release
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.leases import Lease
+from myconsumer.retrying import Policy
+from myconsumer.run import Run
+from myconsumer.task import Settlement, Task
+
+#: The most characters of an exception that the endpoint is told.
+LONGEST_ERROR = 1000
+
+#: How long a failed task waits for its next delivery: 1 s and doubling, up to
+#: 10 minutes.
+retryPolicy: Policy = backoffPolicy(1.0, 599.0, 2.0)
+
+Settle = Callable[[Lease, Settlement], None]
+
+_encode = json.Encoder().encode
+
+
+def describe(failure: Failure) -> str:
+    """
+    @return: An exception's type and text, for the endpoint, of a bounded length.
+    """
+    text = failure.getErrorMessage()
+    name = failure.type.__name__ if failure.type else "Exception"
+    return (f"{name}: {text}" if text else name)[:LONGEST_ERROR]
+
+
+class Execution:
+    """
+    Runs tasks with one handler, and says how each ended.
+
+    @ivar running: Those that have not ended yet.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        handler: ITaskHandler,
+        settle: Settle,
+        clock: IReactorTime,
+        timeout: float = 0.0,
+        maxAttempts: int = 0,
+        retryDelay: Policy = retryPolicy,
+    ) -> None:
+        """
+        @param handler: Does the work.
+        @param settle: Is told how each leased task ended, once.
+        @param clock: What keeps the time.
+        @param timeout: The seconds that a task may run for; 0 for no limit.
+        @param maxAttempts: A task that fails in this attempt has failed for good;
+            0 leaves it to the endpoint.
+        @param retryDelay: The failures before this one -> the seconds that a
+            failed task waits for its next delivery.
+        """
+        self._handler = handler
+        self._settle = settle
+        self._clock = clock
+        self._timeout = timeout
+        self._maxAttempts = maxAttempts
+        self._retryDelay = retryDelay
+        self.running: set[Run] = set()
+        # Bound once, for speed.
+        self._onSuccess, self._onFailure = self._runSucceeded, self._runFailed
+
+    def run(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+        """
+        Run one task.
+
+        @param task: The task.
+        @param lease: The lease on it; L{None}: nobody wants to hear of its end.
+
+        @return: Fires when the task has ended; L{None} if it has already.
+        """
+        if 0 < self._maxAttempts < task.attempt:
+            self._refuse(task, lease)
+            return None
+        try:
+            result = self._handler.handle(task)
+        except BaseException:
+            self._failed(task, lease, Failure())  # type: ignore[no-untyped-call]
+            return None
+        # The second check is not cheap.
+        if result is not None and isinstance(result, Deferred):
+            return self._follow(task, lease, result)
+        if lease is not None:
+            self._complete(lease, result)
+        return None
+
+    def stop(self) -> None:
+        """
+        Cancel whatever runs.
+        """
+        for run in list(self.running):
+            run.stop()
+
+    def abandon(self) -> None:
+        """
+        Give back whatever still runs without waiting for its end.
+        """
+        for run in self.running:
+            run.abandoned = True
+            self._log.warn(
+                "Task {id} does not end although it was cancelled; it is given back",
+                id=run.task.id,
+            )
+            self._giveBack(run.lease)
+        self.running.clear()
+
+    def _follow(
+        self, task: Task, lease: Lease | None, handling: Deferred[Any]
+    ) -> Deferred[None]:
+        """
+        See a task to its end.
+        """
+        run = Run(task, lease, handling)
+        self.running.add(run)
+        if lease is not None:
+            lease.onLost = run.lose
+        if self._timeout:
+            run.limit(self._clock, self._timeout)
+        return handling.addCallbacks(
+            self._onSuccess, self._onFailure, (run,), {}, (run,), {}
+        )
+
+    def _runSucceeded(self, result: Any, run: Run) -> None:
+        run.ended()
+        if run.abandoned:
+            return
+        self.running.discard(run)
+        if run.lease is not None:
+            run.lease.onLost = None
+            self._complete(run.lease, result)
+
+    def _runFailed(self, failure: Failure, run: Run) -> None:
+        run.ended()
+        if run.abandoned:
+            return
+        self.running.discard(run)
+        if run.lease is not None:
+            run.lease.onLost = None
+        if run.cancelled == "lost":
+            self._log.info("Task {id} was cancelled", id=run.task.id)
+        elif run.cancelled == "stop":
+            self._giveBack(run.lease)
+        elif run.cancelled == "timeout":
+            error = f"timed out after {self._timeout:g} s"
+            self._log.warn("Task {id} {error}", id=run.task.id, error=error)
+            self._retry(run.task, run.lease, error)
+        else:
+            self._failed(run.task, run.lease, failure)
+
+    def _complete(self, lease: Lease, result: Any) -> None:
+        """
+        Settle a task whose handler ended well.
+        """
+        if result is None:
+            self._settle(lease, Settlement(lease.receipt, "complete"))
+            return
+        try:
+            encoded = Raw(_encode(result))
+        except Exception as error:
+            self._log.error(
+                "The result of task {id} is no JSON, it is completed without: {error}",
+                id=lease.id,
+                error=str(error),
+            )
+            self._settle(lease, Settlement(lease.receipt, "complete"))
+        else:
+            self._settle(lease, Settlement(lease.receipt, "complete", result=encoded))
+
+    def _giveBack(self, lease: Lease | None) -> None:
+        """
+        Release a task that was cut short, as if it had not been delivered.
+        """
+        if lease is not None:
+            self._settle(lease, Settlement(lease.receipt, "release", counted=False))
+
+    def _failed(self, task: Task, lease: Lease | None, failure: Failure) -> None:
+        """
+        Settle a task whose handler raised something.
+        """
+        error = failure.value
+        if isinstance(error, Release):
+            self._release(task, lease, str(error)[:LONGEST_ERROR], error.delay)
+        elif isinstance(error, Reject):
+            self._fail(task, lease, str(error)[:LONGEST_ERROR])
+        else:
+            self._log.failure(
+                "Task {id} failed in attempt {attempt}",
+                failure,
+                LogLevel.error,
+                id=task.id,
+                attempt=task.attempt,
+            )
+            self._retry(task, lease, describe(failure))
+
+    def _retry(self, task: Task, lease: Lease | None, error: str) -> None:
+        """
+        Settle a task that was not done: again later, unless this was the last time.
+        """
+        if 0 < self._maxAttempts <= task.attempt:
+            self._fail(task, lease, error)
+        else:
+            self._release(task, lease, error)
+
+    def _refuse(self, task: Task, lease: Lease | None) -> None:
+        """
+        Settle a task that was delivered too often without running it.
+        """
+        self._fail(
+            task,
+            lease,
+            f"not run: this is attempt {task.attempt}, and --max-attempts is "
+            f"{self._maxAttempts}",
+        )
+
+    def _fail(self, task: Task, lease: Lease | None, error: str) -> None:
+        self._log.error(
+            "Task {id} has failed for good in attempt {attempt}: {error}",
+            id=task.id,
+            attempt=task.attempt,
+            error=error,
+        )
+        if lease is not None:
+            self._settle(lease, Settlement(lease.receipt, "fail", error=error))
+
+    def _release(
+        self,
+        task: Task,
+        lease: Lease | None,
+        error: str,
+        delay: float | None = None,
+    ) -> None:
+        if delay is None:
+            delay = self._retryDelay(task.attempt - 1)
+        if lease is None:
+            self._log.error(
+                "Task {id} was not done, and is lost: it came without a receipt",
+                id=task.id,
+            )
+            return
+        self._settle(
+            lease,
+            Settlement(
+                lease.receipt, "release", delay=delay, error=error, counted=True
+            ),
+        )

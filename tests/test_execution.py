@@ -1,0 +1,557 @@
+"""
+One task's run: what the handler does, and what the endpoint is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET, Raw
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.errors import Reject, Release
+from myconsumer.execution import Execution
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.leases import Lease
+from myconsumer.task import Settlement, Task
+from tests.model import NOTHING, ControlledHandler, Handling, passTime
+
+
+class ExecutionCase(SynchronousTestCase):
+    """
+    An execution that settles into a list.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make it, without a time limit and with no limit of attempts.
+        """
+        self.clock = Clock()
+        self.handler = ControlledHandler()
+        self.settled: list[tuple[Lease, Settlement]] = []
+        self.make()
+        self.addCleanup(self.endsClean)
+
+    def endsClean(self) -> None:
+        """
+        Nothing is left.
+        """
+        self.assertEqual(self.execution.running, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def make(self, **options: Any) -> None:
+        """
+        Make another execution.
+        """
+        self.execution = Execution(
+            self.handler,
+            lambda lease, settlement: self.settled.append((lease, settlement)),
+            self.clock,
+            retryDelay=lambda failures: 10.0 * 2**failures,
+            **options,
+        )
+
+    def run_(self, **fields: Any) -> tuple[Lease, Deferred[None] | None]:
+        """
+        Run a task that has a lease.
+        """
+        lease = Lease("r-1", "1", 60, 60)
+        task = Task("1", None, receipt="r-1", **fields)
+        return lease, self.execution.run(task, lease)
+
+    def scripted(self, result: Any) -> None:
+        """
+        Have the handler return something, or raise it.
+        """
+
+        def script(handling: Handling) -> Any:
+            if isinstance(result, BaseException):
+                raise result
+            return result
+
+        self.handler.script = script
+
+    def outcome(self, result: Any, **fields: Any) -> Settlement:
+        """
+        @return: What a task is settled with when the handler returns C{result}, or
+            raises it.
+        """
+        self.scripted(result)
+        lease, ended = self.run_(**fields)
+        self.assertIsNone(ended)
+        [(settledLease, settlement)] = self.settled
+        self.settled.clear()
+        self.assertIs(settledLease, lease)
+        self.assertEqual(settlement.receipt, "r-1")
+        return settlement
+
+
+class OutcomeTests(ExecutionCase):
+    """
+    What comes of a handler's end.
+    """
+
+    def test_fake(self) -> None:
+        """
+        The handler under control is one.
+        """
+        verifyObject(ITaskHandler, self.handler)
+
+    def test_none(self) -> None:
+        """
+        A handler that returns L{None} completes without a result.
+        """
+        self.assertEqual(self.outcome(NOTHING), Settlement("r-1", "complete"))
+
+    def test_result(self) -> None:
+        """
+        What it returns is the result, as JSON.
+        """
+        self.assertEqual(
+            self.outcome({"n": [1, "two"]}),
+            Settlement("r-1", "complete", result=Raw(b'{"n":[1,"two"]}')),
+        )
+
+    def test_falseResult(self) -> None:
+        """
+        A result is one, even if it is false.
+        """
+        for result, json in ((0, b"0"), (False, b"false"), ("", b'""'), ([], b"[]")):
+            self.assertEqual(self.outcome(result).result, Raw(json))
+
+    def test_resultOfOtherType(self) -> None:
+        """
+        A result that is no JSON completes all the same, with an error in the log.
+        """
+        for result in (object(), "\ud800", {1: {2: object()}}):
+            with capturedLogs() as logs:
+                settlement = self.outcome(result)
+            self.assertEqual(settlement, Settlement("r-1", "complete"))
+            self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
+            self.assertEqual(logs[0]["id"], "1")
+
+    def test_release(self) -> None:
+        """
+        L{Release} gives it back after the delay that it names, counted.
+        """
+        self.assertEqual(
+            self.outcome(Release("later", delay=7)),
+            Settlement("r-1", "release", delay=7, error="later", counted=True),
+        )
+        self.assertEqual(self.outcome(Release(delay=0)).delay, 0)
+
+    def test_releaseWithoutDelay(self) -> None:
+        """
+        L{Release} that names no delay gets the backoff of a failure.
+        """
+        self.assertEqual(self.outcome(Release()).delay, 10)
+        self.assertEqual(self.outcome(Release(), attempt=3).delay, 40)
+
+    def test_releaseInTheLastAttempt(self) -> None:
+        """
+        L{Release} is no failure: it is obeyed in the last attempt too.
+        """
+        self.make(maxAttempts=2)
+        self.assertEqual(self.outcome(Release(), attempt=2).outcome, "release")
+
+    def test_reject(self) -> None:
+        """
+        L{Reject} fails it for good, with the reason.
+        """
+        self.assertEqual(
+            self.outcome(Reject("no such user")),
+            Settlement("r-1", "fail", error="no such user"),
+        )
+
+    def test_exception(self) -> None:
+        """
+        Any other exception releases it with backoff, and is logged.
+        """
+        self.assertEqual(
+            self.outcome(ValueError("bad")),
+            Settlement(
+                "r-1", "release", delay=10, error="ValueError: bad", counted=True
+            ),
+        )
+        self.assertEqual(self.outcome(ValueError("bad"), attempt=4).delay, 80)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+
+    def test_exceptionWithoutText(self) -> None:
+        """
+        An exception that says nothing is told by its name.
+        """
+        self.assertEqual(self.outcome(KeyError()).error, "KeyError")
+        self.flushLoggedErrors(KeyError)
+
+    def test_longError(self) -> None:
+        """
+        What the endpoint is told is of a bounded length.
+        """
+        for error in (ValueError, Reject, Release):
+            settlement = self.outcome(error("x" * 100_000))
+            assert settlement.error is not UNSET
+            self.assertEqual(len(settlement.error), 1000)
+        self.flushLoggedErrors(ValueError)
+
+    def test_exit(self) -> None:
+        """
+        A handler that wants to end the process ends its task only.
+        """
+        for error in (SystemExit(1), KeyboardInterrupt()):
+            self.assertEqual(self.outcome(error).outcome, "release")
+        self.assertEqual(len(self.flushLoggedErrors()), 2)
+
+    def test_lastAttempt(self) -> None:
+        """
+        A task that fails in the last attempt has failed for good; before, not.
+        """
+        self.make(maxAttempts=3)
+        self.assertEqual(self.outcome(ValueError("bad"), attempt=2).outcome, "release")
+        self.assertEqual(
+            self.outcome(ValueError("bad"), attempt=3),
+            Settlement("r-1", "fail", error="ValueError: bad"),
+        )
+        self.flushLoggedErrors(ValueError)
+
+    def test_pastTheLastAttempt(self) -> None:
+        """
+        A task that is delivered past the last attempt is failed without being run.
+        """
+        self.make(maxAttempts=3)
+        settlement = self.outcome(NOTHING, attempt=4)
+        self.assertEqual(settlement.outcome, "fail")
+        self.assertIn("3", str(settlement.error))
+        self.assertEqual(self.handler.handled, [])
+        self.assertEqual(self.outcome(NOTHING, attempt=3).outcome, "complete")
+
+    def test_noLastAttempt(self) -> None:
+        """
+        With 0 the endpoint decides how many attempts there are.
+        """
+        self.make(maxAttempts=0)
+        self.assertEqual(self.outcome(ValueError(), attempt=1000).outcome, "release")
+        self.flushLoggedErrors(ValueError)
+
+    def test_defaultBackoff(self) -> None:
+        """
+        The backoff begins at about a second and ends at ten minutes.
+        """
+        self.execution = Execution(
+            self.handler,
+            lambda _, settled: self.settled.append((_, settled)),
+            self.clock,
+        )
+        delays = [self.outcome(Release(), attempt=n).delay for n in (1, 2, 3, 500)]
+        for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
+            assert isinstance(delay, float)
+            self.assertTrue(least <= delay <= least + 1, delays)
+
+
+class DeferredTests(ExecutionCase):
+    """
+    Handlers that end later.
+    """
+
+    def test_succeeds(self) -> None:
+        """
+        The task ends, and is settled, once the handler's Deferred fires.
+        """
+        lease, ended = self.run_()
+        assert ended is not None
+        self.assertNoResult(ended)
+        self.assertEqual(self.settled, [])
+        self.handler.of("1").succeed(5)
+        self.assertIsNone(self.successResultOf(ended))
+        self.assertEqual(
+            self.settled, [(lease, Settlement("r-1", "complete", result=Raw(b"5")))]
+        )
+
+    def test_fails(self) -> None:
+        """
+        What it fails with decides, as what a handler raises.
+        """
+        for error, outcome in (
+            (ValueError("bad"), "release"),
+            (Release(delay=3), "release"),
+            (Reject("no"), "fail"),
+        ):
+            _, ended = self.run_()
+            assert ended is not None
+            self.handler.of("1").fail(error)
+            self.assertIsNone(self.successResultOf(ended))
+            self.assertEqual(self.settled.pop()[1].outcome, outcome)
+        self.flushLoggedErrors(ValueError)
+
+    def test_fired(self) -> None:
+        """
+        A Deferred that has fired already is as good.
+        """
+        for result, outcome in ((succeed(1), "complete"), (fail(Reject()), "fail")):
+            self.scripted(result)
+            _, ended = self.run_()
+            assert ended is not None
+            self.assertIsNone(self.successResultOf(ended))
+            self.assertEqual(self.settled.pop()[1].outcome, outcome)
+
+    def test_firedWithTimeLimit(self) -> None:
+        """
+        A Deferred that has fired leaves no time limit behind.
+        """
+        self.make(timeout=5)
+        self.scripted(succeed(1))
+        self.run_()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_forgetsItsLease(self) -> None:
+        """
+        A lease that is lost after the task has ended changes nothing.
+        """
+        lease, _ = self.run_()
+        self.assertIsNotNone(lease.onLost)
+        self.handler.of("1").succeed()
+        self.assertIsNone(lease.onLost)
+        lease, _ = self.run_()
+        self.handler.of("1").fail(Reject())
+        self.assertIsNone(lease.onLost)
+
+
+class WithoutReceiptTests(ExecutionCase):
+    """
+    Tasks of which nobody wants to hear again.
+    """
+
+    def test_nothingIsSettled(self) -> None:
+        """
+        However it ends, nothing is settled.
+        """
+        for result in (
+            NOTHING, 5, Release(), Reject(), ValueError(), succeed(1), fail(Reject())
+        ):  # fmt: skip
+            self.scripted(result)
+            self.execution.run(Task("1", None), None)
+        self.assertEqual(self.settled, [])
+        self.flushLoggedErrors(ValueError)
+
+    def test_notDoneIsLost(self) -> None:
+        """
+        One that was to be given back is lost, which the log says.
+        """
+        self.scripted(Release())
+        with capturedLogs() as logs:
+            self.execution.run(Task("1", None), None)
+        self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
+        self.assertEqual(logs[0]["id"], "1")
+
+    def test_pastTheLastAttempt(self) -> None:
+        """
+        One that was delivered too often is not run either.
+        """
+        self.make(maxAttempts=1)
+        self.execution.run(Task("1", None, attempt=2), None)
+        self.assertEqual((self.handler.handled, self.settled), ([], []))
+
+    def test_stopped(self) -> None:
+        """
+        One that was cut short, or does not end, settles nothing.
+        """
+        self.execution.run(Task("1", None), None)
+        self.execution.stop()
+        self.execution.run(Task("2", None), None)
+        self.handler.of("2").stubborn = True
+        self.execution.stop()
+        self.execution.abandon()
+        self.assertEqual(self.settled, [])
+
+
+class CancelTests(ExecutionCase):
+    """
+    Tasks that are told to end.
+    """
+
+    def test_timeout(self) -> None:
+        """
+        A task that runs for too long is cancelled, and released as a failure is.
+        """
+        self.make(timeout=5)
+        _, ended = self.run_(attempt=2)
+        assert ended is not None
+        passTime(self.clock, 4.9)
+        self.assertNoResult(ended)
+        passTime(self.clock, 0.1)
+        self.assertIsNone(self.successResultOf(ended))
+        self.assertEqual(self.handler.of("1").cancels, 1)
+        self.assertEqual(
+            self.settled[0][1],
+            Settlement(
+                "r-1", "release", delay=20, error="timed out after 5 s", counted=True
+            ),
+        )
+
+    def test_timeoutInTheLastAttempt(self) -> None:
+        """
+        A time-out in the last attempt fails it for good.
+        """
+        self.make(timeout=5, maxAttempts=2)
+        self.run_(attempt=2)
+        passTime(self.clock, 5)
+        self.assertEqual(self.settled[0][1].outcome, "fail")
+
+    def test_endsBeforeTimeout(self) -> None:
+        """
+        A task that ends in time is not cancelled later.
+        """
+        self.make(timeout=5)
+        for end in (Handling.succeed, lambda handling: handling.fail(Reject())):
+            self.run_()
+            end(self.handler.of("1"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noTimeLimit(self) -> None:
+        """
+        Without a time limit there is none.
+        """
+        self.run_()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.handler.of("1").succeed()
+
+    def test_lost(self) -> None:
+        """
+        A task whose lease is lost is cancelled, and nothing is settled.
+        """
+        lease, ended = self.run_()
+        assert ended is not None
+        assert lease.onLost is not None
+        lease.onLost()
+        self.assertIsNone(self.successResultOf(ended))
+        self.assertEqual(self.handler.of("1").cancels, 1)
+        self.assertEqual(self.settled, [])
+
+    def test_stop(self) -> None:
+        """
+        A stop cancels all tasks, and releases them uncounted.
+        """
+        leases = [self.run_()[0] for _ in range(3)]
+        self.execution.stop()
+        self.assertCountEqual([lease for lease, _ in self.settled], leases)
+        for _, settlement in self.settled:
+            self.assertEqual(settlement, Settlement("r-1", "release", counted=False))
+
+    def test_stopInTheLastAttempt(self) -> None:
+        """
+        A stop is no failure: the last attempt is given back too.
+        """
+        self.make(maxAttempts=1)
+        self.run_()
+        self.execution.stop()
+        self.assertEqual(self.settled[0][1].outcome, "release")
+
+    def test_cancelRaised(self) -> None:
+        """
+        What a handler fails with, upon being cancelled by a stop, does not count.
+        """
+        handling: Deferred[Any] = Deferred(lambda d: d.errback(Reject("stopped")))
+        self.scripted(handling)
+        self.run_()
+        self.execution.stop()
+        self.assertTrue(handling.called)
+        self.assertEqual(
+            self.settled[0][1], Settlement("r-1", "release", counted=False)
+        )
+
+    def test_endsWellUponCancel(self) -> None:
+        """
+        A handler that ends well when it is cancelled has completed its task.
+        """
+        self.make(timeout=5)
+        self.run_()
+        self.handler.of("1").well = True
+        self.execution.stop()
+        self.assertEqual(
+            self.settled.pop()[1],
+            Settlement("r-1", "complete", result=Raw(b'"in time"')),
+        )
+        self.run_()
+        self.handler.of("1").well = True
+        passTime(self.clock, 5)
+        self.assertEqual(self.settled.pop()[1].outcome, "complete")
+
+    def test_swallowsCancel(self) -> None:
+        """
+        A handler that swallows its cancel keeps its slot, and is settled when it
+        has ended.
+        """
+        self.make(timeout=5)
+        _, ended = self.run_()
+        assert ended is not None
+        self.handler.of("1").stubborn = True
+        passTime(self.clock, 100)
+        self.assertNoResult(ended)
+        self.assertEqual(self.settled, [])
+        self.handler.of("1").succeed()
+        self.successResultOf(ended)
+        self.assertEqual(self.settled[0][1].outcome, "complete")
+
+    def test_cancelledByItself(self) -> None:
+        """
+        A handler whose own Deferred is cancelled by somebody else has failed.
+        """
+        self.run_()
+        self.handler.of("1").fail(CancelledError())
+        self.assertEqual(self.settled[0][1].counted, True)
+        self.flushLoggedErrors(CancelledError)
+
+    def test_abandon(self) -> None:
+        """
+        What does not end although it was cancelled is released, uncounted; its end
+        is not settled any more, but frees its slot.
+        """
+        for end in (Handling.succeed, lambda handling: handling.fail(ValueError())):
+            lease, ended = self.run_()
+            assert ended is not None
+            self.handler.of("1").stubborn = True
+            self.execution.stop()
+            self.execution.abandon()
+            self.assertEqual(
+                self.settled, [(lease, Settlement("r-1", "release", counted=False))]
+            )
+            self.assertNoResult(ended)
+            end(self.handler.of("1"))
+            self.assertIsNone(self.successResultOf(ended))
+            self.assertEqual(len(self.settled), 1)
+            self.settled.clear()
+
+    def test_abandonNothing(self) -> None:
+        """
+        Where all have ended, nothing is abandoned.
+        """
+        self.run_()
+        self.execution.stop()
+        self.execution.abandon()
+        self.assertEqual(len(self.settled), 1)
+
+    def test_cancelFails(self) -> None:
+        """
+        A handler whose Deferred cannot be cancelled without an exception does not
+        keep the others from being cancelled.
+        """
+
+        def broken(_: Deferred[Any]) -> None:
+            raise ZeroDivisionError
+
+        deferreds: list[Deferred[Any]] = [
+            Deferred(broken),
+            Deferred(),
+            Deferred(broken),
+        ]
+        for each in deferreds:
+            self.scripted(each)
+            self.run_()
+        self.execution.stop()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual(len(self.settled), 1)
+        self.execution.abandon()
+        self.assertEqual(len(self.settled), 3)
