@@ -1,0 +1,313 @@
+"""
+A source that claims from a queue as many tasks as there is room for, and no more.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from myconsumer.claims import Claim, Claims
+from myconsumer.errors import RefusalError
+from myconsumer.interfaces import (
+    ITaskConsumer,
+    ITaskQueue,
+    ITaskSlots,
+    ITaskSource,
+)
+from myconsumer.leases import Lease, Leases
+from myconsumer.retrying import Retry
+from myconsumer.settling import Settling
+from myconsumer.task import Claimed, Settlement, Task
+
+#: With C{untilEmpty}, so many failures in a row end the run.
+MOST_FAILURES = 5
+
+
+@implementer(ITaskSource)
+class QueueTaskSource:
+    """
+    Claims what its consumer has room for, plus what is missing of the prefetch;
+    again the moment a slot is free.
+
+    It never ends a run, and never gives up, except with C{untilEmpty}.
+
+    @ivar waiting: The tasks that have arrived and wait for a slot, with their
+        leases.
+    @ivar hopeless: Why claiming has failed for good, with C{untilEmpty}.
+    """
+
+    _log = Logger()
+
+    hopeless: Failure | None = None
+    _consumer: ITaskConsumer | None = None
+    _slots: ITaskSlots
+    _started = False
+    _closed = False
+    _acting: IDelayedCall | None = None
+    # Nothing is claimed before this time; the timer wakes us then.
+    _resumeAt = 0.0
+    _timer: IDelayedCall | None = None
+    # Whether the last claim brought all that it asked for.
+    _full = False
+
+    def __init__(
+        self,
+        queue: ITaskQueue,
+        leases: Leases,
+        settling: Settling,
+        run: Callable[[Task, Lease | None], Deferred[None] | None],
+        clock: IReactorTime,
+        *,
+        wait: float,
+        lease: float,
+        interval: float,
+        prefetch: int,
+        pollers: int,
+        mostUnsettled: int,
+        untilEmpty: bool = False,
+    ) -> None:
+        """
+        @param queue: Where to claim.
+        @param leases: Keeps the leases of what arrives.
+        @param settling: Told of tasks that are given back, and asked how many
+            have ended but are not settled.
+        @param run: Runs a task.
+        @param clock: What keeps the time.
+        @param wait: The seconds that a claim waits for its first task.
+        @param lease: The seconds for which tasks are claimed.
+        @param interval: The seconds between two claims that are answered at once
+            with nothing.
+        @param prefetch: How many tasks to claim beyond the free slots.
+        @param pollers: The most claims open side by side.
+        @param mostUnsettled: With more tasks unsettled than this, claim nothing.
+        @param untilEmpty: Do not wait for tasks, and tell the consumer when none
+            are left or claiming fails for good.
+        """
+        self._leases = leases
+        self._settling = settling
+        self._run = run
+        self._clock = clock
+        self._lease = lease
+        self._interval = interval
+        self._prefetch = prefetch
+        self._pollers = pollers
+        self._mostUnsettled = mostUnsettled
+        self._untilEmpty = untilEmpty
+        self._retry = Retry("Claims", clock)
+        self._claims = Claims(queue, clock, 0.0 if untilEmpty else wait, lease)
+        self.waiting: deque[tuple[Task, Lease | None]] = deque()
+        leases.whenLost = self._dropLost
+        settling.whenSettled = self._actSoon
+
+    def start(self, consumer: ITaskConsumer) -> None:
+        """
+        See L{ITaskSource.start}.
+
+        @param consumer: Also provides L{ITaskSlots
+            <myconsumer.interfaces.ITaskSlots>}.
+        """
+        if consumer is not self._consumer:
+            self._consumer = consumer
+            self._slots = ITaskSlots(consumer)
+        self._started = True
+        self._actSoon()
+
+    def stop(self) -> Deferred[bool]:
+        """
+        See L{ITaskSource.stop}.  Nothing is handed over any more; to claim what is
+        missing of the prefetch goes on.
+        """
+        self._started = False
+        return succeed(True)
+
+    def close(self) -> Deferred[None]:
+        """
+        Claim no more, end the open claims, and give back, uncounted, what waits
+        and what still arrives.
+
+        @return: Fires once no claim is open, or being ended.
+        """
+        self._closed = True
+        for call in (self._acting, self._timer):
+            if call is not None:
+                call.cancel()
+        self._acting = self._timer = None
+        self._giveBack()
+        return self._claims.close()
+
+    def abort(self) -> None:
+        """
+        Drop the open claims without waiting for their answers.  See
+        L{Claims.abort}.
+        """
+        self._claims.abort()
+
+    def _actSoon(self) -> None:
+        if self._acting is None and self._consumer is not None and not self._closed:
+            self._acting = self._clock.callLater(0, self._act)
+
+    def _act(self) -> None:
+        """
+        Hand over what waits, and claim what there is room for.
+        """
+        self._acting = None
+        consumer = self._consumer
+        if consumer is None or not (self._started or self._slots.running):
+            return
+        self._handOver(consumer)
+        if self._closed:
+            return
+        if self.hopeless is not None and self._idle():
+            consumer.taskProductionFailed(self.hopeless)
+        elif self._mayClaim():
+            room = self._slots.freeSlots + self._prefetch - len(self.waiting)
+            if room > self._claims.asked:
+                self._claim(room - self._claims.asked)
+
+    def _mayClaim(self) -> bool:
+        """
+        Whether it is time for another claim, if there is room.
+        """
+        if self._settling.backlog > self._mostUnsettled:
+            return False
+        open = len(self._claims.open)
+        if open and (open >= self._pollers or not self._full):
+            return False
+        delay = self._resumeAt - self._clock.seconds()
+        if delay > 0 and self._timer is None:
+            self._timer = self._clock.callLater(delay, self._wake)
+        return delay <= 0
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._actSoon()
+
+    def _handOver(self, consumer: ITaskConsumer) -> None:
+        while self._started and self.waiting:
+            task, lease = self.waiting.popleft()
+            consumer.taskStarted(partial(self._run, task, lease))
+
+    def _idle(self) -> bool:
+        """
+        Whether nothing runs or waits.
+        """
+        return not self._slots.running and not self.waiting
+
+    def _claim(self, limit: int) -> None:
+        """
+        Ask for up to C{limit} tasks.
+        """
+        idle = self._idle() and not self._settling.backlog and not self._claims.open
+        self._claims.make(limit, idle, self._claimed, self._failed, self._actSoon)
+
+    def _claimed(self, claimed: Claimed, claim: Claim) -> None:
+        """
+        A claim was answered.
+        """
+        consumer = self._consumer
+        now = self._clock.seconds()
+        came = 0
+        for settlement in claimed.malformed:
+            came += self._refused(settlement, now)
+        for task in claimed.tasks:
+            came += self._arrived(task, now)
+        self._retry.succeeded()
+        self.hopeless = None
+        self._full = came >= claim.limit
+        if self._closed or consumer is None:
+            self._giveBack()
+        elif came:
+            self._handOver(consumer)
+        elif claim.idle and self._untilEmpty and not claimed.dropped:
+            consumer.noTasksFound()
+        else:
+            self._resumeAt = max(self._resumeAt, claim.made + self._interval)
+
+    def _failed(self, failure: Failure, claim: Claim) -> None:
+        """
+        A claim was not answered as it should be.
+        """
+        self._full = False
+        if self._closed:
+            return
+        resumeAt = self._clock.seconds() + self._retry.failed(failure)
+        self._resumeAt = max(self._resumeAt, resumeAt)
+        refused = isinstance(failure.value, RefusalError)
+        if self._untilEmpty and (refused or self._retry.failures >= MOST_FAILURES):
+            self.hopeless = failure
+        asksForPeace = getattr(failure.value, "retryAfter", None) is not None
+        if not refused and not asksForPeace:
+            self._claims.undo(claim)
+
+    def _arrived(self, task: Task, now: float) -> bool:
+        """
+        Keep the lease of a task, and let it wait for a slot.
+
+        @return: Whether it is a new one.
+        """
+        lease = None
+        if task.receipt is not None:
+            length = task.lease or self._lease
+            lease = self._leases.hold(task.receipt, task.id, length, now)
+            if lease is None:
+                self._log.warn(
+                    "Task {id} came with a receipt that is held already; ignored",
+                    id=task.id,
+                )
+                return False
+        self.waiting.append((task, lease))
+        return True
+
+    def _refused(self, settlement: Settlement, now: float) -> bool:
+        """
+        Settle a task that is malformed.
+
+        @return: Whether it is a new one.
+        """
+        receipt = settlement.receipt
+        lease = self._leases.hold(receipt, "(malformed)", self._lease, now)
+        if lease is None:
+            return False
+        self._log.error("A task is malformed: {reason}", reason=settlement.error)
+        self._settling.add(lease, settlement)
+        return True
+
+    def _giveBack(self) -> None:
+        """
+        Release, uncounted, what waits.
+        """
+        lost = []
+        for task, lease in self.waiting:
+            if lease is None:
+                lost.append(str(task.id))
+            else:
+                self._settling.add(
+                    lease, Settlement(lease.receipt, "release", counted=False)
+                )
+        self.waiting.clear()
+        if lost:
+            self._log.error(
+                "{count} tasks came without a receipt, cannot be given back and "
+                "are lost: {ids}",
+                count=len(lost),
+                ids=", ".join(lost[:10]),
+            )
+
+    def _dropLost(self) -> None:
+        """
+        Forget the waiting tasks whose leases are lost.
+        """
+        self.waiting = deque(
+            (task, lease)
+            for task, lease in self.waiting
+            if lease is None or not lease.lost
+        )
+        self._actSoon()

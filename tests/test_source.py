@@ -1,0 +1,1245 @@
+"""
+A source that claims what is free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.errors import QueueError
+from myconsumer.interfaces import ITaskSource
+from myconsumer.leases import Lease, Leases
+from myconsumer.settling import Settling
+from myconsumer.source import QueueTaskSource
+from myconsumer.task import Settlement, Task
+from tests.model import (
+    Cancel,
+    Claim,
+    ScriptedQueue,
+    busy,
+    fault,
+    passTime,
+    refusal,
+    task,
+    tasks,
+)
+
+
+class SourceCase(SynchronousTestCase):
+    """
+    A source, its consumer, and a queue that the test answers.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make all but the source.
+        """
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.queue = ScriptedQueue(self.clock)
+        self.leases = Leases(self.queue, self.clock)
+        self.settling = Settling(self.queue, self.leases, self.clock)
+        self.running: dict[str | int, Deferred[None]] = {}
+        self.ran: list[tuple[Task, Lease | None]] = []
+        self.onRun: Callable[[], object] = lambda: None
+        self.closed: Deferred[None] | None = None
+        self.addCleanup(self.endsClean)
+
+    def endsClean(self) -> None:
+        """
+        Nothing is left once it is closed and all claims are answered.
+        """
+        closed = self.closed or self.close()
+        for claim in self.queue.openClaims:
+            claim.bring()
+        for cancel in self.queue.cancels:
+            if cancel.open:
+                cancel.take()
+        self.successResultOf(closed)
+        self.settling.close()
+        self.leases.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def make(self, limit: int = 4, **options: Any) -> None:
+        """
+        Make the source and consume from it.
+        """
+        settings: dict[str, Any] = {
+            "wait": 20.0,
+            "lease": 60.0,
+            "interval": 1.0,
+            "prefetch": 0,
+            "pollers": 1,
+            "mostUnsettled": 4 * limit,
+        }
+        self.source = QueueTaskSource(
+            self.queue,
+            self.leases,
+            self.settling,
+            self.runTask,
+            self.clock,
+            **(settings | options),
+        )
+        self.consumer = ParallelLimitedTaskConsumer(limit)
+        self.end = self.consumer.consume(self.source)
+        self.passTime(0)
+
+    def runTask(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+        """
+        Run a task until L{endTask}; it ends at once where C{onRun} returns
+        anything.
+        """
+        self.ran.append((task, lease))
+        if self.onRun() is not None:
+            return None
+        self.running[task.id] = Deferred()
+        return self.running[task.id]
+
+    def endTask(self, *ids: int) -> None:
+        """
+        Tasks end, and are settled by nobody.
+        """
+        for id in ids:
+            for ran, lease in self.ran:
+                if ran.id == str(id) and lease is not None:
+                    self.leases.drop(lease)
+            self.running.pop(str(id)).callback(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the source, and let it fire.
+        """
+        self.closed = self.source.close()
+        return self.closed
+
+    def passTime(self, seconds: float) -> list[Claim]:
+        """
+        Let time pass.
+
+        @return: The claims that were made meanwhile.
+        """
+        before = len(self.queue.claims)
+        passTime(self.clock, seconds)
+        return self.queue.claims[before:]
+
+    @property
+    def claim(self) -> Claim:
+        """
+        The last claim.
+        """
+        return self.queue.claims[-1]
+
+    def ids(self) -> list[str | int]:
+        """
+        What was run, in order.
+        """
+        return [task.id for task, _ in self.ran]
+
+
+class RoomTests(SourceCase):
+    """
+    How much is claimed, and when.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is a task source.
+        """
+        self.make()
+        verifyObject(ITaskSource, self.source)
+
+    def test_claimsTheFreeSlots(self) -> None:
+        """
+        It claims exactly the free slots.
+        """
+        self.make(4)
+        [claim] = self.queue.claims
+        self.assertEqual((claim.limit, claim.lease), (4, 60.0))
+        claim.bring(*tasks(1, 3))
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+        self.assertEqual(self.ids(), ["1", "2", "3"])
+
+    def test_otherNames(self) -> None:
+        """
+        No two claims have the same name.
+        """
+        self.make(4)
+        for number in range(3):
+            self.claim.bring(task(number))
+            self.passTime(0)
+        self.assertEqual(len({claim.claim for claim in self.queue.claims}), 4)
+
+    def test_full(self) -> None:
+        """
+        With every slot taken no claim is open.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 4))
+        self.assertEqual(self.passTime(1000), [])
+
+    def test_prefetch(self) -> None:
+        """
+        The prefetch is claimed beyond the free slots, and what is missing of it
+        while they are taken; it waits.
+        """
+        self.make(4, prefetch=3)
+        self.assertEqual(self.claim.limit, 7)
+        self.claim.bring(*tasks(1, 4))
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 3)
+        claim.bring(*tasks(5, 2))
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+        claim.bring(task(7))
+        self.assertEqual(self.passTime(1000), [])
+        self.assertEqual(self.ids(), ["1", "2", "3", "4"])
+        self.assertEqual([task.id for task, _ in self.source.waiting], ["5", "6", "7"])
+
+    def test_waitingIsStarted(self) -> None:
+        """
+        The moment a slot is free the first that waits is started, and its place
+        claimed.
+        """
+        self.make(1, prefetch=1)
+        self.claim.bring(*tasks(1, 2))
+        self.passTime(0)
+        self.endTask(1)
+        [claim] = self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.assertEqual(claim.limit, 1)
+
+    def test_slotFreed(self) -> None:
+        """
+        The moment a slot is free it is claimed.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(10)
+        self.endTask(3)
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+
+    def test_slotsGathered(self) -> None:
+        """
+        Slots that are freed in one turn of the reactor are claimed together.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(10)
+        self.endTask(3, 1, 2)
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 3)
+
+    def test_endsAtOnce(self) -> None:
+        """
+        Tasks that end as soon as they are run take no slot.
+        """
+        self.onRun = lambda: True
+        self.make(2)
+        for number in range(10):
+            self.claim.bring(*tasks(10 * number, 2))
+            [claim] = self.passTime(0)
+            self.assertEqual(claim.limit, 2)
+        self.assertEqual(len(self.ran), 20)
+
+    def test_withoutReceipt(self) -> None:
+        """
+        A task without a receipt is run without a lease.
+        """
+        self.make()
+        self.claim.bring(Task("1", None))
+        [(_, lease)] = self.ran
+        self.assertIsNone(lease)
+        self.assertEqual(self.leases.held, {})
+
+    def test_leaseLength(self) -> None:
+        """
+        A lease is as long as the task says, else as long as was asked for, counted
+        from its arrival.
+        """
+        self.make(lease=45.0)
+        self.passTime(3)
+        self.claim.bring(task(1), task(2, lease=9.0))
+        lengths = [lease.length for _, lease in self.ran if lease is not None]
+        ends = [lease.expires for _, lease in self.ran if lease is not None]
+        self.assertEqual((lengths, ends), ([45, 9], [1048, 1012]))
+
+
+class PollersTests(SourceCase):
+    """
+    Claims that are open side by side.
+    """
+
+    def test_oneWhileIdle(self) -> None:
+        """
+        While a claim is open another is not made, though slots become free.
+        """
+        self.make(4, pollers=3)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.endTask(1, 2)
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(len(self.queue.openClaims), 1)
+
+    def test_oneByDefault(self) -> None:
+        """
+        With one poller there is one, even while claims come back full.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 4))
+        self.endTask(1)
+        self.passTime(0)
+        self.endTask(2)
+        self.assertEqual(self.passTime(10), [])
+
+    def test_moreWhileFull(self) -> None:
+        """
+        While claims come back full there are as many as there may be, no more, and
+        together they ask for no more than is free.
+        """
+        self.make(4, pollers=2)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        for id in (1, 2, 3):
+            self.endTask(id)
+            self.passTime(0)
+        self.assertEqual([claim.limit for claim in self.queue.openClaims], [1, 1])
+        self.claim.bring(task(5))
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+
+    def test_oneAfterPartial(self) -> None:
+        """
+        Once one does not come back full, there is one again.
+        """
+        self.make(4, pollers=2)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        for id in (1, 2):
+            self.endTask(id)
+            self.passTime(0)
+        self.passTime(5)
+        self.claim.bring()
+        self.endTask(3)
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(len(self.queue.openClaims), 1)
+
+    def test_oneAfterFailure(self) -> None:
+        """
+        So it is once one has failed.
+        """
+        self.make(4, pollers=2)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        for id in (1, 2):
+            self.endTask(id)
+            self.passTime(0)
+        self.claim.fail(fault())
+        self.endTask(3)
+        self.assertEqual(self.passTime(10), [])
+
+    def test_retryAfterOfOne(self) -> None:
+        """
+        When one is told to leave the endpoint alone, the failure of another does
+        not cut that short.
+        """
+        self.make(4, pollers=2)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        for id in (1, 2):
+            self.endTask(id)
+            self.passTime(0)
+        first, second = self.queue.openClaims
+        first.fail(busy(100))
+        second.fail(fault())
+        self.assertEqual(self.passTime(99), [])
+        self.assertEqual(len(self.passTime(2)), 1)
+
+
+class StopTests(SourceCase):
+    """
+    Being stopped and started by the consumer.
+    """
+
+    def test_stopHandsOverNoMore(self) -> None:
+        """
+        Stopped, what comes is not handed over; started again, it is.
+        """
+        self.make(4)
+        self.assertTrue(self.successResultOf(self.source.stop()))
+        self.claim.bring(*tasks(1, 2))
+        self.passTime(100)
+        self.assertEqual(self.ids(), [])
+        self.source.start(self.consumer)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "2"])
+
+    def test_stopBeforeStart(self) -> None:
+        """
+        To stop it before it was started, and twice, is harmless.
+        """
+        self.make(4)
+        other = QueueTaskSource(
+            self.queue, self.leases, self.settling, self.runTask, self.clock,
+            wait=1, lease=1, interval=1, prefetch=0, pollers=1, mostUnsettled=1,
+        )  # fmt: skip
+        for _ in range(2):
+            self.assertTrue(self.successResultOf(other.stop()))
+            self.assertTrue(self.successResultOf(self.source.stop()))
+
+    def test_startOnlySetsAFlag(self) -> None:
+        """
+        Any number of starts is acted upon once, later.
+        """
+        self.make(4)
+        self.claim.bring(task(1))
+        for _ in range(10):
+            self.source.start(self.consumer)
+        self.assertEqual(len(self.queue.claims), 1)
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_prefetchGoesOn(self) -> None:
+        """
+        Stopped because all slots are taken, it claims what is missing of the
+        prefetch, also after the endpoint has failed or had nothing.
+        """
+        self.make(1, prefetch=2)
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.claim.bring()
+        [claim] = self.passTime(1)
+        claim.fail(fault())
+        [claim] = self.passTime(1.6)
+        self.assertEqual(claim.limit, 2)
+        claim.bring(*tasks(2, 2))
+        self.assertEqual(self.ids(), ["1"])
+        self.assertEqual(len(self.source.waiting), 2)
+
+
+class CloseTests(SourceCase):
+    """
+    The end.
+    """
+
+    def test_nothingIsClaimed(self) -> None:
+        """
+        After it nothing is claimed, whatever happens.
+        """
+        self.make(2)
+        self.claim.bring(*tasks(1, 2))
+        self.successResultOf(self.close())
+        self.source.start(self.consumer)
+        self.endTask(1)
+        self.leases.lose(["r-2"])
+        self.assertEqual(self.passTime(100), [])
+
+    def test_notBeforeItBegan(self) -> None:
+        """
+        Closed before it has made its first claim it makes none.
+        """
+        self.make(2)
+        self.claim.bring(task(1))
+        self.successResultOf(self.close())
+        self.assertEqual(self.passTime(100), [])
+
+    def test_notInTheBackoff(self) -> None:
+        """
+        Closed while it leaves the endpoint alone it makes no claim later.
+        """
+        self.make(2)
+        self.claim.fail(busy(50))
+        self.passTime(0)
+        self.successResultOf(self.close())
+        self.assertEqual(self.passTime(100), [])
+
+    def test_closedByATask(self) -> None:
+        """
+        Where a task that waited closes it, nothing is claimed either.
+        """
+        self.make(1)
+        self.claim.bring(*tasks(1, 2))
+        # What it returns ends the task at once, so that its slot is free.
+        self.onRun = self.close
+        self.endTask(1)
+        self.assertEqual(self.passTime(100), [])
+
+    def test_claimsAreEnded(self) -> None:
+        """
+        The open claims are ended by name; it fires when the answer has come.
+        """
+        self.make(2)
+        before = len(self.queue.cancels)
+        closed = self.close()
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before:]], [self.claim.claim]
+        )
+        self.assertNoResult(closed)
+        self.claim.bring()
+        self.successResultOf(closed)
+        self.assertEqual(self.passTime(100), [])
+
+    def test_endedClaimIsNotAwaitedForLong(self) -> None:
+        """
+        A claim that the endpoint says is ended, but is not answered, is dropped
+        after a second.
+        """
+        self.make(2)
+        closed = self.close()
+        self.passTime(0.9)
+        self.assertNoResult(closed)
+        self.passTime(0.1)
+        self.successResultOf(closed)
+        self.assertTrue(self.claim.dropped)
+
+    def test_claimsAreAwaited(self) -> None:
+        """
+        Where the endpoint cannot end claims they are awaited, and not told of.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        self.make(2)
+        before = len(self.queue.cancels)
+        closed = self.close()
+        self.assertEqual(self.queue.cancels[before:], [])
+        self.passTime(14)
+        self.assertNoResult(closed)
+        self.claim.bring()
+        self.successResultOf(closed)
+
+    def test_claimsAreAwaitedWhereEndingFails(self) -> None:
+        """
+        So they are where ending them fails.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        closed = self.close()
+        self.passTime(14)
+        self.assertNoResult(closed)
+        self.claim.bring()
+        self.successResultOf(closed)
+
+    def test_endingFoundLacking(self) -> None:
+        """
+        So they are where only then it turns out that they cannot be ended.
+        """
+        self.queue.onCancel = lambda request: None
+        self.make(2)
+        closed = self.close()
+        for cancel in self.queue.cancels:
+            cancel.take(False)
+        self.passTime(4)
+        self.assertNoResult(closed)
+        self.claim.bring()
+        self.successResultOf(closed)
+
+    def test_waitsForTheEndings(self) -> None:
+        """
+        It does not fire while a request that ends a claim is open.
+        """
+        self.queue.onCancel = lambda request: None
+        self.make(2)
+        closed = self.close()
+        self.claim.bring()
+        self.assertNoResult(closed)
+        for cancel in self.queue.cancels:
+            cancel.take()
+        self.successResultOf(closed)
+
+    def test_waitingIsGivenBack(self) -> None:
+        """
+        What waits is released, uncounted.
+        """
+        self.make(1, prefetch=2)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.successResultOf(self.close())
+        self.passTime(0)
+        [request] = self.queue.settles
+        self.assertEqual(
+            request.settlements,
+            [
+                Settlement("r-2", "release", counted=False),
+                Settlement("r-3", "release", counted=False),
+            ],
+        )
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1"])
+
+    def test_arrivingIsGivenBack(self) -> None:
+        """
+        What still arrives is released, uncounted, and malformed ones are failed.
+        """
+        self.make(4)
+        self.close()
+        bad = Settlement("r-9", "fail", error="no payload")
+        self.claim.bring(task(1), malformed=[bad])
+        self.passTime(0)
+        [request] = self.queue.settles
+        self.assertEqual(
+            request.settlements,
+            [bad, Settlement("r-1", "release", counted=False)],
+        )
+        self.assertEqual(self.ids(), [])
+
+    def test_withoutReceiptIsLost(self) -> None:
+        """
+        What came without a receipt cannot be given back, which the log says.
+        """
+        self.make(1)
+        self.claim.bring(Task("1", None), Task("2", None), Task("3", None))
+        with capturedLogs() as logs:
+            self.close()
+        [event] = [e for e in logs if e["log_level"] == LogLevel.error]
+        self.assertEqual((event["count"], event["ids"]), (2, "2, 3"))
+
+    def test_failing(self) -> None:
+        """
+        A claim that fails is a claim that is open no longer.
+        """
+        self.make(2)
+        closed = self.close()
+        self.claim.fail(fault())
+        self.successResultOf(closed)
+
+    def test_abort(self) -> None:
+        """
+        Aborted, it waits for no claim, but lets the endpoint hear of their ends.
+        """
+        self.queue.onCancel = lambda request: None
+        self.make(2)
+        closed = self.close()
+        self.source.abort()
+        self.assertTrue(self.claim.dropped)
+        self.assertNoResult(closed)
+        for cancel in self.queue.cancels:
+            cancel.take()
+        self.successResultOf(closed)
+
+
+class ArrivalTests(SourceCase):
+    """
+    What a claim's answer may hold.
+    """
+
+    def test_surplus(self) -> None:
+        """
+        More tasks than asked for wait, leased, for a slot; nothing is claimed
+        until they have one.
+        """
+        self.make(2)
+        self.claim.bring(*tasks(1, 5))
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.assertEqual(len(self.leases.held), 5)
+        self.endTask(1, 2)
+        self.assertEqual(self.passTime(0), [])
+        self.assertEqual(self.ids(), ["1", "2", "3", "4"])
+        self.endTask(3)
+        self.assertEqual(self.passTime(0), [])
+        self.endTask(4)
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+
+    def test_receiptHeldAlready(self) -> None:
+        """
+        A task whose receipt is held already is ignored, with a warning.
+        """
+        self.make(4)
+        self.claim.bring(task(1), task(1))
+        self.passTime(0)
+        self.assertEqual(self.claim.limit, 3)
+        with capturedLogs() as logs:
+            self.claim.bring(task(1), task(2))
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.assertEqual(
+            [(e["log_level"], e["id"]) for e in logs], [(LogLevel.warn, "1")]
+        )
+
+    def test_malformed(self) -> None:
+        """
+        What is malformed is settled as failed, with the reason, and an error in the
+        log; its neighbours run.
+        """
+        self.make(4)
+        bad = Settlement("bad", "fail", error="no payload")
+        with capturedLogs() as logs:
+            self.claim.bring(task(1), malformed=[bad])
+        [event] = [e for e in logs if e["log_level"] == LogLevel.error]
+        self.assertEqual(event["reason"], "no payload")
+        self.passTime(0)
+        [request] = self.queue.settles
+        self.assertEqual(request.settlements, [bad])
+        self.assertEqual(self.ids(), ["1"])
+        self.assertEqual(self.claim.limit, 3)
+
+    def test_malformedTwice(self) -> None:
+        """
+        One that is malformed and comes again, before it is settled, is settled once.
+        """
+        self.make(4)
+        bad = Settlement("bad", "fail", error="no payload")
+        self.claim.bring(malformed=[bad, bad])
+        self.passTime(0)
+        self.assertEqual(self.queue.settles[0].settlements, [bad])
+
+    def test_lostWhileWaiting(self) -> None:
+        """
+        A waiting task whose lease is lost is never started, and its place claimed.
+        """
+        self.make(1, prefetch=2)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.leases.lose(["r-2"])
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "3"])
+
+    def test_waitingIsExtended(self) -> None:
+        """
+        What waits is kept alive.
+        """
+        self.make(1, prefetch=1)
+        self.claim.bring(*tasks(1, 2))
+        self.passTime(20)
+        [beat] = self.queue.beats
+        self.assertEqual(beat.receipts, ["r-1", "r-2"])
+
+
+class EmptyTests(SourceCase):
+    """
+    Answers that bring nothing new.
+    """
+
+    def test_early(self) -> None:
+        """
+        After an empty answer that came early the interval, counted from the claim,
+        is waited out.
+        """
+        self.make(interval=3.0)
+        self.passTime(1)
+        self.claim.bring()
+        self.assertEqual(self.passTime(1.9), [])
+        self.assertEqual(len(self.passTime(0.1)), 1)
+
+    def test_late(self) -> None:
+        """
+        After one that came late the next claim is made at once.
+        """
+        self.make(interval=3.0)
+        self.passTime(3)
+        self.claim.bring()
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_slotFreedMeanwhile(self) -> None:
+        """
+        A slot that is freed meanwhile does not cut that short.
+        """
+        self.make(4, interval=3.0)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.claim.bring()
+        self.endTask(1)
+        self.assertEqual(self.passTime(2.9), [])
+        [claim] = self.passTime(0.1)
+        self.assertEqual(claim.limit, 2)
+
+    def test_notEmpty(self) -> None:
+        """
+        After an answer that brings something the next claim is made at once.
+        """
+        self.make(4, interval=3.0)
+        self.claim.bring(task(1))
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_nothingNew(self) -> None:
+        """
+        An answer that brings only what is held already is an empty one.
+        """
+        self.make(4, interval=3.0)
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.queue.onClaim = lambda claim: claim.bring(task(1))
+        self.claim.bring(task(1))
+        self.assertEqual(self.passTime(2.9), [])
+        self.assertLess(len(self.passTime(30)), 12)
+
+    def test_malformedOnly(self) -> None:
+        """
+        An endpoint that has nothing but malformed tasks does not make it spin while
+        they cannot be settled.
+        """
+        count = 0
+
+        def bad(claim: Claim) -> None:
+            nonlocal count
+            count += 1
+            claim.bring(malformed=[Settlement(f"bad-{count}", "fail", error="bad")])
+
+        self.queue.onClaim = bad
+        self.make(4)
+        self.passTime(30)
+        self.assertLess(len(self.queue.claims), 30)
+
+
+class FailureTests(SourceCase):
+    """
+    Claims that are not answered as they should be.
+    """
+
+    def test_fault(self) -> None:
+        """
+        After a fault it claims again, with backoff, under another name.
+        """
+        self.make(4)
+        self.claim.fail(fault())
+        self.assertEqual(self.passTime(0.4), [])
+        [claim] = self.passTime(1.2)
+        self.assertEqual(claim.limit, 4)
+        self.assertNotEqual(claim.claim, self.queue.claims[0].claim)
+        claim.fail(fault())
+        self.assertEqual(self.passTime(0.9), [])
+        self.assertEqual(len(self.passTime(1.2)), 1)
+
+    def test_faultEndsTheClaim(self) -> None:
+        """
+        After a fault the claim is ended, without waiting for that, since it may
+        have leased something.
+        """
+        self.make(4)
+        self.queue.onCancel = lambda request: None
+        self.claim.fail(fault())
+        cancel = self.queue.cancels[-1]
+        self.assertEqual(cancel.claim, self.queue.claims[0].claim)
+        self.assertEqual(len(self.passTime(1.6)), 1)
+        cancel.take()
+
+    def test_faultWithoutEnding(self) -> None:
+        """
+        Where the endpoint cannot end claims it is not asked to.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        self.make(4)
+        before = len(self.queue.cancels)
+        self.claim.fail(fault())
+        self.assertEqual(len(self.queue.cancels), before)
+
+    def test_retryAfter(self) -> None:
+        """
+        C{Retry-After} is obeyed; such an answer is a whole one, so that nothing
+        is to be ended.
+        """
+        self.make(4)
+        before = len(self.queue.cancels)
+        self.claim.fail(busy(120))
+        self.assertEqual(len(self.queue.cancels), before)
+        self.assertEqual(self.passTime(119.9), [])
+        self.assertEqual(len(self.passTime(0.2)), 1)
+
+    def test_retryAfterNothing(self) -> None:
+        """
+        C{Retry-After: 0} leaves the backoff.
+        """
+        self.make(4)
+        self.claim.fail(busy(0))
+        self.assertEqual(self.passTime(0.4), [])
+        self.assertEqual(len(self.passTime(1.2)), 1)
+
+    def test_slotFreedMeanwhile(self) -> None:
+        """
+        A slot that is freed meanwhile does not cut the backoff short.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 2))
+        self.passTime(0)
+        self.claim.fail(busy(10))
+        self.endTask(1)
+        self.assertEqual(self.passTime(9.9), [])
+        [claim] = self.passTime(0.2)
+        self.assertEqual(claim.limit, 3)
+
+    def test_refusal(self) -> None:
+        """
+        After a refusal it claims again after 30 s; nothing is to be ended.
+        """
+        self.make(4)
+        before = len(self.queue.cancels)
+        with capturedLogs() as logs:
+            self.claim.fail(refusal())
+        self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
+        self.assertEqual(len(self.queue.cancels), before)
+        self.assertEqual(self.passTime(29.9), [])
+        self.assertEqual(len(self.passTime(0.1)), 1)
+
+    def test_refusalIsLoggedOnce(self) -> None:
+        """
+        The same refusal again and again is not logged each time.
+        """
+        self.queue.onClaim = lambda claim: claim.fail(refusal())
+        with capturedLogs() as logs:
+            self.make(4)
+            self.passTime(59)
+        self.assertEqual(len(self.queue.claims), 2)
+        self.assertEqual(len(logs), 1)
+
+    def test_unexpected(self) -> None:
+        """
+        A queue that raises what it should not is asked again.
+        """
+
+        def broken(claim: Claim) -> None:
+            raise ZeroDivisionError
+
+        self.queue.onClaim = broken
+        self.make(4)
+        self.queue.claims[0].bring()
+        self.queue.onClaim = lambda claim: None
+        [claim] = self.passTime(1.6)
+        claim.bring(task(1))
+        self.assertEqual(self.ids(), ["1"])
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_unexpectedAnswer(self) -> None:
+        """
+        A queue that answers what it should not is asked again, without spinning.
+        """
+        self.queue.onClaim = lambda claim: claim.answer.callback(None)
+        self.make(4)
+        self.passTime(60)
+        self.assertLess(len(self.queue.claims), 70)
+        self.queue.onClaim = lambda claim: None
+        self.assertEqual(len(self.passTime(31)), 1)
+        self.flushLoggedErrors()
+
+    def test_unexpectedEnding(self) -> None:
+        """
+        So it is with one that raises when a claim is to be ended.
+        """
+
+        def broken(cancel: Cancel) -> None:
+            raise ZeroDivisionError
+
+        self.queue.onCancel = broken
+        self.make(4)
+        self.claim.fail(fault())
+        self.assertEqual(len(self.passTime(1.6)), 1)
+
+    def test_doesNotSpin(self) -> None:
+        """
+        While the endpoint fails there are a few claims only, and never none for
+        longer than the backoff's cap, whatever runs.
+        """
+        self.make(4)
+        self.claim.bring(task(1))
+        self.queue.onClaim = lambda claim: claim.fail(fault())
+        times = [claim.made for claim in self.passTime(600)]
+        gaps = [after - before for before, after in pairwise(times)]
+        self.assertGreaterEqual(min(gaps), 0.5)
+        self.assertLessEqual(max(gaps), 30)
+
+
+class ProbeTests(SourceCase):
+    """
+    Whether the endpoint can be told to end a claim.
+    """
+
+    def test_atTheStart(self) -> None:
+        """
+        It is asked once, at the start, by the end of a claim never made.
+        """
+        self.make(1)
+        [probe] = self.queue.cancels
+        self.assertNotEqual(probe.claim, self.claim.claim)
+        for number in range(3):
+            self.claim.bring(task(number))
+            self.endTask(number)
+            self.passTime(100)
+        self.assertEqual(self.queue.cancels, [probe])
+
+    def test_unknown(self) -> None:
+        """
+        While that is not known no claim waits longer than 5 s.
+        """
+        self.queue.onCancel = lambda request: None
+        self.make(1)
+        self.assertEqual(self.claim.wait, 5)
+        self.queue.cancels[0].take()
+        self.claim.bring(task(1))
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+
+    def test_lacking(self) -> None:
+        """
+        Where it cannot, no claim waits longer than 5 s, and it is not asked again.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        self.make(1)
+        for _ in range(10):
+            self.assertEqual(self.claim.wait, 5)
+            self.passTime(5)
+            self.claim.bring()
+            self.passTime(0)
+        self.assertEqual(len(self.queue.cancels), 1)
+
+    def test_shorterWait(self) -> None:
+        """
+        A wait that is shorter than that is kept.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        self.make(1, wait=2.0)
+        self.assertEqual(self.claim.wait, 2)
+
+    def test_askedAgain(self) -> None:
+        """
+        Where asking fails it is asked again, with a claim, half a minute later.
+        """
+        self.queue.onCancel = lambda request: request.fail(fault())
+        self.make(1)
+        for _ in range(12):
+            self.passTime(5)
+            self.claim.bring()
+            self.passTime(0)
+        self.assertEqual(
+            [cancel.made for cancel in self.queue.cancels], [1000, 1030, 1060]
+        )
+        self.queue.onCancel = Cancel.take
+        for _ in range(6):
+            self.passTime(5)
+            self.claim.bring()
+            self.passTime(0)
+        self.passTime(5)
+        self.claim.bring()
+        self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+
+
+class UnsettledTests(SourceCase):
+    """
+    Claims pause while too much is unsettled.
+    """
+
+    def settle(self, count: int) -> None:
+        """
+        So many tasks end that the endpoint is not told of.
+        """
+        for number in range(count):
+            lease = self.leases.hold(f"ended-{number}", "", 60, self.clock.seconds())
+            assert lease is not None
+            self.settling.add(lease, Settlement(lease.receipt, "complete"))
+
+    def test_pauses(self) -> None:
+        """
+        With more than that unsettled nothing is claimed; once it is settled, claims
+        go on at once.
+        """
+        self.make(2, mostUnsettled=8)
+        self.settle(9)
+        self.claim.bring()
+        self.assertEqual(self.passTime(10), [])
+        self.queue.outcomes[0].take()
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_atTheBound(self) -> None:
+        """
+        With just that many, claims go on.
+        """
+        self.make(2, mostUnsettled=8)
+        self.settle(8)
+        self.claim.bring()
+        self.assertEqual(len(self.passTime(1)), 1)
+
+    def test_givenUp(self) -> None:
+        """
+        They go on too when those are given up.
+        """
+        self.make(2, mostUnsettled=8)
+        self.settle(9)
+        self.claim.bring()
+        self.leases.lose([f"ended-{number}" for number in range(9)])
+        self.passTime(0)
+        self.queue.outcomes[0].fail(fault())
+        self.assertEqual(len(self.passTime(1)), 1)
+
+
+class UntilEmptyTests(SourceCase):
+    """
+    A run that is to end once nothing is left.
+    """
+
+    def make(self, limit: int = 4, **options: Any) -> None:
+        """
+        Make such a source.
+        """
+        super().make(limit, untilEmpty=True, **options)
+
+    def test_doesNotWait(self) -> None:
+        """
+        Claims do not wait.
+        """
+        self.make()
+        self.assertEqual(self.claim.wait, 0)
+
+    def test_empty(self) -> None:
+        """
+        It ends at an empty answer, with nothing running.
+        """
+        self.make()
+        self.claim.bring()
+        self.successResultOf(self.end)
+        self.assertIsNone(self.source.hopeless)
+        self.assertEqual(self.passTime(1000), [])
+
+    def test_dropped(self) -> None:
+        """
+        An answer of which nothing could be used is not an empty one; nor is it
+        asked for again at once.
+        """
+        self.make()
+        self.claim.bring(dropped=1)
+        self.assertNoResult(self.end)
+        self.assertEqual(self.passTime(0.9), [])
+        [claim] = self.passTime(0.1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_running(self) -> None:
+        """
+        An empty answer to a claim that was made while something ran ends nothing,
+        even if nothing runs any more.
+        """
+        self.make()
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.endTask(1)
+        self.claim.bring()
+        self.assertNoResult(self.end)
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_unsettled(self) -> None:
+        """
+        Nor does one to a claim made while something was unsettled.
+        """
+        self.make()
+        self.claim.bring(malformed=[Settlement("bad", "fail", error="bad")])
+        self.passTime(0)
+        self.claim.bring()
+        self.assertNoResult(self.end)
+        self.queue.outcomes[0].take()
+        self.passTime(1)
+        self.claim.bring()
+        self.successResultOf(self.end)
+
+    def test_runningWhenAnswered(self) -> None:
+        """
+        Nor does one that comes while something runs.
+        """
+        self.make()
+        self.consumer.taskStarted(lambda: self.runTask(task(1), None))
+        self.claim.bring()
+        self.assertNoResult(self.end)
+        self.endTask(1)
+        self.passTime(1)
+        self.claim.bring()
+        self.successResultOf(self.end)
+
+    def test_failures(self) -> None:
+        """
+        Five failures in a row, with nothing running, end it; the reason is kept.
+        """
+        self.make()
+        for _ in range(4):
+            self.claim.fail(fault())
+            self.passTime(30)
+        self.assertNoResult(self.end)
+        error = fault()
+        self.claim.fail(error)
+        self.passTime(0)
+        self.successResultOf(self.end)
+        assert self.source.hopeless is not None
+        self.assertIs(self.source.hopeless.value, error)
+        self.assertEqual(self.passTime(1000), [])
+
+    def test_failuresInARow(self) -> None:
+        """
+        A success in between begins the count anew.
+        """
+        self.make(1)
+        for number in range(3):
+            for _ in range(4):
+                self.claim.fail(fault())
+                self.passTime(30)
+            self.claim.bring(task(number))
+            self.endTask(number)
+            self.passTime(0)
+        self.assertNoResult(self.end)
+
+    def test_refusal(self) -> None:
+        """
+        One refusal ends it.
+        """
+        self.make()
+        self.claim.fail(refusal())
+        self.passTime(0)
+        self.successResultOf(self.end)
+        assert self.source.hopeless is not None
+        self.assertIsInstance(self.source.hopeless.value, QueueError)
+
+    def test_refusalWhileRunning(self) -> None:
+        """
+        While something runs it goes on, and ends with it.
+        """
+        self.make()
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.claim.fail(refusal())
+        self.passTime(29)
+        self.assertNoResult(self.end)
+        self.endTask(1)
+        self.passTime(0)
+        self.successResultOf(self.end)
+        self.assertIsNotNone(self.source.hopeless)
+
+    def test_refusalThenSuccess(self) -> None:
+        """
+        A claim that succeeds meanwhile gives new hope.
+        """
+        self.make()
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.claim.fail(refusal())
+        self.passTime(30)
+        self.claim.bring()
+        self.assertIsNone(self.source.hopeless)
+        self.endTask(1)
+        self.passTime(1)
+        self.assertNoResult(self.end)
+        self.claim.bring()
+        self.successResultOf(self.end)
+        self.assertIsNone(self.source.hopeless)
+
+    def test_withoutIt(self) -> None:
+        """
+        In a service neither empty answers nor failures ever end the run.
+        """
+        super().make(4)
+        for _ in range(10):
+            self.claim.bring()
+            self.passTime(30)
+            self.claim.fail(refusal())
+            self.passTime(30)
+            self.claim.fail(fault())
+            self.passTime(30)
+        self.assertNoResult(self.end)
