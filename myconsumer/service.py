@@ -1,0 +1,250 @@
+"""
+The service that consumes tasks from a queue, and drains when it is stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.execution import Execution
+from myconsumer.interfaces import ITaskHandler, ITaskQueue
+from myconsumer.leases import Leases
+from myconsumer.settling import Settling
+from myconsumer.source import QueueTaskSource
+
+#: When stopping, the seconds that open claims get which cannot be ended.
+CLAIM_GRACE = 15.0
+
+#: When stopping, the seconds that the endpoint gets to hear of dropped claims.
+ABORT_GRACE = 1.0
+
+#: When stopping, the seconds that a cancelled task gets to end.
+CANCEL_GRACE = 1.0
+
+#: When stopping, the seconds that the last settlements get.
+SETTLE_GRACE = 5.0
+
+
+class Pipeline(Struct, eq=False):
+    """
+    What one run of the service is made of.
+    """
+
+    leases: Leases
+    settling: Settling
+    execution: Execution
+    source: QueueTaskSource
+    consumer: ParallelLimitedTaskConsumer
+
+
+class ConsumerService(MultiService):
+    """
+    Consumes tasks while it runs.  C{stopService} drains: it claims no more, gives
+    back what has not started, lets running tasks end, and settles everything.
+
+    Its own children are stopped after that, so that they can be what handler and
+    queue need.
+    """
+
+    _log = Logger()
+
+    _pipeline: Pipeline | None = None
+    _hurried = False
+
+    def __init__(
+        self,
+        queue: ITaskQueue,
+        handler: ITaskHandler,
+        limit: int,
+        *,
+        wait: float = 20.0,
+        lease: float = 60.0,
+        interval: float = 1.0,
+        prefetch: int = 0,
+        pollers: int = 1,
+        timeout: float = 0.0,
+        drain: float = 20.0,
+        maxAttempts: int = 20,
+        untilEmpty: bool = False,
+        onEnd: Callable[[Failure | None], object] | None = None,
+        clock: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param queue: Where the tasks come from.
+        @param handler: What is done with each.
+        @param limit: The most tasks to run at once, 1 or more.
+        @param wait: The seconds that a claim waits for its first task.
+        @param lease: The seconds for which a task is claimed; kept up while it is
+            held.
+        @param interval: The seconds between two claims, where the endpoint
+            answers at once with nothing.
+        @param prefetch: How many tasks to claim beyond the free slots.
+        @param pollers: The most claims open side by side.
+        @param timeout: The seconds that a task may run for; 0 for no limit.
+        @param drain: The seconds that running tasks get when the service is
+            stopped; then they are cancelled and given back.
+        @param maxAttempts: A task that fails in this attempt has failed for good;
+            0 leaves that to the endpoint.
+        @param untilEmpty: Do not wait for tasks; end the run once none are left.
+        @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
+            with L{None} if nothing is left, with a failure if claiming failed for
+            good.  The service runs on, idle, until it is stopped.
+        @param clock: What keeps the time; the reactor by default.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
+        self._queue = queue
+        self._handler = handler
+        self._limit = limit
+        self._timeout = timeout
+        self._drain = drain
+        self._maxAttempts = maxAttempts
+        self._onEnd = onEnd
+        self._clock = clock
+        self._claiming: dict[str, Any] = {
+            "wait": wait,
+            "lease": lease,
+            "interval": interval,
+            "prefetch": prefetch,
+            "pollers": pollers,
+            "mostUnsettled": 4 * limit,
+            "untilEmpty": untilEmpty,
+        }
+        self._waiting: list[Deferred[None]] = []
+        self._skip: Callable[[], object] = lambda: None
+
+    def startService(self) -> None:
+        """
+        Begin to consume.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        self._hurried = False
+        self._pipeline = pipeline = self._makePipeline()
+        self._log.info(
+            "Consuming from {queue}, at most {limit} tasks at once",
+            queue=self._queue,
+            limit=self._limit,
+        )
+        pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Drain.  Called again meanwhile it skips the waiting: what runs is cancelled
+        and given back at once, and everything is settled all the same.
+
+        @return: Fires once nothing is left to be done: nothing is leased any more,
+            as long as the endpoint answers.
+        """
+        stopped: Deferred[None] = Deferred()
+        self._waiting.append(stopped)
+        if len(self._waiting) > 1:
+            self._hurried = True
+            self._skip()
+        else:
+            stopping = Deferred.fromCoroutine(self._stop(self._pipeline))
+            stopping.addBoth(self._stopped)
+        return stopped
+
+    def _stopped(self, result: Failure | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for stopped in waiting:
+            stopped.callback(result)
+
+    def _makePipeline(self) -> Pipeline:
+        leases = Leases(self._queue, self._clock)
+        settling = Settling(self._queue, leases, self._clock)
+        execution = Execution(
+            self._handler, settling.add, self._clock, self._timeout, self._maxAttempts
+        )
+        source = QueueTaskSource(
+            self._queue,
+            leases,
+            settling,
+            execution.run,
+            self._clock,
+            **self._claiming,
+        )
+        consumer = ParallelLimitedTaskConsumer(self._limit)
+        return Pipeline(leases, settling, execution, source, consumer)
+
+    def _ended(self, _: None, pipeline: Pipeline) -> None:
+        """
+        The run has ended, by itself or because it was stopped.
+        """
+        if self.running and self._onEnd is not None:
+            self._onEnd(pipeline.source.hopeless)
+
+    async def _stop(self, pipeline: Pipeline | None) -> None:
+        """
+        Stop everything, in the order in which one thing needs another.
+        """
+        self.running = False
+        if pipeline is not None:
+            self._pipeline = None
+            await self._finishTasks(pipeline)
+            await self._until(pipeline.settling.flush(), SETTLE_GRACE)
+            pipeline.settling.close()
+            pipeline.leases.close()
+            await self._queue.close()
+        await maybeDeferred(super().stopService)
+        self._log.info("Stopped")
+
+    async def _finishTasks(self, pipeline: Pipeline) -> None:
+        """
+        Claim no more, and let what runs end, or cancel it.
+        """
+        consumer, source = pipeline.consumer, pipeline.source
+        began = self._clock.seconds()
+        self._log.info(
+            "Stopping: {running} tasks run and get {drain:g} s, {waiting} that wait "
+            "are given back",
+            running=consumer.running,
+            drain=self._drain,
+            waiting=len(source.waiting),
+        )
+        closed = source.close()
+        drained = consumer.drain()
+        if not self._hurried:
+            await self._until(drained, self._drain, skippable=True)
+        if consumer.running:
+            self._log.info("Cancelling {running} tasks", running=consumer.running)
+            pipeline.execution.stop()
+            await self._until(drained, CANCEL_GRACE)
+            pipeline.execution.abandon()
+        if not self._hurried:
+            left = began + CLAIM_GRACE - self._clock.seconds()
+            await self._until(closed, left, skippable=True)
+        source.abort()
+        await self._until(closed, ABORT_GRACE)
+
+    def _until(
+        self, done: Deferred[Any], seconds: float, skippable: bool = False
+    ) -> Deferred[None]:
+        """
+        @return: Fires once C{done} has, but after C{seconds} at the latest, or
+            when there is to be no waiting.
+        """
+        waited: Deferred[None] = Deferred()
+
+        def end(_: object = None) -> None:
+            if timer.active():
+                timer.cancel()
+            if not waited.called:
+                waited.callback(None)
+
+        timer = self._clock.callLater(max(0, seconds), end)
+        self._skip = end if skippable else lambda: None
+        done.addCallback(end)
+        return waited

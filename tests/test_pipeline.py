@@ -1,0 +1,684 @@
+"""
+Everything from the claim to the settlement, in any order of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from unittest import TestCase
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from myconsumer.errors import Reject, Release
+from myconsumer.service import ConsumerService
+from myconsumer.task import Settlement, Task
+from tests.model import (
+    NOTHING,
+    Cancel,
+    Claim,
+    ControlledHandler,
+    Delivery,
+    Endpoint,
+    Handling,
+    Request,
+    ScriptedQueue,
+    Settle,
+    busy,
+    fault,
+    passTime,
+    refusal,
+    tooMuch,
+)
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Request)
+
+#: How long a healthy endpoint takes to answer, in seconds.
+LATENCY = 0.01
+
+
+class HandlerError(Exception):
+    """
+    What a handler fails with.
+    """
+
+
+class QueueBug(Exception):
+    """
+    What no queue should raise.
+    """
+
+
+#: What a handler does with a task, by its payload.
+HANDLERS: dict[str, Callable[[Handling], Any]] = {
+    "hold": lambda handling: None,
+    "nothing": lambda handling: NOTHING,
+    "result": lambda handling: {"n": 1},
+    "fired": lambda handling: succeed(1),
+    "raise": lambda handling: raiseIt(HandlerError("bad")),
+    "release": lambda handling: raiseIt(Release(delay=1)),
+    "reject": lambda handling: raiseIt(Reject("no")),
+    "stubborn": lambda handling: setattr(handling, "stubborn", True),
+    "well": lambda handling: setattr(handling, "well", True),
+}
+
+FAILURES: dict[str, Callable[[], Exception]] = {
+    "fault": fault,
+    "busy": lambda: busy(7),
+    "refusal": refusal,
+    "too much": tooMuch,
+    "bug": QueueBug,
+}
+
+ERRORS: dict[str, Callable[[], Exception]] = {
+    "badly": HandlerError,
+    "release": Release,
+    "reject": Reject,
+}
+
+WHICH = st.integers(0, 20)
+
+#: How long to wait after a step, in seconds.
+AFTER = st.sampled_from([0.0, 0.0, 0.011, 0.011, 0.03, 1.0, 3.0])
+
+
+def raiseIt(error: Exception) -> None:
+    """
+    Raise an exception.
+    """
+    raise error
+
+
+def pick(which: int, of: Sequence[T]) -> T:
+    """
+    One of them.
+    """
+    return of[which % len(of)]
+
+
+@implementer(ILogObserver)
+class Bugs:
+    """
+    Notes whatever failed that was not told to.
+    """
+
+    def __init__(self, wrong: list[str]) -> None:
+        self._wrong = wrong
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        See L{ILogObserver.__call__}.
+        """
+        failure = event.get("log_failure")
+        if failure is not None and not failure.check(HandlerError, QueueBug):
+            self._wrong.append(failure.getTraceback())
+
+
+class PipelineMachine(RuleBasedStateMachine):
+    """
+    A service, and an endpoint that is healthy, or answers what the rules say.
+
+    What is wrong is noted in C{wrong}, since an exception in a callback would be
+    caught.
+    """
+
+    service: ConsumerService | None = None
+
+    @initialize(
+        limit=st.integers(1, 3),
+        prefetch=st.integers(0, 2),
+        pollers=st.integers(1, 3),
+        drain=st.sampled_from([0.0, 3.0, 20.0]),
+        timeout=st.sampled_from([0.0, 0.0, 5.0]),
+        maxAttempts=st.sampled_from([0, 2]),
+        lease=st.sampled_from([6.0, 60.0]),
+        untilEmpty=st.sampled_from([False, False, True]),
+        canEnd=st.sampled_from([True, True, False]),
+        jobs=st.lists(st.sampled_from(sorted(HANDLERS)), max_size=10),
+        healthy=st.booleans(),
+        idle=st.booleans(),
+        stopAfter=st.sampled_from([0, 10, 30, 1000]),
+    )
+    def begin(
+        self,
+        limit: int,
+        prefetch: int,
+        pollers: int,
+        drain: float,
+        timeout: float,
+        maxAttempts: int,
+        lease: float,
+        untilEmpty: bool,
+        canEnd: bool,
+        jobs: list[str],
+        healthy: bool,
+        idle: bool,
+        stopAfter: int,
+    ) -> None:
+        """
+        Start the service.
+        """
+        self.limit, self.prefetch, self.maxAttempts = limit, prefetch, maxAttempts
+        self.untilEmpty, self.canEnd, self.idle = untilEmpty, canEnd, idle
+        self.lease, self.timeout = lease, timeout
+        self.clock = Clock()
+        self.endpoint = Endpoint(self.clock)
+        self.healthy = healthy
+        self.wrong: list[str] = []
+        # The tasks that arrived and, by their receipts, what became of them.
+        self.arrived: dict[str, Task] = {}
+        self.malformed: set[str] = set()
+        self.handlings: dict[str, Handling] = {}
+        self.told: dict[str, Settlement] = {}
+        self.lost: set[str] = set()
+        self.surplus = 0
+        # The answers of a healthy endpoint that are under way.
+        self.serving: set[IDelayedCall] = set()
+        # The claims that were acted upon without the client's hearing of it.
+        self.unheard: set[str] = set()
+        self.stopping: list[Deferred[None]] = []
+        # Whether the endpoint was not healthy at some time since the stop began.
+        self.excused = False
+        self.ends: list[Failure | None] = []
+        self.queue = ScriptedQueue(self.clock)
+        self.queue.onClaim = self.onClaim
+        self.queue.onSettle = self.onSettle
+        self.queue.onCancel = self.onCancel
+        self.handler = ControlledHandler()
+        self.handler.script = self.onHandle
+        self.kind: str | None = None
+        # The stop comes after so many steps.
+        self.steps, self.stopAfter = 0, stopAfter
+        for kind in jobs:
+            self.endpoint.put(kind)
+        self.service = ConsumerService(
+            self.queue,
+            self.handler,
+            limit,
+            lease=lease,
+            prefetch=prefetch,
+            pollers=pollers,
+            drain=drain,
+            timeout=timeout,
+            maxAttempts=maxAttempts,
+            untilEmpty=untilEmpty,
+            onEnd=self.ends.append,
+            clock=self.clock,
+        )
+        self.bugs = Bugs(self.wrong)
+        globalLogPublisher.addObserver(self.bugs)
+        self.service.startService()
+        passTime(self.clock, 0.03)
+
+    # What the service does.
+
+    def check(self, holds: bool, text: str) -> None:
+        """
+        Note that something is wrong.
+        """
+        if not holds:
+            self.wrong.append(f"{text}, at {self.clock.seconds()} s")
+
+    def unended(self) -> int:
+        """
+        How many tasks were claimed and have not ended, as far as the service can
+        know.
+        """
+        waiting = [
+            receipt
+            for receipt, task in self.arrived.items()
+            if receipt not in self.handlings
+            and receipt not in self.told
+            and receipt not in self.lost
+            and not 0 < self.maxAttempts < task.attempt
+        ]
+        return len(waiting) + len(self.handler.running)
+
+    def onClaim(self, claim: Claim) -> None:
+        """
+        A claim never asks for more than is free.
+        """
+        asked = sum(each.limit for each in self.queue.openClaims)
+        self.check(
+            asked + self.unended() <= self.limit + self.prefetch,
+            f"{asked} were asked for beside {self.unended()}",
+        )
+        self.check(claim.limit >= 1, "nothing was asked for")
+        self.check(not self.stopping, "claimed after the stop")
+        self.check(not self.ends, "claimed after the end")
+        claim.expireAfter(self.clock, claim.wait + 10)
+        self.serveSoon(claim)
+
+    def onSettle(self, request: Settle) -> None:
+        """
+        What is told of a task is what became of it, and always the same.
+        """
+        for each in request.settlements:
+            if each.outcome != "extend":
+                self.checkOutcome(each)
+                before = self.told.setdefault(each.receipt, each)
+                self.check(before.outcome == each.outcome, f"{before}, then {each}")
+        request.expireAfter(self.clock, request.deadline)
+        self.serveSoon(request)
+
+    def checkOutcome(self, told: Settlement) -> None:
+        """
+        An outcome is that of a handler that has ended so, or there was none.
+        """
+        handling = self.handlings.get(told.receipt)
+        ended = None if handling is None else handling.ended
+        if told.outcome == "complete":
+            right = ended == "well"
+        elif told.outcome == "fail":
+            right = ended == "badly" or (handling is None)
+        elif told.counted is False:
+            cancelled = handling is None or handling.cancels > 0
+            right = bool(self.stopping) and cancelled and ended != "well"
+        else:
+            right = ended == "badly"
+        self.check(right, f"told {told} of one that ended {ended}")
+
+    def onCancel(self, cancel: Cancel) -> None:
+        """
+        Claims are ended in bounded time.
+        """
+        cancel.expireAfter(self.clock, 1)
+        self.serveSoon(cancel)
+
+    def onHandle(self, handling: Handling) -> Any:
+        """
+        A task is run once, within the limit, and only while its lease is not lost.
+        """
+        receipt = str(handling.task.receipt)
+        self.check(receipt not in self.handlings, f"{receipt} was run again")
+        self.check(receipt not in self.lost, f"{receipt} was run though lost")
+        self.check(receipt not in self.told, f"{receipt} was run though settled")
+        self.check(not self.stopping, f"{receipt} was run after the stop")
+        self.check(
+            not 0 < self.maxAttempts < handling.task.attempt, f"{receipt} was run"
+        )
+        self.handlings[receipt] = handling
+        self.check(len(self.handler.running) <= self.limit, "too many run")
+        return HANDLERS[self.kind or handling.task.payload](handling)
+
+    # What the endpoint does.
+
+    def serveSoon(self, request: Request) -> None:
+        """
+        A healthy endpoint answers.
+        """
+        self.serveAfter(LATENCY, request)
+
+    def serveAfter(self, seconds: float, request: Request) -> None:
+        """
+        Answer a request later, if it is healthy then.
+        """
+        self.serving = {call for call in self.serving if call.active()}
+        self.serving.add(self.clock.callLater(seconds, self.serve, request))
+
+    def serve(self, request: Request) -> None:
+        """
+        Answer a request, if it is healthy.
+        """
+        if not (self.healthy and request.open):
+            return
+        if isinstance(request, Settle):
+            self.takeSettle(request)
+        elif isinstance(request, Cancel):
+            self.takeCancel(request)
+        elif isinstance(request, Claim):
+            over = self.clock.seconds() >= request.made + request.wait
+            if self.endpoint.ready() or over:
+                self.bring(request, self.endpoint.lease(request, request.limit))
+            else:
+                self.serveAfter(0.5, request)
+
+    def bring(
+        self, claim: Claim, tasks: Sequence[Task], bad: Sequence[str] = ()
+    ) -> None:
+        """
+        Answer a claim.
+        """
+        self.arrived.update((str(task.receipt), task) for task in tasks)
+        self.surplus += max(0, len(tasks) - claim.limit)
+        claim.bring(
+            *tasks, malformed=[Settlement(each, "fail", error="bad") for each in bad]
+        )
+
+    def takeSettle(self, request: Settle) -> None:
+        """
+        Settle what a request says.
+        """
+        lost = self.endpoint.settle(request.settlements)
+        self.lost.update(lost)
+        request.take(*lost)
+
+    def takeCancel(self, cancel: Cancel) -> None:
+        """
+        End a claim, if it can.
+        """
+        if self.canEnd:
+            self.endpoint.end(cancel.claim)
+            for claim in self.queue.openClaims:
+                if claim.claim == cancel.claim:
+                    claim.bring()
+        cancel.take(self.canEnd)
+
+    def opened(self, kind: type[R]) -> list[R]:
+        """
+        The open requests of a kind.
+        """
+        every: list[Any] = [
+            *self.queue.claims,
+            *self.queue.settles,
+            *self.queue.cancels,
+        ]
+        return [each for each in every if isinstance(each, kind) and each.open]
+
+    # What happens.
+
+    def goOn(self, seconds: float) -> None:
+        """
+        A step is done: time passes.
+        """
+        self.steps += 1
+        passTime(self.clock, seconds)
+
+    @rule(
+        kinds=st.lists(st.sampled_from(sorted(HANDLERS)), min_size=1, max_size=5),
+        after=AFTER,
+    )
+    def enqueue(self, kinds: list[str], after: float) -> None:
+        """
+        There is work.
+        """
+        for kind in kinds:
+            self.endpoint.put(kind)
+        self.goOn(after)
+
+    @rule(seconds=st.sampled_from([0.5, 1.0, 3.0, 11.0, 31.0]))
+    def passSome(self, seconds: float) -> None:
+        """
+        Time passes.
+        """
+        self.goOn(seconds)
+
+    @precondition(lambda self: self.healthy)
+    @rule()
+    def sicken(self) -> None:
+        """
+        From now on the rules answer.
+        """
+        self.healthy = False
+        self.excused = True
+
+    @precondition(lambda self: not self.healthy)
+    @rule()
+    def heal(self) -> None:
+        """
+        From now on the endpoint answers everything.
+        """
+        self.healthy = True
+        for request in self.opened(Request):
+            self.serveSoon(request)
+
+    @precondition(lambda self: not self.healthy and self.opened(Claim))
+    @rule(
+        which=WHICH,
+        how=st.sampled_from(["full", "part", "empty", "surplus", "bad", "again"]),
+        after=AFTER,
+    )
+    def answerClaim(self, which: int, how: str, after: float) -> None:
+        """
+        A claim is answered.
+        """
+        claim = pick(which, self.opened(Claim))
+        most = {"full": claim.limit, "part": (claim.limit + 1) // 2, "empty": 0}
+        tasks = self.endpoint.lease(claim, most.get(how, claim.limit + 2))
+        if how == "again":
+            tasks = [*tasks, *tasks, *list(self.held())[:1]]
+        bad = []
+        if how == "bad" and tasks:
+            bad = [str(task.receipt) for task in tasks[:1]]
+            tasks = tasks[1:]
+            self.malformed.update(bad)
+        self.bring(claim, tasks, bad)
+        self.goOn(after)
+
+    def held(self) -> list[Task]:
+        """
+        What arrived and still is the service's.
+        """
+        leased = {each.receipt for each in self.endpoint.leased()}
+        return [
+            task
+            for receipt, task in self.arrived.items()
+            if receipt in leased and receipt not in self.told
+        ]
+
+    @precondition(lambda self: not self.healthy and self.opened(Request))
+    @rule(which=WHICH, how=st.sampled_from(sorted(FAILURES)), after=AFTER)
+    def failRequest(self, which: int, how: str, after: float) -> None:
+        """
+        A request fails.
+        """
+        pick(which, self.opened(Request)).fail(FAILURES[how]())
+        self.goOn(after)
+
+    @precondition(lambda self: not self.healthy and self.opened(Settle))
+    @rule(which=WHICH, after=AFTER)
+    def answerSettle(self, which: int, after: float) -> None:
+        """
+        Settlements are taken.
+        """
+        self.takeSettle(pick(which, self.opened(Settle)))
+        self.goOn(after)
+
+    @precondition(lambda self: not self.healthy and self.opened(Cancel))
+    @rule(which=WHICH, after=AFTER)
+    def answerCancel(self, which: int, after: float) -> None:
+        """
+        A claim is ended.
+        """
+        self.takeCancel(pick(which, self.opened(Cancel)))
+        self.goOn(after)
+
+    @precondition(lambda self: self.opened(Request))
+    @rule(which=WHICH, after=AFTER)
+    def loseAnswer(self, which: int, after: float) -> None:
+        """
+        A request is acted upon, and its answer lost.
+        """
+        self.excused = True
+        request = pick(which, self.opened(Request))
+        if isinstance(request, Settle):
+            self.endpoint.settle(request.settlements)
+        elif isinstance(request, Claim):
+            if not self.stopping and not self.ends:
+                self.unheard.add(request.claim)
+            self.endpoint.lease(request, request.limit, answered=False)
+        elif isinstance(request, Cancel) and self.canEnd:
+            self.endpoint.end(request.claim)
+        request.fail(fault())
+        self.goOn(after)
+
+    @precondition(lambda self: self.endpoint.leased())
+    @rule(which=WHICH, after=AFTER)
+    def takeAway(self, which: int, after: float) -> None:
+        """
+        A lease is lost.
+        """
+        self.endpoint.takeAway(pick(which, self.endpoint.leased()))
+        self.goOn(after)
+
+    @precondition(lambda self: self.handler.running)
+    @rule(
+        which=WHICH,
+        how=st.sampled_from(["well", "badly", "release", "reject"]),
+        after=AFTER,
+    )
+    def endTask(self, which: int, how: str, after: float) -> None:
+        """
+        A task ends.
+        """
+        handling = pick(which, self.handler.running)
+        if how == "well":
+            handling.succeed([how])
+        else:
+            handling.fail(ERRORS[how]())
+        self.goOn(after)
+
+    @precondition(lambda self: self.steps >= self.stopAfter and len(self.stopping) < 3)
+    @rule(after=AFTER)
+    def stop(self, after: float) -> None:
+        """
+        The service is stopped, or hurried.
+        """
+        if not self.stopping:
+            self.excused = not self.healthy
+        if not self.stopping or not self.stopping[0].called:
+            assert self.service is not None
+            self.stopping.append(self.service.stopService())
+        self.goOn(after)
+
+    # What holds at every step, and at the end.
+
+    @invariant()
+    def nothingWrong(self) -> None:
+        """
+        Nothing is wrong; no more run than may, and no more are held.
+        """
+        if self.service is None:
+            return
+        assert not self.wrong, self.wrong[0]
+        assert len(self.handler.running) <= self.limit
+        assert self.unended() <= self.limit + self.prefetch + self.surplus
+        assert len(self.ends) <= int(self.untilEmpty)
+        for receipt in self.lost & set(self.handlings):
+            handling = self.handlings[receipt]
+            assert handling.ended or handling.cancels, f"{receipt} is lost and runs"
+
+    def teardown(self) -> None:
+        """
+        Heal the endpoint, and stop.
+        """
+        if self.service is None:
+            return
+        try:
+            if not self.healthy:
+                self.heal()
+            if not self.stopping:
+                self.worksOn()
+            self.endsClean()
+            self.nothingWrong()
+        finally:
+            globalLogPublisher.removeObserver(self.bugs)
+
+    def endRunning(self, kind: str) -> None:
+        """
+        Whatever runs ends well, and what comes is of this kind.
+        """
+        self.kind = kind
+        for handling in self.handler.running:
+            handling.succeed()
+
+    def worksOn(self) -> None:
+        """
+        Once the endpoint is healthy all slots are used, and no more; or the run
+        ends, once.
+        """
+        self.endRunning("nothing")
+        passTime(self.clock, 100)
+        if self.untilEmpty:
+            assert len(self.ends) == 1
+            return
+        self.checkSettled()
+        for job in self.endpoint.jobs:
+            job.due = None
+        self.kind = "hold"
+        # All that may be held and one more, or so that one place is left.
+        work = self.limit + self.prefetch + (-1 if self.idle else 1)
+        for _ in range(work):
+            self.endpoint.put("hold")
+        passTime(self.clock, 1.5)
+        leases = self.checkHeld(work)
+        if self.timeout:
+            return
+        for delivery in leases[::2]:
+            self.endpoint.takeAway(delivery)
+        passTime(self.clock, self.lease)
+        leases = self.checkHeld(work)
+        passTime(self.clock, self.lease * 2)
+        assert self.checkHeld(work) == leases
+        beat = self.queue.beats[-1] if leases else None
+        assert beat is None or len(beat.settlements) == len(leases)
+
+    def checkHeld(self, work: int) -> list[Delivery]:
+        """
+        With so much work there, all is run and prefetched that may be.
+        """
+        self.nothingWrong()
+        leases = [each for each in self.endpoint.leased() if each.answered]
+        assert len(self.handler.running) == min(work, self.limit)
+        assert len(leases) == min(work, self.limit + self.prefetch)
+        assert bool(self.queue.openClaims) == self.idle
+        return leases
+
+    def endsClean(self) -> None:
+        """
+        A stop leaves nothing leased, nothing to be told, nothing in the clock.
+        """
+        for handling in self.handler.running[::2]:
+            handling.stubborn = True
+        if not self.stopping:
+            self.stop(0.0)
+        self.endpoint.put("hold")
+        for _ in range(60):
+            if not self.stopping[0].called:
+                passTime(self.clock, 0.5)
+        assert all(stopped.called for stopped in self.stopping)
+        assert not {*self.clock.getDelayedCalls()} - self.serving
+        assert not self.opened(Request)
+        assert self.queue.closed == 1
+        requests = len(self.queue.settles), len(self.queue.claims)
+        self.endRunning("nothing")
+        passTime(self.clock, 100)
+        assert (len(self.queue.settles), len(self.queue.claims)) == requests
+        assert self.clock.getDelayedCalls() == []
+        if not self.excused:
+            self.checkSettled()
+        if self.canEnd:
+            assert self.unheard <= {cancel.claim for cancel in self.queue.cancels}
+
+    def checkSettled(self) -> None:
+        """
+        Each task that arrived is settled, or its lease has ended.
+        """
+        for receipt in [*self.arrived, *self.malformed]:
+            over = self.endpoint.deliveries[receipt].over
+            assert over is not None, f"{receipt} is leased"
+
+
+PipelineTests: type[TestCase] = PipelineMachine.TestCase
+PipelineTests.settings = settings(  # type: ignore[attr-defined]
+    max_examples=250,
+    stateful_step_count=40,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)

@@ -1,0 +1,784 @@
+"""
+The service: what a stop does, in which order, and within which time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.service import ConsumerService
+from myconsumer.task import Settlement
+from tests.model import (
+    NOTHING,
+    Cancel,
+    Claim,
+    ControlledHandler,
+    Handling,
+    ScriptedQueue,
+    Settle,
+    busy,
+    fault,
+    passTime,
+    refusal,
+    task,
+    tasks,
+)
+
+
+class Child(Service):
+    """
+    A service that handlers need, and that takes its time to stop.
+    """
+
+    def __init__(self) -> None:
+        self.started = self.stops = 0
+        self.stopping: Deferred[None] = Deferred()
+
+    def startService(self) -> None:
+        """
+        See L{Service.startService}.
+        """
+        super().startService()
+        self.started += 1
+
+    def stopService(self) -> Deferred[None]:
+        """
+        See L{Service.stopService}.
+        """
+        super().stopService()
+        self.stops += 1
+        return self.stopping
+
+
+class ServiceCase(SynchronousTestCase):
+    """
+    A service whose queue the test answers; settlements and heartbeats are taken.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make what it is made of.
+        """
+        self.clock = Clock()
+        self.queue = ScriptedQueue(self.clock)
+        self.queue.onSettle = Settle.take
+        self.handler = ControlledHandler()
+        self.ends: list[Failure | None] = []
+        self.whenEnded: Callable[[], object] = lambda: None
+        self.stopped: list[Deferred[None]] = []
+        self.child = Child()
+        self.addCleanup(self.endsClean)
+
+    def endsClean(self) -> None:
+        """
+        Nothing is left once it has stopped.
+        """
+        if self.service.running:
+            self.stop()
+        for stopping in [*self.stopped, self.child.stopping]:
+            if not stopping.called:
+                passTime(self.clock, 60)
+        if not self.child.stopping.called:
+            self.child.stopping.callback(None)
+        for stopped in self.stopped:
+            self.assertIsNone(self.successResultOf(stopped))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def make(self, limit: int = 2, **options: Any) -> None:
+        """
+        Make the service and start it.
+        """
+        self.service = ConsumerService(
+            self.queue,
+            self.handler,
+            limit,
+            clock=self.clock,
+            onEnd=self.onEnd,
+            **options,
+        )
+        self.service.addService(self.child)
+        self.service.startService()
+        passTime(self.clock, 0)
+
+    def onEnd(self, reason: Failure | None) -> None:
+        """
+        The run has ended by itself.
+        """
+        self.ends.append(reason)
+        self.whenEnded()
+
+    def stop(self) -> Deferred[None]:
+        """
+        Begin to stop it.
+        """
+        stopped = self.service.stopService()
+        self.stopped.append(stopped)
+        return stopped
+
+    def isDone(self) -> bool:
+        """
+        Whether all is done but the stop of the child.
+        """
+        return self.child.stops > 0
+
+    def settlements(self) -> list[Settlement]:
+        """
+        All that was settled, in order.
+        """
+        return [each for one in self.queue.outcomes for each in one.settlements]
+
+    def released(self, number: int) -> Settlement:
+        """
+        A task given back as if it had not been delivered.
+        """
+        return Settlement(f"r-{number}", "release", counted=False)
+
+
+class RunTests(ServiceCase):
+    """
+    While it runs.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is a service with children.
+        """
+        self.make()
+        verifyObject(IService, self.service)
+        self.assertIsInstance(self.service, MultiService)
+
+    def test_wayOfATask(self) -> None:
+        """
+        Tasks are claimed, run and settled; a slot that is freed is claimed.
+        """
+        self.make(2)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        self.assertEqual(len(self.handler.running), 2)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.assertEqual(self.settlements(), [Settlement("r-1", "complete")])
+        self.assertEqual(self.queue.claims[-1].limit, 1)
+        self.handler.of("2").succeed()
+
+    def test_settings(self) -> None:
+        """
+        What it was told of waits, leases and prefetch is what it does.
+        """
+        self.make(2, wait=3.0, lease=30.0, prefetch=4)
+        [claim] = self.queue.claims
+        self.assertEqual((claim.limit, claim.wait, claim.lease), (6, 3, 30))
+
+    def test_timeLimit(self) -> None:
+        """
+        So it is with the time limit of a task, and the most attempts.
+        """
+        self.make(2, timeout=7.0, maxAttempts=2)
+        self.queue.claims[0].bring(task(1), task(2, attempt=2))
+        passTime(self.clock, 7)
+        self.assertEqual(
+            [each.outcome for each in self.settlements()], ["release", "fail"]
+        )
+
+    def test_interval(self) -> None:
+        """
+        And with the interval.
+        """
+        self.make(interval=5.0)
+        self.queue.claims[0].bring()
+        passTime(self.clock, 4.9)
+        self.assertEqual(len(self.queue.claims), 1)
+        passTime(self.clock, 0.1)
+        self.assertEqual(len(self.queue.claims), 2)
+
+    def test_lostIsCancelled(self) -> None:
+        """
+        A running task whose lease is lost is cancelled, and its slot used again.
+        """
+        self.make(2)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        self.queue.onSettle = lambda request: request.take("r-1")
+        passTime(self.clock, 20)
+        self.assertEqual(self.handler.of("1").cancels, 1)
+        self.assertEqual([claim.limit for claim in self.queue.openClaims], [1])
+        self.queue.onSettle = Settle.take
+        self.assertEqual(self.settlements(), [])
+
+    def test_pausesWhileUnsettled(self) -> None:
+        """
+        With more than four times the limit unsettled, claims pause, and go on once
+        the endpoint takes settlements again.
+        """
+        self.make(2)
+        self.handler.script = lambda handling: NOTHING
+        self.queue.onSettle = lambda request: None
+        for number in range(0, 10, 2):
+            self.queue.claims[-1].bring(*tasks(number, 2))
+            passTime(self.clock, 0)
+        self.assertEqual(self.queue.openClaims, [])
+        self.queue.onSettle = Settle.take
+        self.queue.outcomes[0].take()
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.openClaims), 1)
+
+    def test_doesNotEnd(self) -> None:
+        """
+        Without C{untilEmpty} nothing ends it.
+        """
+        self.queue.onClaim = lambda claim: claim.fail(refusal())
+        self.make()
+        passTime(self.clock, 1000)
+        self.queue.onClaim = Claim.bring
+        passTime(self.clock, 100)
+        self.assertEqual(self.ends, [])
+
+
+class StopTests(ServiceCase):
+    """
+    A stop.
+    """
+
+    def test_idle(self) -> None:
+        """
+        Idle, its claim is ended, and it stops as soon as that is answered.
+        """
+        self.make()
+
+        def end(cancel: Cancel) -> None:
+            cancel.take()
+            self.queue.openClaims[0].bring()
+
+        self.queue.onCancel = end
+        self.stop()
+        self.assertTrue(self.isDone())
+        self.assertFalse(self.service.running)
+
+    def test_beforeItsFirstClaim(self) -> None:
+        """
+        Stopped in the turn in which it was started, nothing is claimed.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
+        self.service.startService()
+        self.stop()
+        passTime(self.clock, 100)
+        self.assertEqual(self.queue.claims, [])
+        self.successResultOf(self.stopped[0])
+
+    def test_beforeStart(self) -> None:
+        """
+        To stop it before it was started is harmless.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
+        self.stop()
+        self.successResultOf(self.stopped[0])
+
+    def test_atOnce(self) -> None:
+        """
+        At once, side by side: the claims are ended, what waits is given back, and
+        what runs goes on, its leases kept alive.
+        """
+        self.make(1, prefetch=2, drain=50.0)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        passTime(self.clock, 0)
+        [claim] = self.queue.openClaims
+        stopped = self.stop()
+        self.assertEqual(self.queue.cancels[-1].claim, claim.claim)
+        passTime(self.clock, 0)
+        self.assertEqual(self.settlements(), [self.released(2)])
+        claim.bring(task(3))
+        passTime(self.clock, 0)
+        self.assertEqual(self.settlements()[1:], [self.released(3)])
+        passTime(self.clock, 40)
+        self.assertEqual([beat.receipts for beat in self.queue.beats][-1], ["r-1"])
+        self.assertEqual(self.handler.of("1").cancels, 0)
+        self.assertNoResult(stopped)
+
+    def test_runningEnds(self) -> None:
+        """
+        Once the last running task has ended, it is settled and the stop is done.
+        """
+        self.make(2)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        self.queue.onSettle = lambda request: None
+        self.stop()
+        passTime(self.clock, 5)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.queue.outcomes[-1].take()
+        self.handler.of("2").succeed()
+        passTime(self.clock, 0)
+        self.assertFalse(self.isDone())
+        self.queue.outcomes[-1].take()
+        self.assertTrue(self.isDone())
+        self.assertEqual(len(self.settlements()), 2)
+        self.assertEqual(len(self.queue.claims), 1)
+
+    def test_drain(self) -> None:
+        """
+        What runs longer than C{drain} seconds is cancelled and given back,
+        uncounted.
+        """
+        self.make(2, drain=7.0)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        self.stop()
+        passTime(self.clock, 6.9)
+        self.assertEqual(len(self.handler.running), 2)
+        passTime(self.clock, 0.1)
+        self.assertEqual(self.handler.running, [])
+        self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
+        self.assertTrue(self.isDone())
+
+    def test_noDrain(self) -> None:
+        """
+        With no drain what runs is cancelled at once.
+        """
+        self.make(2, drain=0.0)
+        self.queue.claims[0].bring(task(1))
+        self.queue.claims[0]
+        passTime(self.clock, 0)
+        self.stop()
+        passTime(self.clock, 0)
+        self.assertEqual(self.handler.of("1").cancels, 1)
+        self.assertEqual(self.settlements(), [self.released(1)])
+
+    def test_stubborn(self) -> None:
+        """
+        A task that does not end upon being cancelled is given a second, and then
+        given back all the same; it is not waited for.
+        """
+        self.make(1, drain=7.0)
+        self.queue.claims[0].bring(task(1))
+        self.handler.of("1").stubborn = True
+        self.stop()
+        passTime(self.clock, 7.9)
+        self.assertEqual(self.settlements(), [])
+        passTime(self.clock, 0.1)
+        self.assertEqual(self.settlements(), [self.released(1)])
+        self.assertTrue(self.isDone())
+        self.handler.of("1").succeed()
+        passTime(self.clock, 10)
+        self.assertEqual(len(self.settlements()), 1)
+
+    def test_endsWellUponCancel(self) -> None:
+        """
+        One that ends well upon being cancelled is completed.
+        """
+        self.make(1, drain=7.0)
+        self.queue.claims[0].bring(task(1))
+        self.handler.of("1").well = True
+        self.stop()
+        passTime(self.clock, 7)
+        [settlement] = self.settlements()
+        self.assertEqual(settlement.outcome, "complete")
+
+    def test_brokenCancel(self) -> None:
+        """
+        A handler that raises while it is cancelled does not keep the service from
+        being stopped.
+        """
+
+        def broken(_: Deferred[None]) -> None:
+            raise ZeroDivisionError
+
+        self.make(2, drain=7.0)
+        self.handler.script = lambda handling: Deferred(broken)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        self.stop()
+        passTime(self.clock, 9)
+        self.assertTrue(self.isDone())
+        self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_claimGrace(self) -> None:
+        """
+        A claim that can neither be ended nor comes back is awaited for 15 s.
+        """
+        self.queue.onCancel = lambda cancel: cancel.take(False)
+        self.make(2, drain=7.0)
+        self.stop()
+        passTime(self.clock, 14.9)
+        self.assertFalse(self.isDone())
+        [claim] = self.queue.openClaims
+        passTime(self.clock, 0.1)
+        self.assertTrue(self.isDone())
+        self.assertTrue(claim.dropped)
+
+    def test_claimGraceIsNotDrain(self) -> None:
+        """
+        With nothing running it is not awaited for longer, however long the drain.
+        """
+        self.queue.onCancel = lambda cancel: cancel.take(False)
+        self.make(2, drain=100.0)
+        self.stop()
+        passTime(self.clock, 15)
+        self.assertTrue(self.isDone())
+
+    def test_strandedTasks(self) -> None:
+        """
+        What a claim brings that is awaited is given back.
+        """
+        self.queue.onCancel = lambda cancel: cancel.take(False)
+        self.make(2, drain=0.0)
+        self.stop()
+        passTime(self.clock, 5)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        passTime(self.clock, 0)
+        self.assertEqual(self.settlements(), [self.released(1), self.released(2)])
+        self.assertTrue(self.isDone())
+        self.assertEqual(self.handler.handled, [])
+
+    def test_endingRepeated(self) -> None:
+        """
+        Where ending the claim fails it is tried again, before the claim is dropped.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda cancel: cancel.fail(fault())
+        self.stop()
+        [claim] = self.queue.openClaims
+        passTime(self.clock, 1)
+        self.queue.onCancel = lambda cancel: cancel.take()
+        passTime(self.clock, 60)
+        self.assertIn(claim.claim, [each.claim for each in self.queue.cancels[2:]])
+
+    def test_settleGrace(self) -> None:
+        """
+        What cannot be settled is tried for 5 s; then it is logged and left.
+        """
+        self.make(2, drain=7.0)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 0)
+        self.queue.claims[-1].bring()
+        self.queue.onSettle = lambda request: request.fail(fault())
+        self.stop()
+        with capturedLogs() as logs:
+            passTime(self.clock, 11.9)
+            self.assertFalse(self.isDone())
+            passTime(self.clock, 0.1)
+        self.assertTrue(self.isDone())
+        self.assertGreater(len(self.queue.outcomes), 2)
+        errors = [e for e in logs if e["log_level"] == LogLevel.error]
+        self.assertEqual([(e["count"], e["ids"]) for e in errors], [(1, "1")])
+
+    def test_settleAtOnce(self) -> None:
+        """
+        What waits for its time is settled at once, when all has ended.
+        """
+        self.make(1)
+        self.queue.onSettle = lambda request: request.fail(busy(300))
+        self.queue.claims[0].bring(task(1))
+        self.handler.of("1").succeed()
+        passTime(self.clock, 1)
+        self.queue.claims[-1].bring()
+        self.queue.onSettle = Settle.take
+        self.stop()
+        passTime(self.clock, 0)
+        self.assertTrue(self.isDone())
+
+    def test_inTime(self) -> None:
+        """
+        With everything against it, the default stop takes 26 s.
+        """
+        self.queue.onCancel = lambda cancel: cancel.fail(fault())
+        self.make(1, prefetch=1)
+        self.queue.claims[0].bring(task(1))
+        self.handler.of("1").stubborn = True
+        self.queue.onSettle = lambda request: None
+        self.stop()
+        passTime(self.clock, 25.9)
+        self.assertFalse(self.isDone())
+        passTime(self.clock, 0.1)
+        self.assertTrue(self.isDone())
+        self.handler.of("1").succeed()
+
+    def test_order(self) -> None:
+        """
+        Children are stopped, and the queue closed, after everything is settled; it
+        has stopped once the children have.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        stopped = self.stop()
+        passTime(self.clock, 1)
+        self.assertEqual((self.child.stops, self.queue.closed), (0, 0))
+        self.assertTrue(self.child.running)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.assertEqual((self.child.stops, self.queue.closed), (1, 1))
+        self.assertNoResult(stopped)
+        self.child.stopping.callback(None)
+        self.successResultOf(stopped)
+
+    def test_asAChild(self) -> None:
+        """
+        As a child of another service, that waits for its drain.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 1, clock=self.clock)
+        parent = MultiService()
+        self.service.setServiceParent(parent)
+        parent.startService()
+        passTime(self.clock, 0)
+        self.queue.claims[0].bring(task(1))
+        stopped = parent.stopService()
+        self.assertNoResult(stopped)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.successResultOf(stopped)
+
+    def test_stoppedByAHandler(self) -> None:
+        """
+        A handler may stop it: nothing is claimed any more, and its own task is
+        settled.
+        """
+        self.make(1)
+
+        def script(handling: Handling) -> Any:
+            if handling.task.id == "2":
+                self.stop()
+                return NOTHING
+            return None
+
+        self.handler.script = script
+        self.queue.claims[0].bring(*tasks(1, 3))
+        self.handler.of("1").succeed()
+        passTime(self.clock, 1)
+        self.assertTrue(self.isDone())
+        self.assertEqual(self.queue.openClaims, [])
+        self.assertEqual(
+            self.settlements(),
+            [
+                Settlement("r-1", "complete"),
+                self.released(3),
+                Settlement("r-2", "complete"),
+            ],
+        )
+
+    def test_restart(self) -> None:
+        """
+        Stopped, it can be started again, and consumes as before.
+        """
+        self.make(1)
+        self.child.stopping.callback(None)
+        self.queue.claims[0].bring(task(1))
+        stopped = self.stop()
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.successResultOf(stopped)
+        self.service.startService()
+        passTime(self.clock, 0)
+        [claim] = self.queue.openClaims
+        claim.bring(task(2))
+        self.assertTrue(self.service.running)
+        self.assertEqual(self.child.started, 2)
+        stopped = self.stop()
+        passTime(self.clock, 19.9)
+        self.assertNoResult(stopped)
+        passTime(self.clock, 0.1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.settlements()[-1], self.released(2))
+
+
+class HurryTests(ServiceCase):
+    """
+    A stop in a hurry: C{stopService} called again.
+    """
+
+    def test_cancels(self) -> None:
+        """
+        What runs is cancelled at once, given back, and settled; both calls are told
+        of the same end.
+        """
+        self.make(2)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        self.queue.onSettle = lambda request: None
+        first = self.stop()
+        passTime(self.clock, 1)
+        second = self.stop()
+        passTime(self.clock, 0)
+        self.assertEqual(self.handler.running, [])
+        self.assertFalse(self.isDone())
+        self.queue.outcomes[-1].take()
+        self.assertTrue(self.isDone())
+        self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
+        self.child.stopping.callback(None)
+        self.successResultOf(first)
+        self.successResultOf(second)
+
+    def test_claims(self) -> None:
+        """
+        Claims that cannot be ended are not awaited.
+        """
+        self.queue.onCancel = lambda cancel: cancel.take(False)
+        self.make(2)
+        self.stop()
+        passTime(self.clock, 1)
+        self.assertFalse(self.isDone())
+        self.stop()
+        passTime(self.clock, 0)
+        self.assertTrue(self.isDone())
+        self.assertTrue(self.queue.claims[0].dropped)
+
+    def test_endsOfClaims(self) -> None:
+        """
+        The endpoint is told all the same that the claims are over, for a second
+        at most.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda cancel: None
+        self.stop()
+        self.stop()
+        passTime(self.clock, 0.9)
+        self.assertFalse(self.isDone())
+        self.assertFalse(self.queue.cancels[-1].dropped)
+        passTime(self.clock, 0.1)
+        self.assertTrue(self.isDone())
+
+    def test_inTheClaimGrace(self) -> None:
+        """
+        Nor are they when that is all that is left.
+        """
+        self.queue.onCancel = lambda cancel: cancel.take(False)
+        self.make(2, drain=1.0)
+        self.stop()
+        passTime(self.clock, 5)
+        self.stop()
+        self.assertTrue(self.isDone())
+
+    def test_stubborn(self) -> None:
+        """
+        One that does not end upon being cancelled is given back within a second.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        self.handler.of("1").stubborn = True
+        self.stop()
+        self.stop()
+        passTime(self.clock, 1)
+        self.assertEqual(self.settlements(), [self.released(1)])
+        self.assertTrue(self.isDone())
+        self.handler.of("1").succeed()
+
+    def test_whileSettling(self) -> None:
+        """
+        When all that is left is to settle, that is done all the same.
+        """
+        self.make(1, drain=3.0)
+        self.queue.claims[0].bring(task(1))
+        self.queue.onSettle = lambda request: None
+        self.stop()
+        passTime(self.clock, 3)
+        [request] = self.queue.outcomes
+        self.stop()
+        self.stop()
+        self.assertTrue(request.open)
+        self.assertFalse(self.isDone())
+        request.take()
+        self.assertTrue(self.isDone())
+
+    def test_thrice(self) -> None:
+        """
+        A third call changes nothing more.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        self.queue.onSettle = lambda request: None
+        for _ in range(3):
+            self.stop()
+        passTime(self.clock, 0)
+        self.assertFalse(self.isDone())
+        self.queue.outcomes[-1].take()
+        self.assertTrue(self.isDone())
+
+    def test_afterwards(self) -> None:
+        """
+        A restart forgets the hurry.
+        """
+        self.make(1)
+        self.child.stopping.callback(None)
+        self.stop()
+        self.stop()
+        passTime(self.clock, 2)
+        self.service.startService()
+        passTime(self.clock, 0)
+        self.queue.claims[-1].bring(task(1))
+        self.stop()
+        passTime(self.clock, 10)
+        self.assertEqual(self.handler.of("1").cancels, 0)
+        self.handler.of("1").succeed()
+
+
+class EndTests(ServiceCase):
+    """
+    A run that ends by itself.
+    """
+
+    def test_empty(self) -> None:
+        """
+        Once nothing is left the end is told, once, with L{None}; the service runs
+        on, idle.
+        """
+        self.make(untilEmpty=True)
+        self.queue.claims[0].bring()
+        self.assertEqual(self.ends, [None])
+        passTime(self.clock, 1000)
+        self.assertEqual(self.ends, [None])
+        self.assertTrue(self.service.running)
+        self.assertEqual(len(self.queue.claims), 1)
+        self.stop()
+        self.assertTrue(self.isDone())
+
+    def test_worked(self) -> None:
+        """
+        It is told only when all that came was run and settled.
+        """
+        self.make(untilEmpty=True)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 0)
+        self.queue.claims[-1].bring()
+        self.handler.of("1").succeed()
+        self.assertEqual(self.ends, [])
+        passTime(self.clock, 1)
+        self.queue.claims[-1].bring()
+        self.assertEqual(self.ends, [None])
+
+    def test_failed(self) -> None:
+        """
+        When claiming has failed for good the end is told with the failure.
+        """
+        self.make(untilEmpty=True)
+        error = refusal()
+        self.queue.claims[0].fail(error)
+        passTime(self.clock, 0)
+        [failure] = self.ends
+        assert failure is not None
+        self.assertIs(failure.value, error)
+        passTime(self.clock, 1000)
+        self.assertEqual(len(self.queue.claims), 1)
+
+    def test_stopped(self) -> None:
+        """
+        A stop is no end by itself: nothing is told.
+        """
+        self.make(untilEmpty=True)
+        self.queue.claims[0].bring(task(1))
+        self.stop()
+        self.handler.of("1").succeed()
+        passTime(self.clock, 30)
+        self.assertEqual(self.ends, [])
+
+    def test_stopsItself(self) -> None:
+        """
+        Whoever is told may stop the service at once.
+        """
+        self.make(untilEmpty=True)
+        self.whenEnded = self.stop
+        self.queue.claims[0].bring()
+        passTime(self.clock, 0)
+        self.assertTrue(self.isDone())
