@@ -1,0 +1,411 @@
+"""
+Finding and calling a Python callable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from textwrap import dedent
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.handlers.python import PythonHandler, loadCallable
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+
+TASK = Task("1", {"n": 2})
+
+
+class Methods:
+    """
+    Something whose method can be named.
+    """
+
+    @staticmethod
+    def method(task: Task) -> str:
+        """
+        Do nothing.
+        """
+        return "called"
+
+
+class LoadCallableTests(SynchronousTestCase):
+    """
+    L{loadCallable}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a directory that modules are imported from.
+        """
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.patch(sys, "path", [str(self.folder), *sys.path])
+        self.patch(sys, "modules", dict(sys.modules))
+
+    def write(self, name: str, text: str) -> None:
+        """
+        Write a module.
+        """
+        (self.folder / name).write_text(dedent(text))
+
+    def refused(self, name: str) -> str:
+        """
+        Give the sentence with which C{name} is refused.
+        """
+        with self.assertRaises(ValueError) as caught:
+            loadCallable(name)
+        return str(caught.exception)
+
+    def test_function(self) -> None:
+        """
+        A function of a module is found, whether or not the module was imported.
+        """
+        self.write("loaded_one.py", "def work(task): return 5\n")
+        self.assertEqual(loadCallable("loaded_one.work")(TASK), 5)
+
+    def test_methodOfClass(self) -> None:
+        """
+        The name may go on below a module's names.
+        """
+        found = loadCallable("tests.handlers.test_python.Methods.method")
+        self.assertEqual(found(TASK), "called")
+
+    def test_functionNamedAsItsModule(self) -> None:
+        """
+        What a package calls by the name is meant, not its module of that name.
+        """
+        package = self.folder / "loaded_pack"
+        package.mkdir()
+        (package / "__init__.py").write_text("from .work import work\n")
+        (package / "work.py").write_text("def work(task): return 7\n")
+        self.assertEqual(loadCallable("loaded_pack.work")(TASK), 7)
+
+    def test_noDottedName(self) -> None:
+        """
+        What cannot be a dotted name is not looked for.
+        """
+        for name in ("", "work", ".", "a.", ".a", "a..b", "a b.c", "a.b-c", "a/b.c"):
+            self.assertEqual(
+                self.refused(name),
+                "it is not a dotted name, such as package.module.function",
+            )
+
+    def test_noModule(self) -> None:
+        """
+        The module that is missing is named.
+        """
+        self.assertEqual(self.refused("no_such.work"), "there is no module no_such")
+
+    def test_noName(self) -> None:
+        """
+        What lacks the name is named.
+        """
+        self.assertEqual(self.refused("os.no_such"), "os has no no_such")
+        self.assertEqual(self.refused("os.path.no.such"), "os.path has no no")
+
+    def test_notCallable(self) -> None:
+        """
+        What is found has to be callable.
+        """
+        self.assertEqual(self.refused("os.sep"), "it is of type str, and not callable")
+        self.assertEqual(
+            self.refused("os.path"), "it is of type module, and not callable"
+        )
+
+    def test_importFails(self) -> None:
+        """
+        An exception while a module is imported is told with its type and text.
+        """
+        for text, said in (
+            ("1 / 0", "ZeroDivisionError: division by zero"),
+            ("import no_such_either", "No module named 'no_such_either'"),
+            ("raise SystemExit(3)", "SystemExit: 3"),
+            ("def work(", "SyntaxError: "),
+        ):
+            with self.subTest(text):
+                sys.modules.pop("loaded_bad", None)
+                self.write("loaded_bad.py", text)
+                self.assertIn(
+                    "importing loaded_bad failed with ", self.refused("loaded_bad.work")
+                )
+                self.assertIn(said, self.refused("loaded_bad.work"))
+
+
+class PythonHandlerTests(SynchronousTestCase):
+    """
+    L{PythonHandler} where no asyncio loop runs.
+    """
+
+    def handle(self, function: Callable[[Task], Any]) -> Any:
+        """
+        Have C{function} called with the task.
+        """
+        return PythonHandler(function).handle(TASK)
+
+    def test_interface(self) -> None:
+        """
+        It is a handler.
+        """
+        verifyObject(ITaskHandler, PythonHandler(str))
+
+    def test_plainValue(self) -> None:
+        """
+        A plain value is the result, whatever it is.
+        """
+        for value in (None, 0, "text", {"a": 1}, [1]):
+            self.assertIs(self.handle(lambda task, value=value: value), value)
+
+    def test_calledWithTask(self) -> None:
+        """
+        The callable gets the task.
+        """
+        self.assertIs(self.handle(lambda task: task), TASK)
+
+    def test_raises(self) -> None:
+        """
+        What the callable raises is raised.
+        """
+        with self.assertRaises(ZeroDivisionError):
+            self.handle(lambda task: 1 / 0)
+
+    def test_deferred(self) -> None:
+        """
+        A Deferred is handed on as it is.
+        """
+        result = succeed(3)
+        self.assertIs(self.handle(lambda task: result), result)
+
+    def test_coroutine(self) -> None:
+        """
+        A coroutine is run, and awaits Deferreds.
+        """
+        waiting: Deferred[int] = Deferred()
+
+        async def work(task: Task) -> int:
+            return await waiting + 1
+
+        result = self.handle(work)
+        self.assertNoResult(result)
+        waiting.callback(4)
+        self.assertEqual(self.successResultOf(result), 5)
+
+    def test_coroutineFails(self) -> None:
+        """
+        What a coroutine raises fails the Deferred.
+        """
+
+        async def work(task: Task) -> None:
+            raise ZeroDivisionError
+
+        self.failureResultOf(self.handle(work), ZeroDivisionError)
+
+    def test_cancelCoroutine(self) -> None:
+        """
+        Cancelling cancels what the coroutine awaits.
+        """
+        waiting: Deferred[int] = Deferred()
+
+        async def work(task: Task) -> int:
+            return await waiting
+
+        result = self.handle(work)
+        result.cancel()
+        self.assertTrue(waiting.called)
+        self.failureResultOf(result, CancelledError)
+
+    def test_otherAwaitable(self) -> None:
+        """
+        Whatever else can be awaited is awaited.
+        """
+
+        class Awaitable:
+            def __await__(self) -> Generator[Any, Any, int]:
+                return (yield from succeed(6).__await__())
+
+        result = self.handle(lambda task: Awaitable())
+        self.assertEqual(self.successResultOf(result), 6)
+
+
+class PythonHandlerOnLoopTests(SynchronousTestCase):
+    """
+    L{PythonHandler} where an asyncio loop runs.
+    """
+
+    def outcome(
+        self,
+        function: Callable[[Task], Any],
+        cancelAfter: float | None = None,
+    ) -> Any:
+        """
+        Have C{function} called on a loop, and give the result, or the failure.
+        """
+
+        async def main() -> Any:
+            loop = asyncio.get_running_loop()
+            handler = PythonHandler(function)
+            deferred = handler.handle(TASK)
+            if cancelAfter is not None:
+                loop.call_later(cancelAfter, deferred.cancel)
+            result = await deferred.addErrback(lambda reason: [reason]).asFuture(loop)
+            await asyncio.sleep(0)
+            self.assertEqual(handler._tasks, set())
+            return result
+
+        return asyncio.run(main())
+
+    def test_coroutine(self) -> None:
+        """
+        A coroutine awaits asyncio's things, and its value is the result.
+        """
+
+        async def work(task: Task) -> Any:
+            await asyncio.sleep(0.001)
+            return await succeed(task.payload)
+
+        self.assertEqual(self.outcome(work), {"n": 2})
+
+    def test_coroutineFails(self) -> None:
+        """
+        What a coroutine raises fails the Deferred.
+        """
+
+        async def work(task: Task) -> None:
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+        [reason] = self.outcome(work)
+        self.assertIsInstance(reason.value, ZeroDivisionError)
+
+    def test_future(self) -> None:
+        """
+        A function may return an asyncio task of its own.
+        """
+        result = self.outcome(
+            lambda task: asyncio.ensure_future(asyncio.sleep(0, "slept"))
+        )
+        self.assertEqual(result, "slept")
+
+    def test_cancel(self) -> None:
+        """
+        Cancelling cancels the task, waits for its end, and fails in Twisted's way.
+        """
+        seen: list[str] = []
+
+        async def work(task: Task) -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.002)
+                seen.append("cleaned up")
+
+        [reason] = self.outcome(work, cancelAfter=0.001)
+        self.assertIsInstance(reason, Failure)
+        self.assertIsInstance(reason.value, CancelledError)
+        self.assertEqual(seen, ["cleaned up"])
+
+    def test_cancelDeferred(self) -> None:
+        """
+        Cancelling cancels the Deferred that is awaited, and fails in Twisted's way.
+        """
+        waiting: Deferred[None] = Deferred()
+
+        async def work(task: Task) -> None:
+            await waiting
+
+        [reason] = self.outcome(work, cancelAfter=0.001)
+        self.assertIsInstance(reason.value, CancelledError)
+        self.assertTrue(waiting.called)
+
+    def test_kept(self) -> None:
+        """
+        A coroutine that nobody else refers to is not collected while it waits.
+        """
+
+        async def work(task: Task) -> None:
+            await asyncio.get_running_loop().create_future()
+
+        async def main() -> int:
+            handler = PythonHandler(work)
+            handler.handle(TASK).addErrback(lambda reason: None)
+            await asyncio.sleep(0)
+            gc.collect()
+            waiting = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in waiting:
+                task.cancel()
+                await asyncio.wait([task])
+            return len(waiting)
+
+        self.assertEqual(asyncio.run(main()), 1)
+
+    def test_endsWellAllTheSame(self) -> None:
+        """
+        A coroutine may end well upon being cancelled.
+        """
+
+        async def work(task: Task) -> str:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                return "done"
+            return "slept"
+
+        self.assertEqual(self.outcome(work, cancelAfter=0.001), "done")
+
+
+class AsyncioReactorTests(SynchronousTestCase):
+    """
+    The same on a real reactor.
+    """
+
+    def test_reactorOnAsyncio(self) -> None:
+        """
+        On the asyncio reactor a coroutine awaits both kinds of things.
+        """
+        script = """
+            from twisted.internet import asyncioreactor
+            asyncioreactor.install()
+            import asyncio
+            from twisted.internet import reactor
+            from twisted.internet.task import deferLater
+            from myconsumer.handlers.python import PythonHandler
+            from myconsumer.task import Task
+
+            async def work(task):
+                await deferLater(reactor, 0.01)
+                async with asyncio.timeout(5):
+                    await asyncio.sleep(0.01)
+                try:
+                    async with asyncio.timeout(0.01):
+                        await deferLater(reactor, 60)
+                except TimeoutError:
+                    return task.id
+
+            def begin():
+                deferred = PythonHandler(work).handle(Task("17", None))
+                deferred.addBoth(print)
+                deferred.addBoth(lambda ignored: reactor.stop())
+
+            reactor.callLater(0, begin)
+            reactor.run()
+            print(reactor.getDelayedCalls())
+        """
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", dedent(script)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        self.assertEqual((ended.stdout, ended.stderr), ("17\n[]\n", ""))
