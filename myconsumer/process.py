@@ -1,0 +1,141 @@
+"""
+What only a process of our own does: it minds the signals that come while it stops,
+and ends with a status.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_Handler = Callable[[int, FrameType | None], Any]
+
+
+def handleSignals(service: IService, reactor: Any) -> None:
+    """
+    From the reactor's start on, let the first SIGTERM or SIGINT do what the reactor
+    makes of it, the second call C{service.stopService} once more, so that the
+    waiting is skipped, and the third end the process.
+
+    @param service: What is being stopped then.
+    @param reactor: The reactor, which may not run yet.
+    """
+    signals = _Signals(service, reactor)
+    reactor.callWhenRunning(signals.install)
+    reactor.addSystemEventTrigger("before", "shutdown", signals.stopping)
+
+
+class _Signals:
+    """
+    Counts the signals.  What a signal handler does happens in the midst of anything,
+    so all that can wait is left to the reactor.
+    """
+
+    _log = Logger()
+
+    def __init__(self, service: IService, reactor: Any) -> None:
+        self._service = service
+        self._reactor = reactor
+        self._count = 0
+        self._stopping = False
+
+    def install(self) -> None:
+        """
+        Called once the reactor's own handlers are there.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT):
+            handler = signal.getsignal(number)
+            if callable(handler) and handler is not signal.default_int_handler:
+                signal.signal(number, partial(self._received, handler))
+
+    def stopping(self) -> None:
+        """
+        Called when the reactor begins to stop, for whatever reason.
+        """
+        self._stopping = True
+
+    def _received(
+        self, handler: _Handler, number: int, frame: FrameType | None
+    ) -> None:
+        self._count += 1
+        if self._count == 1:
+            if not self._stopping:
+                handler(number, frame)
+            self._reactor.callFromThread(self._first, signal.Signals(number).name)
+        elif self._count == 2:
+            self._reactor.callFromThread(self._second, signal.Signals(number).name)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def _first(self, name: str) -> None:
+        self._log.info(
+            "{signal}: draining; another signal skips the waiting", signal=name
+        )
+
+    def _second(self, name: str) -> None:
+        self._log.warn(
+            "{signal}: no more waiting; another signal ends the process at once "
+            "and leaves its tasks leased",
+            signal=name,
+        )
+        maybeDeferred(self._service.stopService).addErrback(
+            lambda reason: self._log.failure("stopping has failed", reason)
+        )
+
+
+class ExitStatus:
+    """
+    Ends the process with a status of its own, once there is nothing left to do.
+    C{twistd} takes none from a plugin.
+    """
+
+    _status = 0
+
+    def __init__(self) -> None:
+        """
+        To be made before anything of the user's is imported: what registers with
+        L{atexit} later is called earlier.
+        """
+        atexit.register(self._exit)
+
+    def end(self, reactor: Any, reason: Failure | None) -> None:
+        """
+        Stop the reactor.  A signal that came before decides how the process ends.
+
+        @param reactor: The reactor, which may not run yet.
+        @param reason: Why it fails, which gives status 1; L{None} gives status 0.
+        """
+        if reason is not None:
+            self._status = 1
+
+        def stop() -> None:
+            with suppress(ReactorNotRunning):
+                reactor.stop()
+
+        reactor.callWhenRunning(stop)
+
+    def _exit(self) -> None:
+        """
+        Called by the interpreter as it ends.
+        """
+        if self._status:
+            logging.shutdown()
+            for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+                if stream is not None:
+                    stream.flush()
+            os._exit(self._status)

@@ -1,0 +1,557 @@
+"""
+What the options come to, wherever they are given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import TestCase as PlainTestCase
+
+from hyperlink import URL
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.options.resolving import Refused, isSecret, oneLine, resolve, shown
+from myconsumer.options.table import CONFIG, OPTIONS
+
+NEEDED = {"url": "http://localhost:1/queue", "limit": "2", "python": "os.getcwd"}
+
+COUNT = "a whole number from"
+SECONDS = "a number of seconds"
+
+# option, text that is refused, and the words that say what it takes
+BAD = [
+    *(
+        ("limit", text, f"{COUNT} 1 to 1000000")
+        for text in ("0", "-1", "x", "1.5", "nan", "inf", " 4", "4 ", "0x4", "1_000")
+    ),
+    *(
+        ("limit", text, f"{COUNT} 1 to 1000000")
+        for text in ("1000001", "1e400", "9" * 30, "9" * 5000, "٤", "+4", "04", "4\n")
+    ),
+    *(("prefetch", text, f"{COUNT} 0 to 1000000") for text in ("-1", "x", "0.5")),
+    *(("pollers", text, f"{COUNT} 1 to 1000000") for text in ("0", "x", "1.5")),
+    *(("max-attempts", text, f"{COUNT} 0 to 1000000") for text in ("-1", "x", "2.5")),
+    *(
+        ("wait", text, f"{SECONDS} from 0 to 3600")
+        for text in ("-1", "nan", "inf", "-inf", "1e400", "3600.1", "x", "1s", "1,5")
+    ),
+    *(
+        ("lease", text, f"{SECONDS} above 0, up to 31536000")
+        for text in ("0", "-1", "nan", "inf", "x", "1e-400", "31536001")
+    ),
+    *(
+        (name, text, f"{SECONDS} from 0 to 31536000")
+        for name in ("interval", "timeout", "drain")
+        for text in ("-1", "nan", "inf", "x", "31536001", "60 s")
+    ),
+    *(
+        ("url", text, "an http:// or https:// URL")
+        for text in ("x", "ftp://host/", "http://", "http://host:x/", "localhost:8321")
+    ),
+    *(
+        ("python", text, "the dotted name of a callable")
+        for text in ("x", "os.no_such", "no_such.x", "os.sep", "a b.c", "os..x")
+    ),
+    *(("protocol", text, "the name of a protocol") for text in ("x", "JSON", "sqs2")),
+    ("token-file", "/no/such/file", "the path of a file that holds a bearer token"),
+    ("token-file", "/", "the path of a file that holds a bearer token"),
+    ("token-file", "\0", "the path of a file that holds a bearer token"),
+    ("config", "/no/such/file", "the path of a TOML file"),
+    ("config", "/", "the path of a TOML file"),
+    ("config", "\0", "the path of a TOML file"),
+]
+
+BAD_URLS_WITH_SECRETS = [
+    "http://user:secret@host/",
+    "http://secret@host/",
+    "https://user:secret%40host/",
+    "ftp://user:secret@host/",
+    "http:/user:secret@host",
+    "user:secret@host",
+    "http://user:secret@host:x/",
+    "http://host:x/?key=secret",
+    "http://host/#secret",
+    "http://user:secret@[::1/",
+    "http://user:secret\n@host/",
+]
+
+
+class ResolvingCase(SynchronousTestCase):
+    """
+    What these tests have in common.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a directory for the files.
+        """
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = str(Path(folder.name).resolve() / "options.toml")
+
+    def resolve(
+        self,
+        arguments: Mapping[str, Any] = {},
+        environ: Mapping[str, str] = {},
+        file: str | None = None,
+    ) -> dict[str, Any]:
+        """
+        Resolve what is needed and what is given.
+        """
+        given = dict(arguments)
+        if file is not None:
+            Path(self.path).write_text(file, encoding="utf-8")
+            given["config"] = self.path
+        return resolve(given, environ)
+
+    def refused(self, *args: Any, **kwargs: Any) -> str:
+        """
+        Give the one line with which it is refused.
+        """
+        with self.assertRaises(Refused) as caught:
+            self.resolve(*args, **kwargs)
+        line = str(caught.exception)
+        self.assertEqual(len(line.splitlines()), 1, line)
+        self.assertLess(len(line), 1000)
+        self.assertTrue(line.isprintable(), line)
+        return line
+
+
+class BadValueTests(ResolvingCase):
+    """
+    A wrong value is refused in one line that says where, what, and what is taken.
+    """
+
+    def test_commandLine(self) -> None:
+        """
+        On the command line it is called by the option.
+        """
+        for name, text, takes in BAD:
+            with self.subTest(name=name, text=text[:20]):
+                line = self.refused(NEEDED | {name: text})
+                self.assertTrue(line.startswith(f"--{name} takes {takes}"), line)
+                self.assertIn(f", not {repr(text)[:100]}", line)
+
+    def test_environment(self) -> None:
+        """
+        In the environment it is called by the variable.
+        """
+        for name, text, takes in BAD:
+            with self.subTest(name=name, text=text[:20]):
+                variable = "CONSUMER_" + name.upper().replace("-", "_")
+                needed = {key: NEEDED[key] for key in NEEDED if key != name}
+                line = self.refused(needed, {variable: text})
+                self.assertTrue(line.startswith(f"{variable} takes {takes}"), line)
+                self.assertIn(f", not {repr(text)[:100]}", line)
+
+    def test_file(self) -> None:
+        """
+        In the file it is called by the key and the file, and a number in quotes is
+        no number.
+        """
+        for name, text, takes in [*BAD, ("limit", "4", f"{COUNT} 1 to 1000000")]:
+            if name == "config":
+                continue
+            with self.subTest(name=name, text=text[:20]):
+                needed = {key: NEEDED[key] for key in NEEDED if key != name}
+                quoted = "".join(f"\\U{ord(c):08x}" for c in text)
+                line = self.refused(needed, file=f'{name} = "{quoted}"\n')
+                origin = f"{name} in '{self.path}'"
+                self.assertTrue(line.startswith(f"{origin} takes {takes}"), line)
+                self.assertIn(f", not {repr(text)[:100]}", line)
+
+    def test_typesInFile(self) -> None:
+        """
+        In the file a value has to be of the option's own type.
+        """
+        for text, said in (
+            ("limit = 1.0", "not 1.0"),
+            ("limit = true", "not true"),
+            ("limit = [4]", "not [4]"),
+            ("limit = 0x" + "f" * 5000, "not a number of too many digits to show"),
+            ("wait = nan", "not nan"),
+            ("wait = inf", "not inf"),
+            ("wait = false", "not false"),
+            ("wait = 2026-11-24", "not datetime.date(2026, 11, 24)"),
+            ("until-empty = 1", "not 1"),
+            ('until-empty = "true"', "not 'true'"),
+            ("url = 4", "not 4"),
+            ("[python]\na = 1", "not {'a': 1}"),
+        ):
+            with self.subTest(text[:30]):
+                self.assertIn(said, self.refused(NEEDED, file=text))
+
+    def test_flag(self) -> None:
+        """
+        A flag in the environment takes true, false, 1, 0 and nothing else.
+        """
+        for text in ("yes", "no", "on", "2", "x", " true", "true\n"):
+            self.assertEqual(
+                self.refused(NEEDED, {"CONSUMER_UNTIL_EMPTY": text}),
+                f"CONSUMER_UNTIL_EMPTY takes true, false, 1 or 0, not {text!r}",
+            )
+
+    def test_wrongThoughItDoesNotCount(self) -> None:
+        """
+        What is wrong is refused where something else counts, too.
+        """
+        self.assertIn("CONSUMER_LIMIT", self.refused(NEEDED, {"CONSUMER_LIMIT": "x"}))
+        self.assertIn("limit in '", self.refused(NEEDED, file='limit = "x"'))
+
+    def test_missing(self) -> None:
+        """
+        What is needed and not given is named, with the ways to give it.
+        """
+        for name in NEEDED:
+            needed = {key: NEEDED[key] for key in NEEDED if key != name}
+            line = self.refused(needed)
+            self.assertTrue(line.startswith(f"--{name} is needed: it takes "), line)
+            self.assertIn(f"CONSUMER_{name.upper()}", line)
+
+    def test_wrongBeforeMissing(self) -> None:
+        """
+        What is wrong is told of before what is missing.
+        """
+        self.assertIn("--wait takes", self.refused({"wait": "x"}))
+
+    def test_reason(self) -> None:
+        """
+        Where there is no such thing as is named, the reason is given.
+        """
+        self.assertEqual(
+            self.refused(NEEDED | {"protocol": "sqs2"}),
+            "--protocol takes the name of a protocol, not 'sqs2': "
+            "known are json, plain",
+        )
+        self.assertEqual(
+            self.refused(NEEDED | {"python": "os.no_such"}),
+            "--python takes the dotted name of a callable, not 'os.no_such': "
+            "os has no no_such",
+        )
+
+    def test_hugeAndStrange(self) -> None:
+        """
+        A value of any length and with any characters makes one line.
+        """
+        for text in ("x" * 100_000, "a\nb\r\x1b[2Jc\x85d\u2028e\0", "\udc80"):
+            for name in NEEDED:
+                self.refused(NEEDED | {name: text})
+
+
+class SecretTests(ResolvingCase):
+    """
+    What may be a password is never shown.
+    """
+
+    def test_anyOptionAnywhere(self) -> None:
+        """
+        A URL that is refused and may bear a secret is not shown, whatever option it
+        was given for, and wherever.
+        """
+        names = [o.name for o in (*OPTIONS, CONFIG) if o.type is not bool]
+        for text in BAD_URLS_WITH_SECRETS:
+            for name in names:
+                with self.subTest(name=name, text=text):
+                    needed = {key: NEEDED[key] for key in NEEDED if key != name}
+                    variable = "CONSUMER_" + name.upper().replace("-", "_")
+                    lines = [
+                        self.refused(needed | {name: text}),
+                        self.refused(needed, {variable: text}),
+                    ]
+                    if name != "config":
+                        quoted = text.replace("\n", "\\n")
+                        lines += [
+                            self.refused(needed, file=f'{name} = "{quoted}"'),
+                            self.refused(needed, file=f'[{name}]\nx = "{quoted}"'),
+                            self.refused(needed, file=f'"{quoted}" = 1'),
+                        ]
+                    for line in lines:
+                        self.assertNotIn("secret", line)
+
+    def test_saysWhatToDo(self) -> None:
+        """
+        The refusal of a password says where a secret goes instead.
+        """
+        line = self.refused(NEEDED | {"url": "http://user:secret@host/"})
+        self.assertIn("--url takes an http:// or https:// URL", line)
+        self.assertIn("--token-file", line)
+
+
+class OrderTests(ResolvingCase):
+    """
+    The command line, then the environment, then the file, then the default.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        What is not given has its default, and what it names is found.
+        """
+        self.assertEqual(
+            self.resolve(NEEDED),
+            {
+                "url": URL.from_text("http://localhost:1/queue"),
+                "limit": 2,
+                "python": os.getcwd,
+                "protocol": "json",
+                "wait": 20,
+                "lease": 60,
+                "interval": 1,
+                "prefetch": 0,
+                "pollers": 1,
+                "timeout": 0,
+                "drain": 20,
+                "max-attempts": 20,
+                "until-empty": False,
+                "token-file": None,
+            },
+        )
+
+    def test_eachPair(self) -> None:
+        """
+        Of any two places the one that counts more gives the value.
+        """
+        needed = {key: NEEDED[key] for key in NEEDED if key != "limit"}
+        line, env, file = {"limit": "3"}, {"CONSUMER_LIMIT": "4"}, "limit = 5"
+        for arguments, environ, text, wanted in (
+            (line, env, file, 3),
+            (line, env, None, 3),
+            (line, {}, file, 3),
+            (line, {}, None, 3),
+            ({}, env, file, 4),
+            ({}, env, None, 4),
+            ({}, {}, file, 5),
+        ):
+            resolved = self.resolve(needed | arguments, environ, text)
+            self.assertEqual(resolved["limit"], wanted)
+
+    def test_flag(self) -> None:
+        """
+        A flag may be false in the environment and true in the file.
+        """
+        true = "until-empty = true"
+        for arguments, environ, text, wanted in (
+            ({}, "", None, False),
+            ({}, "", true, True),
+            ({}, "false", true, False),
+            ({}, "0", true, False),
+            ({}, "1", "until-empty = false", True),
+            ({}, "TRUE", None, True),
+            ({"until-empty": 1}, "false", "until-empty = false", True),
+        ):
+            environ = {"CONSUMER_UNTIL_EMPTY": environ}
+            resolved = self.resolve(NEEDED | arguments, environ, text)
+            self.assertIs(resolved["until-empty"], wanted)
+
+    def test_everyKey(self) -> None:
+        """
+        The file takes every option by its long name, a whole number for seconds too.
+        """
+        token = f"{self.path}.token"
+        Path(token).write_text("t0ken")
+        resolved = self.resolve(
+            file=f"""
+                url = "https://host/q"
+                limit = 3
+                python = "os.getcwd"
+                protocol = "plain"
+                wait = 1
+                lease = 2.5
+                interval = 0
+                prefetch = 4
+                pollers = 2
+                timeout = 9
+                drain = 7
+                max-attempts = 0
+                until-empty = true
+                token-file = "{token}"
+            """
+        )
+        self.assertEqual(set(resolved), {option.name for option in OPTIONS})
+        self.assertEqual((resolved["wait"], resolved["lease"]), (1.0, 2.5))
+        self.assertIsInstance(resolved["wait"], float)
+        self.assertEqual(resolved["token-file"], token)
+
+    def test_relativePath(self) -> None:
+        """
+        A relative path is one from the current directory, whatever that is later.
+        """
+        Path(self.path).write_text("t0ken")
+        token = os.path.relpath(self.path)
+        self.assertEqual(
+            self.resolve(NEEDED | {"token-file": token})["token-file"], self.path
+        )
+
+    def test_everyVariable(self) -> None:
+        """
+        The environment takes every option, the file's path among them.
+        """
+        Path(self.path).write_text("limit = 3\npollers = 2")
+        environ = {
+            "CONSUMER_URL": "http://host/",
+            "CONSUMER_LIMIT": "5",
+            "CONSUMER_PYTHON": "os.getcwd",
+            "CONSUMER_MAX_ATTEMPTS": "0",
+            "CONSUMER_WAIT": "0.5",
+            "CONSUMER_CONFIG": self.path,
+        }
+        resolved = self.resolve({}, environ)
+        self.assertEqual(
+            [resolved[name] for name in ("limit", "pollers", "max-attempts", "wait")],
+            [5, 2, 0, 0.5],
+        )
+
+    def test_emptyVariable(self) -> None:
+        """
+        An empty variable counts as not set.
+        """
+        environ = {option.variable: "" for option in (*OPTIONS, CONFIG)}
+        self.assertEqual(self.resolve(NEEDED, environ), self.resolve(NEEDED))
+        self.assertEqual(
+            self.resolve(NEEDED, environ, "wait = 3")["wait"],
+            3,
+        )
+
+    def test_emptyArgument(self) -> None:
+        """
+        An empty argument is a value, and a wrong one.
+        """
+        for option in (*OPTIONS, CONFIG):
+            if option.type is not bool:
+                line = self.refused(NEEDED | {option.name: ""})
+                self.assertTrue(line.startswith(f"--{option.name} takes"), line)
+
+    def test_otherVariables(self) -> None:
+        """
+        Variables that name no option are none of ours: an orchestrator sets such.
+        """
+        environ = {
+            "CONSUMER_PORT": "tcp://10.0.0.1:80",
+            "CONSUMER_SERVICE_HOST": "10.0.0.1",
+            "CONSUMER_LIMITS": "x",
+            "LIMIT": "x",
+        }
+        self.assertEqual(self.resolve(NEEDED, environ), self.resolve(NEEDED))
+
+
+class FileTests(ResolvingCase):
+    """
+    The TOML file.
+    """
+
+    def test_unknownKey(self) -> None:
+        """
+        A key that is no option is refused, and the options are listed.
+        """
+        for key in ("limits", "config", "Limit", "max_attempts", "help"):
+            line = self.refused(NEEDED, file=f"{key} = 4")
+            self.assertTrue(
+                line.startswith(f"'{key}' in '{self.path}' is no option"), line
+            )
+            self.assertIn("max-attempts", line)
+
+    def test_noTOML(self) -> None:
+        """
+        A file that is no TOML is refused with the place.
+        """
+        for text in ("limit", "limit = ", "= 4", "limit = 4\nlimit = 4", "[a\n", "\0"):
+            line = self.refused(NEEDED, file=text)
+            self.assertTrue(
+                line.startswith(
+                    f"--config takes the path of a TOML file, not '{self.path}': "
+                ),
+                line,
+            )
+            self.assertIn(" (at ", line)
+
+    def test_noText(self) -> None:
+        """
+        A file that is no text is refused.
+        """
+        Path(self.path).write_bytes(b"\xff\xfe")
+        self.assertIn("--config takes", self.refused(NEEDED | {"config": self.path}))
+
+    def test_tooDeep(self) -> None:
+        """
+        A file that nests for ever is refused.
+        """
+        self.assertIn("too deeply", self.refused(NEEDED, file="a = " + "[" * 100_000))
+
+    def test_emptyFile(self) -> None:
+        """
+        An empty file changes nothing.
+        """
+        self.assertEqual(self.resolve(NEEDED, file=""), self.resolve(NEEDED))
+
+
+class WordsTests(SynchronousTestCase):
+    """
+    How values and reasons are put on one line.
+    """
+
+    def test_shown(self) -> None:
+        """
+        Values look as one writes them, and end somewhere.
+        """
+        self.assertEqual(shown("a\nb"), r"'a\nb'")
+        self.assertEqual(shown(True), "true")
+        self.assertEqual(len(shown("x" * 1000)), 120)
+
+    def test_oneLine(self) -> None:
+        """
+        A text of several lines becomes one, without control characters.
+        """
+        self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")
+        self.assertEqual(len(oneLine("x" * 1000)), 300)
+
+    def test_isSecret(self) -> None:
+        """
+        What has a user's part or a query may be a secret; ordinary values are not.
+        """
+        for text in BAD_URLS_WITH_SECRETS:
+            self.assertTrue(isSecret(text))
+        for value in ("http://host/path", "x", "/etc/file", 4, "a.b.c", "?", None):
+            self.assertFalse(isSecret(value))
+
+
+class AnyTextTests(PlainTestCase):
+    """
+    Whatever is given is taken, or refused in one line.
+    """
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        option=st.sampled_from([o for o in OPTIONS if o.type is not bool]),
+        text=st.one_of(
+            st.text(st.characters(exclude_categories=[])),
+            st.floats().map(str),
+            st.integers().map(str),
+            st.from_regex(r"[-+]?[0-9_. eExX]{1,8}", fullmatch=True),
+            st.from_regex(r"[a-z]{1,6}://[a-z:@/?#\[\]%0-9]{0,20}", fullmatch=True),
+        ),
+        environment=st.booleans(),
+    )
+    def test_anyText(self, option: Any, text: str, environment: bool) -> None:
+        """
+        Any text for any option: it is in range, or there is one line.
+        """
+        arguments = {key: NEEDED[key] for key in NEEDED if key != option.name}
+        environ = {option.variable: text} if environment and text else {}
+        if not environ:
+            arguments[option.name] = text
+        try:
+            value = resolve(arguments, environ)[option.name]
+        except Refused as refused:
+            line = str(refused)
+            self.assertEqual(len(line.splitlines()), 1)
+            self.assertTrue(line.isprintable())
+            self.assertIn(option.variable if environ else f"--{option.name}", line)
+        else:
+            self.assertIsNotNone(value)
+            if isinstance(value, (int, float)):
+                self.assertTrue(0 <= value <= 31_536_000)

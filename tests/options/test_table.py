@@ -1,0 +1,103 @@
+"""
+The table of options.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from msgspec import Meta, ValidationError, convert
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.options.table import CONFIG, OPTIONS, Option
+
+
+def limits(option: Option) -> dict[str, Any]:
+    """
+    Give the bounds of an option's type by the names that msgspec has for them.
+    """
+    return {
+        name: getattr(meta, name)
+        for meta in get_args(option.type)[1:]
+        if isinstance(meta, Meta)
+        for name in ("gt", "ge", "lt", "le")
+        if getattr(meta, name) is not None
+    }
+
+
+class TableTests(SynchronousTestCase):
+    """
+    L{OPTIONS}.
+    """
+
+    def test_names(self) -> None:
+        """
+        These are the options, and no others.
+        """
+        self.assertEqual(
+            " ".join(option.name for option in (*OPTIONS, CONFIG)),
+            "url limit python protocol wait lease interval prefetch pollers timeout "
+            "drain max-attempts until-empty token-file config",
+        )
+
+    def test_variables(self) -> None:
+        """
+        Each has a variable of its own.
+        """
+        variables = {option.name: option.variable for option in OPTIONS}
+        self.assertEqual(variables["limit"], "CONSUMER_LIMIT")
+        self.assertEqual(variables["until-empty"], "CONSUMER_UNTIL_EMPTY")
+        self.assertEqual(len(set(variables.values())), len(OPTIONS))
+
+    def test_defaults(self) -> None:
+        """
+        The defaults are those promised.
+        """
+        self.assertEqual(
+            {option.name: option.default for option in OPTIONS},
+            {
+                "url": None,
+                "limit": None,
+                "python": None,
+                "protocol": "json",
+                "wait": 20,
+                "lease": 60,
+                "interval": 1,
+                "prefetch": 0,
+                "pollers": 1,
+                "timeout": 0,
+                "drain": 20,
+                "max-attempts": 20,
+                "until-empty": False,
+                "token-file": None,
+            },
+        )
+
+    def test_defaultsAreTaken(self) -> None:
+        """
+        Each default would be taken if it was given.
+        """
+        for option in OPTIONS:
+            if option.default is not None:
+                convert(option.default, option.type)
+
+    def test_numbersHaveBounds(self) -> None:
+        """
+        Each number has a lower and an upper bound, and the words say them.
+        """
+        for option in OPTIONS:
+            bounds = limits(option)
+            with self.subTest(option.name):
+                self.assertEqual(len(bounds), 0 if option.type in (str, bool) else 2)
+                for bound in bounds.values():
+                    self.assertIn(f" {bound:.0f}", option.takes)
+
+    def test_infinity(self) -> None:
+        """
+        What is no finite number is not taken, as text and as a number.
+        """
+        for option in OPTIONS:
+            for value in (float("inf"), float("nan"), "inf", "-inf", "nan", "1e999"):
+                if option.type not in (str, bool):
+                    with self.assertRaises(ValidationError):
+                        convert(value, option.type, strict=False)

@@ -1,0 +1,12 @@
+"""
+The commands that this package adds to C{twistd}.
+"""
+
+from twisted.application.service import ServiceMaker
+
+consumer = ServiceMaker(
+    "myconsumer",
+    "myconsumer.tap",
+    "Pull tasks from an HTTP endpoint and run at most so many at once.",
+    "consumer",
+)
