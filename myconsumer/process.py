@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 _Handler = Callable[[int, FrameType | None], Any]
+
+
+def steadyClock(reactor: Any) -> None:
+    """
+    Let the reactor's time go on evenly from now on.  Twisted's is the wall clock's:
+    where that is set back by an hour, no timer fires for an hour, and all leases
+    are lost.
+
+    @param reactor: The reactor.  What is scheduled already keeps its time.
+    """
+    offset = reactor.seconds() - time.monotonic()
+    reactor.seconds = lambda: offset + time.monotonic()
 
 
 def handleSignals(service: IService, reactor: Any) -> None:

@@ -17,7 +17,7 @@ from twisted.python.usage import UsageError
 from myconsumer.handlers.python import PythonHandler
 from myconsumer.options.resolving import Refused, isSecret, oneLine, resolve, shown
 from myconsumer.options.table import CONFIG, OPTIONS
-from myconsumer.process import ExitStatus, handleSignals
+from myconsumer.process import ExitStatus, handleSignals, steadyClock
 from myconsumer.queues import queueMakers
 from myconsumer.service import ConsumerService
 
@@ -124,6 +124,7 @@ def makeService(options: Options) -> ConsumerService:
     """
     from twisted.internet import reactor
 
+    steadyClock(reactor)
     maker = queueMakers()[options["protocol"]]
     try:
         queue = maker.makeQueue(reactor, options)

@@ -191,6 +191,36 @@ class SignalTests(ProcessCase):
         self.assertIn("stop 2", said)
 
 
+class ClockTests(ProcessCase):
+    """
+    L{steadyClock} in a process.
+    """
+
+    def test_wallClock(self) -> None:
+        """
+        What the wall clock does moves no timer, and what was scheduled before keeps
+        its time.
+        """
+        status, said = self.run_(
+            """
+            from myconsumer.process import steadyClock
+
+            class Wall:
+                seconds = 1000.0
+
+            reactor.seconds = lambda: Wall.seconds
+            reactor.callLater(0.2, print, "scheduled before")
+            steadyClock(reactor)
+            Wall.seconds = 0.0
+            reactor.callLater(0.1, print, "scheduled after")
+            reactor.callLater(0.4, end, None)
+            """
+        )
+        self.assertEqual(status, 0)
+        self.assertIn("scheduled before", said)
+        self.assertIn("scheduled after", said)
+
+
 class ExitStatusTests(ProcessCase):
     """
     L{ExitStatus} in a process.
