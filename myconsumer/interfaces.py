@@ -172,3 +172,29 @@ class ITaskQueueMaker(Interface):
         @raise ValueError: An option that this protocol needs is missing or does
             not suit it; the text names the option and what it takes.
         """
+
+
+class ITaskHandlerMaker(Interface):
+    """
+    Makes one kind of handler: the plugin behind C{--python}, C{--exec} and
+    C{--forward}.  Found by L{twisted.plugin.getPlugins} in L{myconsumer.plugins};
+    provides L{twisted.plugin.IPlugin} too.
+    """
+
+    name: str = Attribute("The option that chooses it, without dashes.")
+    description: str = Attribute("A few words for the help, in lower case.")
+
+    def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ITaskHandler:
+        """
+        Make a handler.  Starts no process and no thread: our own may fork yet.
+
+        @param reactor: The reactor, which may not run yet.
+        @param options: The options of C{twistd consumer} by their long names,
+            each checked and of its final type.
+
+        @return: The handler.  One that is a service as well is started before the
+            first task, and stopped after the last.
+
+        @raise ValueError: An option does not suit it; the text names the option
+            and what it takes.
+        """

@@ -2,7 +2,7 @@
 The protocols that come with this package: names only.
 """
 
-from myconsumer.queues.makers import QueueMaker
+from myconsumer.makers import QueueMaker
 
 json = QueueMaker(
     "json",

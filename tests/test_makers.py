@@ -1,0 +1,205 @@
+"""
+The protocols and handlers that can be named, and how they are found as plugins.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from typing import Any
+
+from hyperlink import URL
+from twisted.application.service import IService
+from twisted.internet.task import Clock
+from twisted.plugin import IPlugin
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.handlers.callables import NamedCallable
+from myconsumer.interfaces import (
+    ITaskHandler,
+    ITaskHandlerMaker,
+    ITaskQueue,
+    ITaskQueueMaker,
+)
+from myconsumer.makers import HandlerMaker, QueueMaker, handlerMakers, queueMakers
+from myconsumer.options.table import HANDLERS
+
+OPTIONS = {"url": "http://host/q", "limit": 1, "pollers": 1, "token-file": None}
+
+#: The options of handlers when none of them is given.
+NO_HANDLER: dict[str, Any] = {
+    "python": None,
+    "exec": None,
+    "forward": None,
+    "run-in": "reactor",
+    "exec-env": None,
+    "kill-after": 5.0,
+    "forward-wait-for": None,
+    "limit": 2,
+    "timeout": 0.0,
+}
+
+#: What chooses each handler.
+CHOICES: dict[str, Any] = {
+    "python": NamedCallable.load("os.getcwd"),
+    "exec": ["cat"],
+    "forward": URL.from_text("http://localhost:1/"),
+}
+
+DROPIN = """
+from myconsumer.makers import HandlerMaker, QueueMaker
+
+other = QueueMaker("other", "another protocol", "nowhere")
+json = QueueMaker("json", "not the real one", "nowhere")
+another = HandlerMaker("another", "another handler", "nowhere")
+command = HandlerMaker("exec", "not the real one", "nowhere")
+"""
+
+IMPORTS = """
+import sys
+import myconsumer.plugins.handlers
+import myconsumer.plugins.protocols
+print(*sorted(sys.modules))
+"""
+
+FIND = """
+from myconsumer.makers import handlerMakers, queueMakers
+for makers in (queueMakers(), handlerMakers()):
+    print(*(f"{name}:{maker.module}" for name, maker in sorted(makers.items())))
+"""
+
+
+class ProtocolTests(SynchronousTestCase):
+    """
+    Tests for the protocols that come with the package.
+    """
+
+    def test_found(self) -> None:
+        """
+        They are found by name, and described.
+        """
+        makers = queueMakers()
+        self.assertTrue({"json", "plain"} <= set(makers))
+        for name, maker in makers.items():
+            verifyObject(ITaskQueueMaker, maker)
+            self.assertTrue(IPlugin.providedBy(maker))
+            self.assertEqual(maker.name, name)
+            self.assertTrue(maker.description[0].islower())
+
+    def test_make(self) -> None:
+        """
+        Each makes a queue.
+        """
+        for name in ("json", "plain"):
+            queue = queueMakers()[name].makeQueue(Clock(), OPTIONS)
+            verifyObject(ITaskQueue, queue)
+
+    def test_lazy(self) -> None:
+        """
+        A maker's module is imported when a queue is made, not before.
+        """
+        maker = QueueMaker("some", "some protocol", "myconsumer.not_there")
+        self.assertRaises(ImportError, maker.makeQueue, Clock(), OPTIONS)
+
+    def test_cheap(self) -> None:
+        """
+        To name protocols and handlers takes neither a reactor nor treq.
+        """
+        modules = run(IMPORTS).split()
+        self.assertIn("myconsumer.plugins.protocols", modules)
+        self.assertIn("myconsumer.plugins.handlers", modules)
+        for module in (
+            "twisted.internet.reactor",
+            "treq",
+            "myconsumer.http",
+            "myconsumer.handlers",
+        ):
+            self.assertNotIn(module, modules)
+
+    def test_others(self) -> None:
+        """
+        Another package can add protocols and handlers, and cannot take the place of
+        ours.
+        """
+        directory = os.path.join(self.mktemp(), "myconsumer", "plugins")
+        os.makedirs(directory)
+        with open(os.path.join(directory, "other.py"), "w") as file:
+            file.write(DROPIN)
+        found = run(FIND, os.path.dirname(os.path.dirname(directory))).split()
+        self.assertIn("other:nowhere", found)
+        self.assertIn("json:myconsumer.queues.json", found)
+        self.assertIn("another:nowhere", found)
+        self.assertIn("exec:myconsumer.handlers.command", found)
+
+
+class HandlerTests(SynchronousTestCase):
+    """
+    Tests for the handlers that come with the package.
+    """
+
+    def test_found(self) -> None:
+        """
+        They are found by the options that choose them, and described.
+        """
+        makers = handlerMakers()
+        self.assertTrue(set(HANDLERS) <= set(makers))
+        for name, maker in makers.items():
+            verifyObject(ITaskHandlerMaker, maker)
+            self.assertTrue(IPlugin.providedBy(maker))
+            self.assertEqual(maker.name, name)
+            self.assertTrue(maker.description[0].islower())
+
+    def test_make(self) -> None:
+        """
+        Each makes its handler, and begins nothing.
+        """
+        for name, value in CHOICES.items():
+            reactor = Clock()
+            maker: Any = handlerMakers()[name]
+            handler = maker.makeHandler(reactor, {**NO_HANDLER, name: value})
+            verifyObject(ITaskHandler, handler)
+            own = import_module(maker.module).__name__.removeprefix("myconsumer.")
+            self.assertIn(own, type(handler).__module__)
+            self.assertEqual(reactor.getDelayedCalls(), [])
+            if IService.providedBy(handler):
+                self.assertFalse(handler.running)
+
+    def test_refuses(self) -> None:
+        """
+        What a handler refuses is a sentence that names the option.
+        """
+        for name, options in (
+            ("exec", {"exec": ["/no/such/program"]}),
+            ("exec", {"exec": [""]}),
+            ("exec", {"exec": ["cat"], "exec-env": ["CONSUMER_URL"]}),
+            ("exec", {"exec": []}),
+            ("forward", {}),
+        ):
+            maker = handlerMakers()[name]
+            with self.assertRaises(ValueError) as caught:
+                maker.makeHandler(Clock(), {**NO_HANDLER, **options})
+            text = str(caught.exception)
+            self.assertTrue(text.startswith(f"--{name}"), text)
+            self.assertEqual(len(text.splitlines()), 1)
+
+    def test_lazy(self) -> None:
+        """
+        A maker's module is imported when a handler is made, not before.
+        """
+        maker = HandlerMaker("some", "some handler", "myconsumer.not_there")
+        self.assertRaises(ImportError, maker.makeHandler, Clock(), NO_HANDLER)
+
+
+def run(program: str, *path: str) -> str:
+    """
+    Run a program in a process of its own, with some more places to import from.
+    """
+    places = [*(os.path.abspath(each) for each in path), *filter(None, sys.path)]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(
+        command, env=environ, capture_output=True, text=True, check=True
+    ).stdout
