@@ -5,10 +5,6 @@ Every exception that a caller of this package may meet.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from myconsumer.interfaces import ITaskConsumer, ITaskSource
 
 
 class AlreadyRunningError(Exception):
@@ -16,7 +12,7 @@ class AlreadyRunningError(Exception):
     A consumer was told to consume a second time.
     """
 
-    def __init__(self, consumer: ITaskConsumer, source: ITaskSource) -> None:
+    def __init__(self, consumer: object, source: object) -> None:
         super().__init__(
             f"{consumer!r} consumes tasks from {source!r} already; "
             "make another consumer for another run"
@@ -28,8 +24,14 @@ class NotRunningError(Exception):
     A consumer was told of a task, or of none, before it was told to consume.
     """
 
-    def __init__(self, consumer: ITaskConsumer) -> None:
+    def __init__(self, consumer: object) -> None:
         super().__init__(f"{consumer!r} does not consume yet: call consume() first")
+
+
+def _checkedDelay(delay: float | None) -> float | None:
+    if delay is not None and not 0 <= delay < inf:
+        raise ValueError(f"delay takes seconds, 0 or more, not {delay!r}")
+    return delay
 
 
 class Release(Exception):
@@ -46,15 +48,36 @@ class Release(Exception):
         """
         @raise ValueError: C{delay} is negative, infinite or no number.
         """
-        if delay is not None and not 0 <= delay < inf:
-            raise ValueError(f"delay takes seconds, 0 or more, not {delay!r}")
         super().__init__(message)
-        self.delay = delay
+        self.delay = _checkedDelay(delay)
 
 
 class Reject(Exception):
     """
     Raised by a handler: the task has failed and is never to be delivered again.
+    """
+
+
+class TaskFailedError(Exception):
+    """
+    Raised by a handler: the task was not done, for a reason that needs no traceback.
+    It is retried as after any other exception, and counts as one.
+
+    @ivar delay: The seconds before the next attempt; L{None} leaves them to the
+        backoff.
+    """
+
+    def __init__(self, message: str, *, delay: float | None = None) -> None:
+        """
+        @raise ValueError: C{delay} is negative, infinite or no number.
+        """
+        super().__init__(message)
+        self.delay = _checkedDelay(delay)
+
+
+class LeaseLostError(Exception):
+    """
+    A lease is not to be extended: the task is somebody else's, or has ended.
     """
 
 

@@ -5,6 +5,7 @@ The run of one task: the handler, its time limit, and what comes of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 from msgspec import Raw, json
@@ -14,11 +15,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from myconsumer.errors import Reject, Release
+from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.leases import Lease
+from myconsumer.leases import Lease, Leases
 from myconsumer.retrying import Policy
-from myconsumer.run import Run
+from myconsumer.run import Run, RunningTask
 from myconsumer.task import Settlement, Task
 
 #: The most characters of an exception that the endpoint is told.
@@ -55,6 +56,7 @@ class Execution:
         self,
         handler: ITaskHandler,
         settle: Settle,
+        leases: Leases,
         clock: IReactorTime,
         timeout: float = 0.0,
         maxAttempts: int = 0,
@@ -63,6 +65,7 @@ class Execution:
         """
         @param handler: Does the work.
         @param settle: Is told how each leased task ended, once.
+        @param leases: Extends the lease of a task that asks for it.
         @param clock: What keeps the time.
         @param timeout: The seconds that a task may run for; 0 for no limit.
         @param maxAttempts: A task that fails in this attempt has failed for good;
@@ -72,6 +75,7 @@ class Execution:
         """
         self._handler = handler
         self._settle = settle
+        self._leases = leases
         self._clock = clock
         self._timeout = timeout
         self._maxAttempts = maxAttempts
@@ -92,14 +96,20 @@ class Execution:
         if 0 < self._maxAttempts < task.attempt:
             self._refuse(task, lease)
             return None
+        deadline = time() + self._timeout if self._timeout else None
+        run = Run(task, lease, self._leases, deadline)
         try:
-            result = self._handler.handle(task)
+            result = self._handler.handle(RunningTask.of(run))
         except BaseException:
             self._failed(task, lease, Failure())  # type: ignore[no-untyped-call]
             return None
         # The second check is not cheap.
         if result is not None and isinstance(result, Deferred):
-            return self._follow(task, lease, result)
+            self.running.add(run)
+            run.follow(result, self._clock, self._timeout)
+            return result.addCallbacks(
+                self._onSuccess, self._onFailure, (run,), {}, (run,), {}
+            )
         if lease is not None:
             self._complete(lease, result)
         return None
@@ -124,29 +134,12 @@ class Execution:
             self._giveBack(run.lease)
         self.running.clear()
 
-    def _follow(
-        self, task: Task, lease: Lease | None, handling: Deferred[Any]
-    ) -> Deferred[None]:
-        """
-        See a task to its end.
-        """
-        run = Run(task, lease, handling)
-        self.running.add(run)
-        if lease is not None:
-            lease.onLost = run.lose
-        if self._timeout:
-            run.limit(self._clock, self._timeout)
-        return handling.addCallbacks(
-            self._onSuccess, self._onFailure, (run,), {}, (run,), {}
-        )
-
     def _runSucceeded(self, result: Any, run: Run) -> None:
         run.ended()
         if run.abandoned:
             return
         self.running.discard(run)
         if run.lease is not None:
-            run.lease.onLost = None
             self._complete(run.lease, result)
 
     def _runFailed(self, failure: Failure, run: Run) -> None:
@@ -154,8 +147,6 @@ class Execution:
         if run.abandoned:
             return
         self.running.discard(run)
-        if run.lease is not None:
-            run.lease.onLost = None
         if run.cancelled == "lost":
             self._log.info("Task {id} was cancelled", id=run.task.id)
         elif run.cancelled == "stop":
@@ -202,6 +193,15 @@ class Execution:
             self._release(task, lease, str(error)[:LONGEST_ERROR], error.delay)
         elif isinstance(error, Reject):
             self._fail(task, lease, str(error)[:LONGEST_ERROR])
+        elif isinstance(error, TaskFailedError):
+            reason = str(error)[:LONGEST_ERROR]
+            self._log.warn(
+                "Task {id} failed in attempt {attempt}: {reason}",
+                id=task.id,
+                attempt=task.attempt,
+                reason=reason.partition("\n")[0],
+            )
+            self._retry(task, lease, reason, error.delay)
         else:
             self._log.failure(
                 "Task {id} failed in attempt {attempt}",
@@ -212,14 +212,20 @@ class Execution:
             )
             self._retry(task, lease, describe(failure))
 
-    def _retry(self, task: Task, lease: Lease | None, error: str) -> None:
+    def _retry(
+        self,
+        task: Task,
+        lease: Lease | None,
+        error: str,
+        delay: float | None = None,
+    ) -> None:
         """
         Settle a task that was not done: again later, unless this was the last time.
         """
         if 0 < self._maxAttempts <= task.attempt:
             self._fail(task, lease, error)
         else:
-            self._release(task, lease, error)
+            self._release(task, lease, error, delay)
 
     def _refuse(self, task: Task, lease: Lease | None) -> None:
         """
@@ -237,7 +243,7 @@ class Execution:
             "Task {id} has failed for good in attempt {attempt}: {error}",
             id=task.id,
             attempt=task.attempt,
-            error=error,
+            error=error.partition("\n")[0],
         )
         if lease is not None:
             self._settle(lease, Settlement(lease.receipt, "fail", error=error))

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.batching import BatchSize, deadlineFor
-from myconsumer.errors import RefusalError
+from myconsumer.errors import LeaseLostError, RefusalError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
@@ -29,10 +29,12 @@ class Lease:
     @ivar lost: Whether the endpoint has said that it is no longer ours.
     @ivar onLost: Called when the endpoint says so.
     @ivar sent: How often the endpoint was told how the task ended.
+    @ivar extending: Fire once the next heartbeat has extended it.
     """
 
     __slots__ = (
         "expires",
+        "extending",
         "id",
         "length",
         "lost",
@@ -51,6 +53,7 @@ class Lease:
         self.lost = False
         self.onLost: Callable[[], object] | None = None
         self.sent = 0
+        self.extending: list[Deferred[None]] = []
 
 
 class Leases:
@@ -71,6 +74,8 @@ class Leases:
     _beat: Deferred[None] | None = None
     _beatSent = 0.0
     _due = float("inf")
+    # Somebody asks for a heartbeat now.
+    _asked = False
     _closed = False
 
     def __init__(self, queue: ITaskQueue, clock: IReactorTime) -> None:
@@ -111,6 +116,34 @@ class Leases:
         """
         if self.held.get(lease.receipt) is lease:
             del self.held[lease.receipt]
+        self._refuseToExtend(lease, f"task {lease.id} has ended")
+
+    def extend(self, lease: Lease, length: float) -> Deferred[None]:
+        """
+        Extend a lease now, together with all others, and to as much from then on.
+
+        @param lease: The lease.
+        @param length: The seconds that it is to last.
+
+        @return: Fires once it is extended; fails with L{LeaseLostError} if it is
+            held no longer.
+        """
+        if self._closed or self.held.get(lease.receipt) is not lease:
+            return fail(LeaseLostError(f"the lease of task {lease.id} is lost"))
+        lease.length = length
+        extended: Deferred[None] = Deferred()
+        lease.extending.append(extended)
+        self._asked = True
+        self._schedule(self._clock.seconds())
+        return extended
+
+    def _refuseToExtend(self, lease: Lease, why: str) -> None:
+        """
+        Tell whoever waits for a lease to be extended that it will not be.
+        """
+        extending, lease.extending = lease.extending, []
+        for extended in extending:
+            extended.errback(LeaseLostError(why))
 
     def lose(self, receipts: Iterable[str]) -> None:
         """
@@ -122,6 +155,7 @@ class Leases:
             lease.lost = True
             if lease.onLost is not None:
                 lease.onLost()
+            self._refuseToExtend(lease, f"the lease of task {lease.id} is lost")
         # What was settled meanwhile is not ours any more, and rightly so.
         ids = [lease.id for lease in lost if not lease.sent]
         if ids:
@@ -142,6 +176,8 @@ class Leases:
         self._unschedule()
         if self._beat is not None:
             self._beat.cancel()
+        for lease in list(self.held.values()):
+            self._refuseToExtend(lease, "the service has stopped")
 
     def _schedule(self, due: float) -> None:
         self._unschedule()
@@ -159,6 +195,7 @@ class Leases:
     def _startBeat(self) -> None:
         self._timer = None
         self._due = float("inf")
+        self._asked = False
         if self.held:
             self._beatSent = self._clock.seconds()
             self._beat = Deferred.fromCoroutine(self._extendAll())
@@ -195,17 +232,24 @@ class Leases:
 
     async def _extend(self, leases: Sequence[Lease]) -> None:
         sent = self._clock.seconds()
+        lengths = [lease.length for lease in leases]
+        # Whoever asks while the request is open gets another one.
+        asked = [len(lease.extending) for lease in leases]
         lost = await self._queue.settle(
             [
-                Settlement(lease.receipt, "extend", lease=lease.length)
-                for lease in leases
+                Settlement(lease.receipt, "extend", lease=length)
+                for lease, length in zip(leases, lengths, strict=True)
             ],
-            deadlineFor(lease.length for lease in leases),
+            deadlineFor(lengths),
         )
         self._batch.taken(len(leases))
-        for lease in leases:
-            lease.expires = sent + lease.length
+        for lease, length in zip(leases, lengths, strict=True):
+            lease.expires = sent + length
         self.lose(lost)
+        for lease, count in zip(leases, asked, strict=True):
+            extended, lease.extending = lease.extending[:count], lease.extending[count:]
+            for each in extended:
+                each.callback(None)
 
     def _beatEnded(self, result: Failure | None) -> None:
         self._beat = None
@@ -223,5 +267,7 @@ class Leases:
                 # leaves a chance to extend the lease that ends first.
                 delay = min(delay, max(min(third, 0.5), 0.8 * min(left)))
             self._schedule(now + delay)
+        elif self._asked:
+            self._schedule(now)
         else:
             self._schedule(self._beatSent + third)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from myconsumer.leases import Lease
-from myconsumer.task import Task
+from myconsumer.errors import LeaseLostError
+from myconsumer.leases import Lease, Leases
+from myconsumer.task import LONGEST_LEASE, Task
 
 
 class Run:
@@ -20,27 +21,52 @@ class Run:
 
     @ivar task: The task.
     @ivar lease: The lease on it, if any.
+    @ivar deadline: When its time limit ends, in seconds since the epoch, if it has
+        one.
     @ivar cancelled: Why it was told to end, if it was.
     @ivar abandoned: Whether it was settled without waiting for its end.
     """
 
-    __slots__ = ("_handling", "_timer", "abandoned", "cancelled", "lease", "task")
+    __slots__ = (
+        "_handling",
+        "_timer",
+        "abandoned",
+        "cancelled",
+        "deadline",
+        "lease",
+        "leases",
+        "task",
+    )
 
     _log = Logger()
 
-    def __init__(self, task: Task, lease: Lease | None, handling: Deferred[Any]):
+    def __init__(
+        self, task: Task, lease: Lease | None, leases: Leases, deadline: float | None
+    ) -> None:
         self.task = task
         self.lease = lease
+        self.leases = leases
+        self.deadline = deadline
         self.cancelled: Literal["timeout", "stop", "lost"] | None = None
         self.abandoned = False
-        self._handling = handling
+        self._handling: Deferred[Any] | None = None
         self._timer: IDelayedCall | None = None
 
-    def limit(self, clock: IReactorTime, timeout: float) -> None:
+    def follow(
+        self, handling: Deferred[Any], clock: IReactorTime, timeout: float
+    ) -> None:
         """
-        Cancel it after C{timeout} seconds.
+        It does not end at once.
+
+        @param handling: Fires when it has ended.
+        @param clock: What keeps the time.
+        @param timeout: Cancel it after so many seconds; 0 for no limit.
         """
-        self._timer = clock.callLater(timeout, self.timeOut)
+        self._handling = handling
+        if self.lease is not None:
+            self.lease.onLost = self.lose
+        if timeout:
+            self._timer = clock.callLater(timeout, self.timeOut)
 
     def timeOut(self) -> None:
         """
@@ -65,14 +91,74 @@ class Run:
         """
         There is nothing to cancel any more.
         """
+        self._handling = None
+        if self.lease is not None:
+            self.lease.onLost = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _cancel(self, why: Literal["timeout", "stop", "lost"]) -> None:
-        self.ended()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.cancelled = why
+        if self._handling is None:
+            return
         try:
             self._handling.cancel()
         except Exception:
             self._log.failure("Task {id} could not be cancelled", id=self.task.id)
+
+
+class RunningTask(Task, frozen=True, eq=False, kw_only=True):
+    """
+    What a handler gets: a task, with what can be known and done while it runs.
+
+    @ivar run: Its run.
+    """
+
+    run: Run
+
+    @classmethod
+    def of(cls, run: Run) -> RunningTask:
+        """
+        @return: The task of a run.
+        """
+        task = run.task
+        return cls(
+            task.id,
+            task.payload,
+            task.attempt,
+            task.receipt,
+            task.lease,
+            task.enqueued,
+            run=run,
+        )
+
+    @property
+    def deadline(self) -> float | None:
+        """
+        See L{Task.deadline}.
+        """
+        return self.run.deadline
+
+    @property
+    def cancelled(self) -> bool:
+        """
+        See L{Task.cancelled}.
+        """
+        return self.run.cancelled is not None
+
+    def extend(self, seconds: float) -> Deferred[None]:
+        """
+        See L{Task.extend}.
+        """
+        if not 0 < seconds <= LONGEST_LEASE:
+            raise ValueError(
+                f"extend takes seconds above 0, up to {LONGEST_LEASE}, not {seconds!r}"
+            )
+        lease = self.run.lease
+        if lease is None:
+            return fail(LeaseLostError(f"task {self.id} came without a receipt"))
+        return self.run.leases.extend(lease, seconds)

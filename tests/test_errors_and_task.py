@@ -7,6 +7,7 @@ from __future__ import annotations
 from math import inf, nan
 
 import msgspec
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer import (
@@ -18,7 +19,13 @@ from myconsumer import (
     Release,
     Task,
 )
-from myconsumer.errors import FaultError, QueueError, RefusalError
+from myconsumer.errors import (
+    FaultError,
+    LeaseLostError,
+    QueueError,
+    RefusalError,
+    TaskFailedError,
+)
 from myconsumer.task import Claimed, Settlement
 
 
@@ -64,6 +71,24 @@ class ErrorTests(SynchronousTestCase):
         """
         self.assertEqual(str(Reject("no such customer")), "no such customer")
 
+    def test_taskFailed(self) -> None:
+        """
+        The reason is kept, and the delay is none, or seconds.
+        """
+        self.assertEqual(str(TaskFailedError("exit status 3")), "exit status 3")
+        self.assertIsNone(TaskFailedError("no").delay)
+        for delay in (0, 0.5, 86400.0):
+            self.assertEqual(TaskFailedError("no", delay=delay).delay, delay)
+
+    def test_taskFailedWithWrongDelay(self) -> None:
+        """
+        A delay that is no such number of seconds is refused.
+        """
+        for delay in (-1, -0.001, inf, -inf, nan):
+            with self.assertRaises(ValueError) as caught:
+                TaskFailedError("no", delay=delay)
+            self.assertIn(repr(delay), str(caught.exception))
+
     def test_queueErrors(self) -> None:
         """
         Both classes of failure are caught as one, with what each adds.
@@ -87,6 +112,17 @@ class ValueTests(SynchronousTestCase):
         """
         task = msgspec.json.decode(b'{"id": "17", "payload": [1]}', type=Task)
         self.assertEqual(task, Task("17", [1], 1, None, None, None))
+
+    def test_taskDoesNotRun(self) -> None:
+        """
+        A task that does not run is not cancelled, has no deadline, and cannot be
+        extended.
+        """
+        task = Task("17", None, receipt="r")
+        self.assertEqual((task.cancelled, task.deadline), (False, None))
+        failure = self.failureResultOf(task.extend(5), LeaseLostError)
+        assert isinstance(failure, Failure)
+        self.assertIn("17", str(failure.value))
 
     def test_taskRefusals(self) -> None:
         """

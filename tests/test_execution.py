@@ -13,12 +13,18 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import Reject, Release
+from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.leases import Lease
+from myconsumer.leases import Lease, Leases
 from myconsumer.task import Settlement, Task
-from tests.model import NOTHING, ControlledHandler, Handling, passTime
+from tests.model import (
+    NOTHING,
+    ControlledHandler,
+    Handling,
+    ScriptedQueue,
+    passTime,
+)
 
 
 class ExecutionCase(SynchronousTestCase):
@@ -50,6 +56,7 @@ class ExecutionCase(SynchronousTestCase):
         self.execution = Execution(
             self.handler,
             lambda lease, settlement: self.settled.append((lease, settlement)),
+            Leases(ScriptedQueue(self.clock), self.clock),
             self.clock,
             retryDelay=lambda failures: 10.0 * 2**failures,
             **options,
@@ -243,12 +250,119 @@ class OutcomeTests(ExecutionCase):
         self.execution = Execution(
             self.handler,
             lambda _, settled: self.settled.append((_, settled)),
+            Leases(ScriptedQueue(self.clock), self.clock),
             self.clock,
         )
         delays = [self.outcome(Release(), attempt=n).delay for n in (1, 2, 3, 500)]
         for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
             assert isinstance(delay, float)
             self.assertTrue(least <= delay <= least + 1, delays)
+
+
+class TaskFailedTests(ExecutionCase):
+    """
+    Handlers that say why they have failed.
+    """
+
+    def test_released(self) -> None:
+        """
+        The task is released with backoff, counted, and the reason is its error.
+        """
+        for attempt, delay in ((1, 10), (4, 80)):
+            self.assertEqual(
+                self.outcome(TaskFailedError("exit status 3"), attempt=attempt),
+                Settlement(
+                    "r-1", "release", delay=delay, error="exit status 3", counted=True
+                ),
+            )
+
+    def test_delay(self) -> None:
+        """
+        A delay that it names takes the place of the backoff.
+        """
+        for delay in (0, 7.5):
+            settlement = self.outcome(TaskFailedError("slow down", delay=delay))
+            self.assertEqual(settlement.delay, delay)
+
+    def test_oneLine(self) -> None:
+        """
+        The log has one line of it, a warning without a traceback, that names the
+        task, the attempt and the reason.
+        """
+        with capturedLogs() as logs:
+            self.outcome(TaskFailedError("exit status 3"), attempt=2)
+        [event] = logs
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertEqual(
+            (event["id"], event["attempt"], event["reason"]), ("1", 2, "exit status 3")
+        )
+        self.assertNotIn("log_failure", event)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_lastAttempt(self) -> None:
+        """
+        It counts: in the last attempt the task has failed for good, whatever delay
+        it names.
+        """
+        self.make(maxAttempts=3)
+        error = TaskFailedError("exit status 3", delay=5)
+        self.assertEqual(self.outcome(error, attempt=2).outcome, "release")
+        with capturedLogs() as logs:
+            self.assertEqual(
+                self.outcome(error, attempt=3),
+                Settlement("r-1", "fail", error="exit status 3"),
+            )
+        self.assertEqual(logs[-1]["log_level"], LogLevel.error)
+        self.assertEqual([e for e in logs if "log_failure" in e], [])
+
+    def test_long(self) -> None:
+        """
+        What the endpoint and the log are told is of a bounded length.
+        """
+        with capturedLogs() as logs:
+            settlement = self.outcome(TaskFailedError("x" * 100_000))
+        self.assertEqual(settlement.error, "x" * 1000)
+        self.assertEqual(logs[0]["reason"], "x" * 1000)
+
+    def test_later(self) -> None:
+        """
+        So it is where a Deferred fails with it.
+        """
+        _, ended = self.run_()
+        assert ended is not None
+        self.handler.of("1").fail(TaskFailedError("no answer", delay=3))
+        self.assertIsNone(self.successResultOf(ended))
+        [(_, settlement)] = self.settled
+        self.assertEqual(
+            settlement,
+            Settlement("r-1", "release", delay=3, error="no answer", counted=True),
+        )
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_uponCancel(self) -> None:
+        """
+        What a handler fails with upon being cancelled is not its reason.
+        """
+        handling: Deferred[Any] = Deferred(
+            lambda d: d.errback(TaskFailedError("killed by SIGTERM"))
+        )
+        self.scripted(handling)
+        self.make(timeout=5)
+        self.run_()
+        passTime(self.clock, 5)
+        self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
+
+    def test_withoutReceipt(self) -> None:
+        """
+        Without a receipt it is lost, which the log says.
+        """
+        self.scripted(TaskFailedError("exit status 3"))
+        with capturedLogs() as logs:
+            self.execution.run(Task("1", None), None)
+        self.assertEqual(
+            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
+        )
+        self.assertEqual(self.settled, [])
 
 
 class DeferredTests(ExecutionCase):

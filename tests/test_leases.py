@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.leases import Lease, Leases
 from myconsumer.task import Settlement
@@ -510,3 +512,310 @@ class LostTests(LeasesCase):
             self.leases.lose(["a"])
         self.assertEqual(logs, [])
         self.assertEqual(self.leases.held, {})
+
+
+class ExtendTests(LeasesCase):
+    """
+    Leases that are extended because somebody asks for it.
+    """
+
+    def extend(self, lease: Lease, length: float) -> Deferred[None]:
+        """
+        Ask for it.
+        """
+        return self.leases.extend(lease, length)
+
+    def assertLost(self, extended: Deferred[None], said: str) -> None:
+        """
+        It has failed, with a sentence that says so.
+        """
+        failure = self.failureResultOf(extended, LeaseLostError)
+        self.assertIn(said, str(failure.value))
+
+    def test_atOnce(self) -> None:
+        """
+        It is done at once, and fires once the endpoint has agreed, not before.
+        """
+        [lease] = self.hold("a")
+        self.passTime(5)
+        extended = self.extend(lease, 300)
+        [beat] = self.passTime(0)
+        self.assertEqual(beat.settlements, [Settlement("a", "extend", lease=300)])
+        self.passTime(3)
+        self.assertNoResult(extended)
+        self.assertEqual(lease.expires, 1060)
+        beat.take()
+        self.assertIsNone(self.successResultOf(extended))
+        self.assertEqual(lease.expires, 1305)
+
+    def test_oneRequest(self) -> None:
+        """
+        Several that are asked for in one turn, and all others that are held, go in
+        one request, each with its own length.
+        """
+        a, b, _ = self.hold("a", "b", "c")
+        both = [self.extend(a, 100), self.extend(b, 200)]
+        [beat] = self.passTime(0)
+        self.assertEqual(
+            [(each.receipt, each.lease) for each in beat.settlements],
+            [("a", 100), ("b", 200), ("c", 60)],
+        )
+        beat.take()
+        for extended in both:
+            self.successResultOf(extended)
+
+    def test_fromThenOn(self) -> None:
+        """
+        From then on it is renewed to as much, at a third of it.
+        """
+        [lease] = self.hold("a")
+        self.extend(lease, 300)
+        [beat] = self.passTime(0)
+        beat.take()
+        self.assertEqual(self.passTime(99.9), [])
+        [beat] = self.passTime(0.1)
+        self.assertEqual(beat.settlements, [Settlement("a", "extend", lease=300)])
+        beat.take()
+        self.assertEqual(lease.expires, 1400)
+
+    def test_shorter(self) -> None:
+        """
+        A lease may be made shorter, too: it is then renewed in time.
+        """
+        [lease] = self.hold("a")
+        self.extend(lease, 6)
+        self.passTime(0)[0].take()
+        self.assertEqual(lease.expires, 1006)
+        self.assertEqual(self.passTime(1.9), [])
+        self.assertEqual(len(self.passTime(0.1)), 1)
+
+    def test_othersGoOn(self) -> None:
+        """
+        The others are renewed as ever.
+        """
+        lease, _ = self.hold("a", "b")
+        self.extend(lease, 300)
+        self.passTime(0)[0].take()
+        self.assertEqual(self.passTime(19.9), [])
+        [beat] = self.passTime(0.1)
+        self.assertEqual(beat.receipts, ["a", "b"])
+
+    def test_duringABeat(self) -> None:
+        """
+        Asked for while a heartbeat is open, it goes with another, as soon as that
+        one is answered.
+        """
+        [lease] = self.hold("a")
+        [beat] = self.passTime(20)
+        self.passTime(3)
+        extended = self.extend(lease, 300)
+        self.assertEqual(self.passTime(2), [])
+        beat.take()
+        self.assertNoResult(extended)
+        [beat] = self.passTime(0)
+        self.assertEqual(beat.settlements[0].lease, 300)
+        beat.take()
+        self.successResultOf(extended)
+        self.assertEqual(lease.expires, 1325)
+
+    def test_sameLengthDuringABeat(self) -> None:
+        """
+        So it is where the length is the one that it has: what is open began to
+        count before it was asked for.
+        """
+        [lease] = self.hold("a")
+        [beat] = self.passTime(20)
+        self.passTime(9)
+        extended = self.extend(lease, 60)
+        beat.take()
+        self.assertNoResult(extended)
+        [beat] = self.passTime(0)
+        beat.take()
+        self.successResultOf(extended)
+        self.assertEqual(lease.expires, 1089)
+
+    def test_twice(self) -> None:
+        """
+        Asked for twice in a turn, it is extended once, to what was asked for last,
+        and both fire.
+        """
+        [lease] = self.hold("a")
+        both = [self.extend(lease, 100), self.extend(lease, 200)]
+        [beat] = self.passTime(0)
+        self.assertEqual(beat.settlements, [Settlement("a", "extend", lease=200)])
+        beat.take()
+        for extended in both:
+            self.successResultOf(extended)
+        self.assertEqual(self.passTime(10), [])
+
+    def test_again(self) -> None:
+        """
+        Asked for again while the first is under way, each fires with its own
+        answer, and it is extended to what was asked for last.
+        """
+        [lease] = self.hold("a")
+        first = self.extend(lease, 100)
+        [beat] = self.passTime(0)
+        second = self.extend(lease, 200)
+        beat.take()
+        self.assertNoResult(second)
+        [beat] = self.passTime(0)
+        self.assertEqual(beat.settlements[0].lease, 200)
+        beat.take()
+        self.successResultOf(first)
+        self.successResultOf(second)
+
+    def test_askedByACallback(self) -> None:
+        """
+        Whoever is told may ask again.
+        """
+        [lease] = self.hold("a")
+        ended = self.extend(lease, 100)
+        ended.addCallback(lambda _: self.extend(lease, 200))
+        self.passTime(0)[0].take()
+        self.assertNoResult(ended)
+        self.passTime(0)[0].take()
+        self.successResultOf(ended)
+
+    def test_retried(self) -> None:
+        """
+        Where the heartbeat fails it is tried again, and fires when it works.
+        """
+        [lease] = self.hold("a")
+        extended = self.extend(lease, 300)
+        self.passTime(0)[0].fail(fault())
+        self.assertNoResult(extended)
+        self.assertEqual(self.passTime(0.4), [])
+        [beat] = self.passTime(1.2)
+        self.assertEqual(beat.settlements[0].lease, 300)
+        beat.take()
+        self.successResultOf(extended)
+
+    def test_failingDoesNotSpin(self) -> None:
+        """
+        While heartbeats fail, those who ask are no reason to send more.
+        """
+        [lease] = self.hold("a", length=300)
+        self.queue.onSettle = lambda beat: beat.fail(fault())
+        extended = self.extend(lease, 300)
+        self.passTime(300)
+        self.assertLess(len(self.queue.settles), 30)
+        self.assertNoResult(extended)
+        self.leases.drop(lease)
+        self.failureResultOf(extended, LeaseLostError)
+
+    def test_refusedAlone(self) -> None:
+        """
+        One that is refused by itself does not fire, though its neighbours do.
+        """
+        leases = self.hold("a", "b", "c", "d")
+
+        def picky(beat: Settle) -> None:
+            if "b" in beat.receipts:
+                beat.fail(tooMuch())
+            else:
+                beat.take()
+
+        self.queue.onSettle = picky
+        extended = [self.extend(lease, 90) for lease in leases]
+        self.passTime(2)
+        fired = [each.called for each in extended]
+        self.assertEqual(fired, [True, False, True, True])
+        self.assertLess(len(self.queue.settles), 20)
+        self.leases.drop(leases[1])
+        self.failureResultOf(extended[1], LeaseLostError)
+
+    def test_lost(self) -> None:
+        """
+        It fails where the endpoint answers that the lease is lost; its neighbour's
+        does not.
+        """
+        a, b = self.hold("a", "b")
+        first, second = self.extend(a, 100), self.extend(b, 100)
+        with capturedLogs():
+            self.passTime(0)[0].take("a")
+        self.assertLost(first, "of a is lost")
+        self.successResultOf(second)
+
+    def test_lostMeanwhile(self) -> None:
+        """
+        It fails where the loss is known from elsewhere before the endpoint answers.
+        """
+        [lease] = self.hold("a")
+        extended = self.extend(lease, 100)
+        with capturedLogs():
+            self.leases.lose(["a"])
+        self.assertLost(extended, "lost")
+        self.assertEqual(self.passTime(0), [])
+
+    def test_lostBefore(self) -> None:
+        """
+        It fails at once where the lease is lost already, and sends nothing.
+        """
+        [lease] = self.hold("a")
+        with capturedLogs():
+            self.leases.lose(["a"])
+        self.assertLost(self.extend(lease, 100), "lost")
+        self.assertEqual(self.passTime(0), [])
+
+    def test_taskIsToldFirst(self) -> None:
+        """
+        Where a lease is lost its task is cancelled before it hears that its lease
+        could not be extended: it is no failure of its own.
+        """
+        [lease] = self.hold("a")
+        events: list[str] = []
+        lease.onLost = lambda: events.append("cancelled")
+        extended = self.extend(lease, 100)
+        extended.addErrback(lambda _: events.append("not extended"))
+        with capturedLogs():
+            self.passTime(0)[0].take("a")
+        self.assertEqual(events, ["cancelled", "not extended"])
+
+    def test_ended(self) -> None:
+        """
+        It fails where the task ends first, and where it has ended.
+        """
+        a, _ = self.hold("a", "b")
+        extended = self.extend(a, 100)
+        self.leases.drop(a)
+        self.assertLost(extended, "of a has ended")
+        [beat] = self.passTime(0)
+        self.assertEqual(beat.receipts, ["b"])
+        self.failureResultOf(self.extend(a, 100), LeaseLostError)
+
+    def test_receiptOfAnother(self) -> None:
+        """
+        A lease whose receipt is held for another task by now is not extended.
+        """
+        [first] = self.hold("a")
+        self.leases.drop(first)
+        [second] = self.hold("a")
+        self.failureResultOf(self.extend(first, 100), LeaseLostError)
+        self.assertEqual(second.length, 60)
+        self.assertEqual(self.passTime(0), [])
+
+    def test_cancelled(self) -> None:
+        """
+        Who cancels what is under way is not told, and changes nothing else.
+        """
+        [lease] = self.hold("a")
+        extended = self.extend(lease, 100)
+        [beat] = self.passTime(0)
+        extended.cancel()
+        self.failureResultOf(extended, CancelledError)
+        beat.take()
+        self.assertEqual(lease.expires, 1100)
+
+    def test_closed(self) -> None:
+        """
+        Closed, what is asked for fails, now and later, and nothing is sent.
+        """
+        a, b = self.hold("a", "b")
+        before = self.extend(a, 100)
+        self.passTime(0)
+        self.leases.close()
+        after = self.extend(b, 100)
+        self.assertEqual(self.passTime(100), [])
+        self.failureResultOf(before, LeaseLostError)
+        self.failureResultOf(after, LeaseLostError)

@@ -15,7 +15,7 @@ from msgspec import Meta, Raw, Struct
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
 from myconsumer.http.faults import oneLine
-from myconsumer.task import Task
+from myconsumer.task import LONGEST_LEASE, Task
 
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """Every exception that decoding some bytes as JSON may raise."""
@@ -60,8 +60,8 @@ _OPTIONS: Mapping[str, _Option] = {
     "attempt": _Option(Annotated[int, Meta(ge=1)], "a whole number of 1 or more"),
     "receipt": _Option(str, "a string"),
     "lease": _Option(
-        Annotated[float, Meta(gt=0, le=31_536_000)],
-        "a number of seconds above 0, up to 31536000",
+        Annotated[float, Meta(gt=0, le=LONGEST_LEASE)],
+        f"a number of seconds above 0, up to {LONGEST_LEASE}",
     ),
     "enqueued": _Option(float, "a number of seconds"),
 }
