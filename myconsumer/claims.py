@@ -36,6 +36,7 @@ class Claim(Struct, eq=False):
     @ivar made: When it was made, by our clock.
     @ivar idle: Whether nothing ran, waited or was unsettled then.
     @ivar answer: Fires once the answer was dealt with.
+    @ivar ending: Whether the endpoint is told to end it.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Claim(Struct, eq=False):
     made: float
     idle: bool
     answer: Deferred[None]
+    ending: bool = False
 
 
 class Claims:
@@ -132,15 +134,21 @@ class Claims:
         if self._canCancel is not False:
             self._cancel(claim.id)
 
+    def end(self) -> None:
+        """
+        End the open claims: what they still bring is not wanted.
+        """
+        for claim in list(self.open):
+            self._end(claim)
+
     def close(self) -> Deferred[None]:
         """
-        End the open claims.
+        End the open claims, for good.
 
         @return: Fires once no claim is open, or being ended.
         """
         self._closed = True
-        for claim in list(self.open):
-            self._end(claim)
+        self.end()
         closed: Deferred[None] = Deferred()
         self._closing.append(closed)
         self._tellClosed()
@@ -178,6 +186,8 @@ class Claims:
         """
         End a claim: its answer may come yet, but not much later.
         """
+
+        claim.ending = True
 
         def told(ended: bool) -> None:
             if claim not in self.open:

@@ -28,7 +28,7 @@ CLAIM_GRACE = 15.0
 ABORT_GRACE = 1.0
 
 #: When stopping, the seconds that a cancelled task gets to end.
-CANCEL_GRACE = 1.0
+CANCEL_GRACE = 0.5
 
 #: When stopping, the seconds that the last settlements get.
 SETTLE_GRACE = 5.0
@@ -76,6 +76,7 @@ class ConsumerService(MultiService):
         maxAttempts: int = 20,
         untilEmpty: bool = False,
         onEnd: Callable[[Failure | None], object] | None = None,
+        rate: float | None = None,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -98,6 +99,7 @@ class ConsumerService(MultiService):
         @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
             with L{None} if nothing is left, with a failure if claiming failed for
             good.  The service runs on, idle, until it is stopped.
+        @param rate: The most tasks to start in a second; L{None} for any number.
         @param clock: What keeps the time; the reactor by default.
         """
         super().__init__()  # type: ignore[no-untyped-call]
@@ -121,7 +123,9 @@ class ConsumerService(MultiService):
             "pollers": pollers,
             "mostUnsettled": 4 * limit,
             "untilEmpty": untilEmpty,
+            "rate": rate,
         }
+        self._pauses: set[str] = set()
         self._waiting: list[Deferred[None]] = []
         self._skip: Callable[[], object] = lambda: None
 
@@ -137,6 +141,8 @@ class ConsumerService(MultiService):
             queue=self._queue,
             limit=self._limit,
         )
+        for reason in self._pauses:
+            pipeline.source.pause(reason)
         pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
 
     def stopService(self) -> Deferred[None]:
@@ -157,6 +163,27 @@ class ConsumerService(MultiService):
             stopping.addBoth(self._stopped)
         return stopped
 
+    def pause(self, reason: str) -> None:
+        """
+        Claim nothing until resumed, and give back what has not started; what runs
+        goes on.
+
+        @param reason: Why.  As long as there is any reason it lasts.
+        """
+        self._pauses.add(reason)
+        if self._pipeline is not None:
+            self._pipeline.source.pause(reason)
+
+    def resume(self, reason: str) -> None:
+        """
+        Claim again, unless there is another reason not to.
+
+        @param reason: What L{pause} was told.
+        """
+        self._pauses.discard(reason)
+        if self._pipeline is not None:
+            self._pipeline.source.resume(reason)
+
     def _stopped(self, result: Failure | None) -> None:
         waiting, self._waiting = self._waiting, []
         for stopped in waiting:
@@ -166,7 +193,12 @@ class ConsumerService(MultiService):
         leases = Leases(self._queue, self._clock)
         settling = Settling(self._queue, leases, self._clock)
         execution = Execution(
-            self._handler, settling.add, self._clock, self._timeout, self._maxAttempts
+            self._handler,
+            settling.add,
+            leases,
+            self._clock,
+            self._timeout,
+            self._maxAttempts,
         )
         source = QueueTaskSource(
             self._queue,

@@ -110,8 +110,8 @@ class Settling:
             self._request.cancel()
         if self.backlog:
             self._log.error(
-                "The endpoint was not told how {count} tasks ended, and will "
-                "deliver them again: {ids}",
+                "The endpoint has not said that it knows how {count} tasks ended, and "
+                "may deliver them again: {ids}",
                 count=self.backlog,
                 ids=", ".join(
                     str(lease.id) for lease in [*self._pending, *self._refused][:10]
@@ -257,7 +257,8 @@ class Settling:
         if ended:
             self._log.error(
                 "The leases of {count} tasks, such as {id}, have ended before the "
-                "endpoint could be told how they ended: it will deliver them again",
+                "endpoint has said that it knows how they ended: it may deliver them "
+                "again",
                 count=len(ended),
                 id=ended[0].id,
             )

@@ -4,7 +4,6 @@ A source that claims from a queue as many tasks as there is room for, and no mor
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
@@ -23,9 +22,11 @@ from myconsumer.interfaces import (
     ITaskSource,
 )
 from myconsumer.leases import Lease, Leases
+from myconsumer.rate import RateLimit
 from myconsumer.retrying import Retry
 from myconsumer.settling import Settling
-from myconsumer.task import Claimed, Settlement, Task
+from myconsumer.task import Claimed, Task
+from myconsumer.waiting import Waiting
 
 #: With C{untilEmpty}, so many failures in a row end the run.
 MOST_FAILURES = 5
@@ -39,8 +40,7 @@ class QueueTaskSource:
 
     It never ends a run, and never gives up, except with C{untilEmpty}.
 
-    @ivar waiting: The tasks that have arrived and wait for a slot, with their
-        leases.
+    @ivar waiting: The tasks that have arrived and wait for a slot.
     @ivar hopeless: Why claiming has failed for good, with C{untilEmpty}.
     """
 
@@ -52,8 +52,9 @@ class QueueTaskSource:
     _started = False
     _closed = False
     _acting: IDelayedCall | None = None
-    # Nothing is claimed before this time; the timer wakes us then.
+    # Nothing is claimed before this time.
     _resumeAt = 0.0
+    # Wakes us when there may be something to do.
     _timer: IDelayedCall | None = None
     # Whether the last claim brought all that it asked for.
     _full = False
@@ -73,6 +74,7 @@ class QueueTaskSource:
         pollers: int,
         mostUnsettled: int,
         untilEmpty: bool = False,
+        rate: float | None = None,
     ) -> None:
         """
         @param queue: Where to claim.
@@ -90,12 +92,11 @@ class QueueTaskSource:
         @param mostUnsettled: With more tasks unsettled than this, claim nothing.
         @param untilEmpty: Do not wait for tasks, and tell the consumer when none
             are left or claiming fails for good.
+        @param rate: The most tasks to start in a second; L{None} for any number.
         """
-        self._leases = leases
         self._settling = settling
         self._run = run
         self._clock = clock
-        self._lease = lease
         self._interval = interval
         self._prefetch = prefetch
         self._pollers = pollers
@@ -103,7 +104,9 @@ class QueueTaskSource:
         self._untilEmpty = untilEmpty
         self._retry = Retry("Claims", clock)
         self._claims = Claims(queue, clock, 0.0 if untilEmpty else wait, lease)
-        self.waiting: deque[tuple[Task, Lease | None]] = deque()
+        self._rate = None if rate is None else RateLimit(rate, clock)
+        self._pauses: set[str] = set()
+        self.waiting = Waiting(leases, settling, lease)
         leases.whenLost = self._dropLost
         settling.whenSettled = self._actSoon
 
@@ -128,6 +131,28 @@ class QueueTaskSource:
         self._started = False
         return succeed(True)
 
+    def pause(self, reason: str) -> None:
+        """
+        Claim and start nothing, and give back, uncounted, what waits and what still
+        arrives.  What came without a receipt cannot be given back, and waits.
+
+        @param reason: Why; as long as there is any reason it lasts.
+        """
+        first = not self._pauses
+        self._pauses.add(reason)
+        if first:
+            self.waiting.giveBack(keepUnleased=True)
+            self._claims.end()
+
+    def resume(self, reason: str) -> None:
+        """
+        Claim again, unless there is another reason not to.
+
+        @param reason: What L{pause} was told.
+        """
+        self._pauses.discard(reason)
+        self._actSoon()
+
     def close(self) -> Deferred[None]:
         """
         Claim no more, end the open claims, and give back, uncounted, what waits
@@ -140,7 +165,7 @@ class QueueTaskSource:
             if call is not None:
                 call.cancel()
         self._acting = self._timer = None
-        self._giveBack()
+        self.waiting.giveBack()
         return self._claims.close()
 
     def abort(self) -> None:
@@ -168,31 +193,59 @@ class QueueTaskSource:
         if self.hopeless is not None and self._idle():
             consumer.taskProductionFailed(self.hopeless)
         elif self._mayClaim():
-            room = self._slots.freeSlots + self._prefetch - len(self.waiting)
-            if room > self._claims.asked:
-                self._claim(room - self._claims.asked)
+            room = self._room()
+            if room > 0:
+                self._claim(room)
+
+    def _room(self) -> int:
+        """
+        How many more tasks may be asked for.
+        """
+        taken = len(self.waiting) + self._claims.asked
+        room = self._slots.freeSlots + self._prefetch - taken
+        if self._rate is None or room <= 0:
+            return room
+        may = self._rate.available() - taken
+        if may <= 0 and taken < self._rate.most:
+            self._wakeAfter(self._rate.wait(taken + 1))
+        return min(room, may)
 
     def _mayClaim(self) -> bool:
         """
         Whether it is time for another claim, if there is room.
         """
-        if self._settling.backlog > self._mostUnsettled:
+        if self._pauses or self._settling.backlog > self._mostUnsettled:
             return False
         open = len(self._claims.open)
         if open and (open >= self._pollers or not self._full):
             return False
         delay = self._resumeAt - self._clock.seconds()
-        if delay > 0 and self._timer is None:
-            self._timer = self._clock.callLater(delay, self._wake)
+        if delay > 0:
+            self._wakeAfter(delay)
         return delay <= 0
+
+    def _wakeAfter(self, delay: float) -> None:
+        """
+        Look again after C{delay} seconds, or earlier.
+        """
+        if self._timer is not None:
+            if self._timer.getTime() <= self._clock.seconds() + delay:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.callLater(delay, self._wake)
 
     def _wake(self) -> None:
         self._timer = None
         self._actSoon()
 
     def _handOver(self, consumer: ITaskConsumer) -> None:
-        while self._started and self.waiting:
-            task, lease = self.waiting.popleft()
+        while self._started and self.waiting and not self._pauses:
+            if self._rate is not None:
+                if not self._rate.available():
+                    self._wakeAfter(self._rate.wait())
+                    return
+                self._rate.take()
+            task, lease = self.waiting.next()
             consumer.taskStarted(partial(self._run, task, lease))
 
     def _idle(self) -> bool:
@@ -214,29 +267,31 @@ class QueueTaskSource:
         """
         consumer = self._consumer
         now = self._clock.seconds()
-        came = 0
-        for settlement in claimed.malformed:
-            came += self._refused(settlement, now)
-        for task in claimed.tasks:
-            came += self._arrived(task, now)
+        came = self.waiting.arrive(claimed, now)
         self._retry.succeeded()
         self.hopeless = None
         self._full = came >= claim.limit
-        if self._closed or consumer is None:
-            self._giveBack()
+        if self._closed or self._pauses or consumer is None:
+            self.waiting.giveBack(keepUnleased=not self._closed)
         elif came:
             self._handOver(consumer)
-        elif claim.idle and self._untilEmpty and not claimed.dropped:
+        elif self._untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()
-        else:
+        elif not claim.ending:
             self._resumeAt = max(self._resumeAt, claim.made + self._interval)
+
+    def _isTheEnd(self, claimed: Claimed, claim: Claim) -> bool:
+        """
+        Whether an answer without a new task says that none are left.
+        """
+        return claim.idle and not claim.ending and not claimed.dropped
 
     def _failed(self, failure: Failure, claim: Claim) -> None:
         """
         A claim was not answered as it should be.
         """
         self._full = False
-        if self._closed:
+        if self._closed or claim.ending:
             return
         resumeAt = self._clock.seconds() + self._retry.failed(failure)
         self._resumeAt = max(self._resumeAt, resumeAt)
@@ -247,67 +302,6 @@ class QueueTaskSource:
         if not refused and not asksForPeace:
             self._claims.undo(claim)
 
-    def _arrived(self, task: Task, now: float) -> bool:
-        """
-        Keep the lease of a task, and let it wait for a slot.
-
-        @return: Whether it is a new one.
-        """
-        lease = None
-        if task.receipt is not None:
-            length = task.lease or self._lease
-            lease = self._leases.hold(task.receipt, task.id, length, now)
-            if lease is None:
-                self._log.warn(
-                    "Task {id} came with a receipt that is held already; ignored",
-                    id=task.id,
-                )
-                return False
-        self.waiting.append((task, lease))
-        return True
-
-    def _refused(self, settlement: Settlement, now: float) -> bool:
-        """
-        Settle a task that is malformed.
-
-        @return: Whether it is a new one.
-        """
-        receipt = settlement.receipt
-        lease = self._leases.hold(receipt, "(malformed)", self._lease, now)
-        if lease is None:
-            return False
-        self._log.error("A task is malformed: {reason}", reason=settlement.error)
-        self._settling.add(lease, settlement)
-        return True
-
-    def _giveBack(self) -> None:
-        """
-        Release, uncounted, what waits.
-        """
-        lost = []
-        for task, lease in self.waiting:
-            if lease is None:
-                lost.append(str(task.id))
-            else:
-                self._settling.add(
-                    lease, Settlement(lease.receipt, "release", counted=False)
-                )
-        self.waiting.clear()
-        if lost:
-            self._log.error(
-                "{count} tasks came without a receipt, cannot be given back and "
-                "are lost: {ids}",
-                count=len(lost),
-                ids=", ".join(lost[:10]),
-            )
-
     def _dropLost(self) -> None:
-        """
-        Forget the waiting tasks whose leases are lost.
-        """
-        self.waiting = deque(
-            (task, lease)
-            for task, lease in self.waiting
-            if lease is None or not lease.lost
-        )
+        self.waiting.dropLost()
         self._actSoon()

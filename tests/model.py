@@ -268,6 +268,7 @@ class Handling:
     A task that was given to the handler.
 
     @ivar cancels: How often it was told to end.
+    @ivar onCancel: Called when it is.
     @ivar stubborn: Whether it goes on all the same.
     @ivar ended: How it ended: C{well}, C{badly}, or L{None} while it runs.
     """
@@ -276,6 +277,7 @@ class Handling:
     stubborn: bool = False
     well: bool = False
     cancels: int = 0
+    onCancel: Callable[[], object] = field(default=lambda: None)
     ended: str | None = None
     _current: Deferred[Any] = field(init=False)
 
@@ -290,6 +292,7 @@ class Handling:
 
     def _cancel(self, deferred: Deferred[Any]) -> None:
         self.cancels += 1
+        self.onCancel()
         if self.well:
             deferred.callback("in time")
 

@@ -5,6 +5,7 @@ Everything from the claim to the settlement, in any order of events.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, TypeVar
 from unittest import TestCase
 
@@ -24,8 +25,9 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.errors import Reject, Release
-from myconsumer.service import ConsumerService
+from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.rate import SAVED
+from myconsumer.service import CANCEL_GRACE, ConsumerService
 from myconsumer.task import Settlement, Task
 from tests.model import (
     NOTHING,
@@ -73,6 +75,7 @@ HANDLERS: dict[str, Callable[[Handling], Any]] = {
     "raise": lambda handling: raiseIt(HandlerError("bad")),
     "release": lambda handling: raiseIt(Release(delay=1)),
     "reject": lambda handling: raiseIt(Reject("no")),
+    "explain": lambda handling: raiseIt(TaskFailedError("exit status 3", delay=2)),
     "stubborn": lambda handling: setattr(handling, "stubborn", True),
     "well": lambda handling: setattr(handling, "well", True),
 }
@@ -89,6 +92,7 @@ ERRORS: dict[str, Callable[[], Exception]] = {
     "badly": HandlerError,
     "release": Release,
     "reject": Reject,
+    "explain": lambda: TaskFailedError("exit status 3"),
 }
 
 WHICH = st.integers(0, 20)
@@ -129,6 +133,36 @@ class Bugs:
             self._wrong.append(failure.getTraceback())
 
 
+class Bucket:
+    """
+    Counts what is done, and says how many may be done yet: so many a second, and a
+    tenth of a second's worth at once.  With C{None} any number.
+    """
+
+    def __init__(self, perSecond: float | None, clock: Clock) -> None:
+        self._rate = perSecond
+        self._clock = clock
+        self._full = 0.0
+        self._at = clock.seconds()
+
+    def left(self) -> float:
+        """
+        How many may be done now.
+        """
+        if self._rate is None:
+            return inf
+        now = self._clock.seconds()
+        self._full = max(0, self._full - (now - self._at) * self._rate)
+        self._at = now
+        return max(1, SAVED * self._rate) - self._full + 1e-6
+
+    def add(self) -> None:
+        """
+        One is done.
+        """
+        self._full += 1
+
+
 class PipelineMachine(RuleBasedStateMachine):
     """
     A service, and an endpoint that is healthy, or answers what the rules say.
@@ -149,6 +183,8 @@ class PipelineMachine(RuleBasedStateMachine):
         lease=st.sampled_from([6.0, 60.0]),
         untilEmpty=st.sampled_from([False, False, True]),
         canEnd=st.sampled_from([True, True, False]),
+        rate=st.sampled_from([None, None, 5.0, 30.0]),
+        pauses=st.sampled_from([[], [], ["a"], ["a", "b"]]),
         jobs=st.lists(st.sampled_from(sorted(HANDLERS)), max_size=10),
         healthy=st.booleans(),
         idle=st.booleans(),
@@ -165,6 +201,8 @@ class PipelineMachine(RuleBasedStateMachine):
         lease: float,
         untilEmpty: bool,
         canEnd: bool,
+        rate: float | None,
+        pauses: list[str],
         jobs: list[str],
         healthy: bool,
         idle: bool,
@@ -187,6 +225,16 @@ class PipelineMachine(RuleBasedStateMachine):
         self.told: dict[str, Settlement] = {}
         self.lost: set[str] = set()
         self.surplus = 0
+        # When the handlers that run were told to end, and when they ended well.
+        self.cancelledAt: dict[str, float] = {}
+        self.endedAt: dict[str, float] = {}
+        # Why it is paused, and what was given back because of that.
+        self.pauses: set[str] = set()
+        self.givenBack: set[str] = set()
+        # The leases that were extended, as they were asked for last: when, to what.
+        self.extended: dict[str, tuple[float, float]] = {}
+        self.extending: list[Deferred[None]] = []
+        self.rate, self.bucket = rate, Bucket(rate, self.clock)
         # The answers of a healthy endpoint that are under way.
         self.serving: set[IDelayedCall] = set()
         # The claims that were acted upon without the client's hearing of it.
@@ -218,8 +266,11 @@ class PipelineMachine(RuleBasedStateMachine):
             maxAttempts=maxAttempts,
             untilEmpty=untilEmpty,
             onEnd=self.ends.append,
+            rate=rate,
             clock=self.clock,
         )
+        for reason in pauses:
+            self.pause(reason)
         self.bugs = Bugs(self.wrong)
         globalLogPublisher.addObserver(self.bugs)
         self.service.startService()
@@ -234,18 +285,27 @@ class PipelineMachine(RuleBasedStateMachine):
         if not holds:
             self.wrong.append(f"{text}, at {self.clock.seconds()} s")
 
-    def unended(self) -> int:
+    def waiting(self) -> list[str]:
         """
-        How many tasks were claimed and have not ended, as far as the service can
-        know.
+        The receipts of what was claimed and waits, as far as the service can know.
         """
-        waiting = [
+        return [
             receipt
-            for receipt, task in self.arrived.items()
+            for receipt in self.arrived
             if receipt not in self.handlings
             and receipt not in self.told
             and receipt not in self.lost
-            and not 0 < self.maxAttempts < task.attempt
+            and receipt not in self.givenBack
+        ]
+
+    def unended(self) -> int:
+        """
+        How many tasks were claimed and have not ended, as far as it can know: those
+        that it is not to run may have.
+        """
+        most = self.maxAttempts or inf
+        waiting = [
+            each for each in self.waiting() if self.arrived[each].attempt <= most
         ]
         return len(waiting) + len(self.handler.running)
 
@@ -258,7 +318,12 @@ class PipelineMachine(RuleBasedStateMachine):
             asked + self.unended() <= self.limit + self.prefetch,
             f"{asked} were asked for beside {self.unended()}",
         )
+        self.check(
+            asked + self.unended() - len(self.handler.running) <= self.bucket.left(),
+            f"{asked} were asked for and may not start",
+        )
         self.check(claim.limit >= 1, "nothing was asked for")
+        self.check(not self.pauses, "claimed though paused")
         self.check(not self.stopping, "claimed after the stop")
         self.check(not self.ends, "claimed after the end")
         claim.expireAfter(self.clock, claim.wait + 10)
@@ -286,12 +351,22 @@ class PipelineMachine(RuleBasedStateMachine):
             right = ended == "well"
         elif told.outcome == "fail":
             right = ended == "badly" or (handling is None)
+        elif told.counted is False and handling is None:
+            right = bool(self.stopping) or told.receipt in self.givenBack
         elif told.counted is False:
-            cancelled = handling is None or handling.cancels > 0
-            right = bool(self.stopping) and cancelled and ended != "well"
+            right = bool(self.stopping) and self.wasAbandoned(told.receipt)
         else:
             right = ended == "badly"
         self.check(right, f"told {told} of one that ended {ended}")
+
+    def wasAbandoned(self, receipt: str) -> bool:
+        """
+        Whether a task was told to end and had not ended well when it was given up.
+        """
+        if receipt not in self.cancelledAt:
+            return False
+        givenUp = self.cancelledAt[receipt] + CANCEL_GRACE
+        return self.endedAt.get(receipt, inf) >= givenUp - 1e-6
 
     def onCancel(self, cancel: Cancel) -> None:
         """
@@ -308,11 +383,18 @@ class PipelineMachine(RuleBasedStateMachine):
         self.check(receipt not in self.handlings, f"{receipt} was run again")
         self.check(receipt not in self.lost, f"{receipt} was run though lost")
         self.check(receipt not in self.told, f"{receipt} was run though settled")
+        self.check(receipt not in self.givenBack, f"{receipt} was run, given back")
         self.check(not self.stopping, f"{receipt} was run after the stop")
+        self.check(not self.pauses, f"{receipt} was run though paused")
+        self.check(self.bucket.left() >= 1, f"{receipt} was run too early")
+        self.bucket.add()
         self.check(
             not 0 < self.maxAttempts < handling.task.attempt, f"{receipt} was run"
         )
         self.handlings[receipt] = handling
+        handling.onCancel = lambda: self.cancelledAt.update(
+            {receipt: self.clock.seconds()}
+        )
         self.check(len(self.handler.running) <= self.limit, "too many run")
         return HANDLERS[self.kind or handling.task.payload](handling)
 
@@ -354,7 +436,10 @@ class PipelineMachine(RuleBasedStateMachine):
         """
         Answer a claim.
         """
-        self.arrived.update((str(task.receipt), task) for task in tasks)
+        fresh = {str(task.receipt): task for task in tasks}
+        if self.pauses:
+            self.givenBack.update(fresh.keys() - self.arrived.keys())
+        self.arrived.update(fresh)
         self.surplus += max(0, len(tasks) - claim.limit)
         claim.bring(
             *tasks, malformed=[Settlement(each, "fail", error="bad") for each in bad]
@@ -460,6 +545,60 @@ class PipelineMachine(RuleBasedStateMachine):
         self.bring(claim, tasks, bad)
         self.goOn(after)
 
+    @precondition(lambda self: not self.stopping)
+    @rule(reason=st.sampled_from("ab"), after=AFTER)
+    def pause(self, reason: str, after: float = 0.0) -> None:
+        """
+        There is a reason to claim nothing.
+        """
+        assert self.service is not None
+        self.givenBack.update(self.waiting())
+        self.pauses.add(reason)
+        self.service.pause(reason)
+        self.goOn(after)
+
+    @precondition(lambda self: self.pauses)
+    @rule(reason=st.sampled_from("ab"), after=AFTER)
+    def resume(self, reason: str, after: float) -> None:
+        """
+        It is there no longer.
+        """
+        assert self.service is not None
+        self.pauses.discard(reason)
+        self.service.resume(reason)
+        self.goOn(after)
+
+    @precondition(lambda self: self.handler.running)
+    @rule(which=WHICH, seconds=st.sampled_from([4.0, 30.0, 60.0, 300.0]), after=AFTER)
+    def extend(self, which: int, seconds: float, after: float) -> None:
+        """
+        A task has its lease extended.
+        """
+        task = pick(which, self.handler.running).task
+        receipt, asked = str(task.receipt), (self.clock.seconds(), seconds)
+        self.extended[receipt] = asked
+
+        def done(_: None) -> None:
+            delivery = self.endpoint.deliveries[receipt]
+            self.check(delivery.over is None, f"{receipt} is over and extended")
+            self.check(
+                self.extended[receipt] != asked or delivery.ends >= sum(asked),
+                f"{receipt} is not extended to {asked}",
+            )
+
+        def failed(failure: Failure) -> None:
+            failure.trap(LeaseLostError)
+            over = receipt in self.lost or self.handlings[receipt].ended
+            self.check(
+                bool(over or self.stopping), f"{receipt} is not extended though it runs"
+            )
+
+        extending = task.extend(seconds)
+        extending.addCallbacks(done, failed)
+        extending.addErrback(lambda failure: self.wrong.append(str(failure)))
+        self.extending.append(extending)
+        self.goOn(after)
+
     def held(self) -> list[Task]:
         """
         What arrived and still is the service's.
@@ -529,7 +668,7 @@ class PipelineMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.handler.running)
     @rule(
         which=WHICH,
-        how=st.sampled_from(["well", "badly", "release", "reject"]),
+        how=st.sampled_from(["well", *sorted(ERRORS)]),
         after=AFTER,
     )
     def endTask(self, which: int, how: str, after: float) -> None:
@@ -538,7 +677,7 @@ class PipelineMachine(RuleBasedStateMachine):
         """
         handling = pick(which, self.handler.running)
         if how == "well":
-            handling.succeed([how])
+            self.endWell(handling, [how])
         else:
             handling.fail(ERRORS[how]())
         self.goOn(after)
@@ -589,19 +728,28 @@ class PipelineMachine(RuleBasedStateMachine):
         finally:
             globalLogPublisher.removeObserver(self.bugs)
 
+    def endWell(self, handling: Handling, result: Any = None) -> None:
+        """
+        A task ends well.
+        """
+        self.endedAt[str(handling.task.receipt)] = self.clock.seconds()
+        handling.succeed(result)
+
     def endRunning(self, kind: str) -> None:
         """
         Whatever runs ends well, and what comes is of this kind.
         """
         self.kind = kind
         for handling in self.handler.running:
-            handling.succeed()
+            self.endWell(handling)
 
     def worksOn(self) -> None:
         """
-        Once the endpoint is healthy all slots are used, and no more; or the run
-        ends, once.
+        Once the endpoint is healthy, and there is no reason to pause, all slots are
+        used, and no more; or the run ends, once.
         """
+        for reason in list(self.pauses):
+            self.resume(reason, 0.0)
         self.endRunning("nothing")
         passTime(self.clock, 100)
         if self.untilEmpty:
@@ -612,10 +760,10 @@ class PipelineMachine(RuleBasedStateMachine):
             job.due = None
         self.kind = "hold"
         # All that may be held and one more, or so that one place is left.
-        work = self.limit + self.prefetch + (-1 if self.idle else 1)
+        work = self.most() + (-1 if self.idle else 1)
         for _ in range(work):
             self.endpoint.put("hold")
-        passTime(self.clock, 1.5)
+        passTime(self.clock, 1.5 if self.rate is None else 1.5 + work / self.rate)
         leases = self.checkHeld(work)
         if self.timeout:
             return
@@ -628,6 +776,14 @@ class PipelineMachine(RuleBasedStateMachine):
         beat = self.queue.beats[-1] if leases else None
         assert beat is None or len(beat.settlements) == len(leases)
 
+    def most(self) -> int:
+        """
+        How many are run and prefetched, with any number there: with a rate no more
+        wait than may start at once.
+        """
+        may = inf if self.rate is None else max(1, SAVED * self.rate)
+        return self.limit + min(self.prefetch, int(min(may, 1000) + 1e-6))
+
     def checkHeld(self, work: int) -> list[Delivery]:
         """
         With so much work there, all is run and prefetched that may be.
@@ -635,7 +791,7 @@ class PipelineMachine(RuleBasedStateMachine):
         self.nothingWrong()
         leases = [each for each in self.endpoint.leased() if each.answered]
         assert len(self.handler.running) == min(work, self.limit)
-        assert len(leases) == min(work, self.limit + self.prefetch)
+        assert len(leases) == min(work, self.most())
         assert bool(self.queue.openClaims) == self.idle
         return leases
 
@@ -655,6 +811,7 @@ class PipelineMachine(RuleBasedStateMachine):
         assert not {*self.clock.getDelayedCalls()} - self.serving
         assert not self.opened(Request)
         assert self.queue.closed == 1
+        assert all(extending.called for extending in self.extending)
         requests = len(self.queue.settles), len(self.queue.claims)
         self.endRunning("nothing")
         passTime(self.clock, 100)

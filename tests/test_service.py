@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from myconsumer.errors import LeaseLostError
 from myconsumer.service import ConsumerService
 from myconsumer.task import Settlement
 from tests.model import (
@@ -229,6 +230,49 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.openClaims), 1)
 
+    def test_rate(self) -> None:
+        """
+        And with the rate.
+        """
+        self.make(4, rate=2.0)
+        self.assertEqual(self.queue.claims[0].limit, 1)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 0.4)
+        self.assertEqual(len(self.queue.claims), 1)
+        passTime(self.clock, 0.1)
+        self.assertEqual(len(self.queue.claims), 2)
+
+    def test_noRate(self) -> None:
+        """
+        Without a rate there is none.
+        """
+        self.handler.script = lambda handling: NOTHING
+        self.make(50)
+        self.queue.claims[0].bring(*tasks(1, 50))
+        passTime(self.clock, 0)
+        self.assertEqual(self.queue.claims[1].limit, 50)
+
+    def test_extend(self) -> None:
+        """
+        A running task extends its lease, beside all that is held, and from then on
+        it is renewed to as much.
+        """
+        self.make(2)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        extended = self.handler.of("1").task.extend(600)
+        passTime(self.clock, 0)
+        self.assertIsNone(self.successResultOf(extended))
+        [beat] = self.queue.beats
+        lengths = [(each.receipt, each.lease) for each in beat.settlements]
+        self.assertEqual(lengths, [("r-1", 600), ("r-2", 60)])
+        passTime(self.clock, 20)
+        self.assertEqual(self.queue.beats[1].settlements, beat.settlements)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.assertEqual(self.settlements(), [Settlement("r-1", "complete")])
+        failed = self.handler.of("1").task.extend(600)
+        self.failureResultOf(failed, LeaseLostError)
+
     def test_doesNotEnd(self) -> None:
         """
         Without C{untilEmpty} nothing ends it.
@@ -239,6 +283,196 @@ class RunTests(ServiceCase):
         self.queue.onClaim = Claim.bring
         passTime(self.clock, 100)
         self.assertEqual(self.ends, [])
+
+
+class PauseTests(ServiceCase):
+    """
+    A service that is told to claim nothing for a while.
+    """
+
+    def test_pauses(self) -> None:
+        """
+        Paused, its claim is ended, what waits or arrives is given back, uncounted,
+        and what runs goes on and is settled; resumed, what is free is claimed.
+        """
+        self.make(1, prefetch=2)
+        self.queue.claims[0].bring(*tasks(1, 2))
+        passTime(self.clock, 0)
+        [claim] = self.queue.openClaims
+        self.service.pause("no web application")
+        self.assertEqual(self.queue.cancels[-1].claim, claim.claim)
+        claim.bring(task(3))
+        passTime(self.clock, 0)
+        self.assertEqual(self.settlements(), [self.released(2), self.released(3)])
+        self.handler.of("1").succeed()
+        passTime(self.clock, 100)
+        self.assertEqual(self.settlements()[2:], [Settlement("r-1", "complete")])
+        self.assertEqual(self.queue.openClaims, [])
+        self.service.resume("no web application")
+        passTime(self.clock, 0)
+        self.assertEqual([claim.limit for claim in self.queue.openClaims], [3])
+
+    def test_runningIsKept(self) -> None:
+        """
+        What runs is not cancelled, and its lease is kept alive.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        self.service.pause("a")
+        passTime(self.clock, 100)
+        self.assertEqual(len(self.queue.beats), 5)
+        self.assertEqual(self.handler.of("1").cancels, 0)
+        self.handler.of("1").succeed()
+
+    def test_severalReasons(self) -> None:
+        """
+        As long as there is any reason it is paused.
+        """
+        self.make()
+        self.queue.claims[0].bring()
+        for reason in ("a", "b"):
+            self.service.pause(reason)
+        self.service.resume("a")
+        passTime(self.clock, 10)
+        self.assertEqual(len(self.queue.claims), 1)
+        self.service.resume("b")
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 2)
+
+    def test_beforeItIsStarted(self) -> None:
+        """
+        Paused before it is started, it claims nothing once it is.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
+        self.service.pause("a")
+        self.service.startService()
+        passTime(self.clock, 100)
+        self.assertEqual((self.queue.claims, self.queue.cancels), ([], []))
+        self.service.resume("a")
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 1)
+
+    def test_resumedBeforeItIsStarted(self) -> None:
+        """
+        Paused and resumed before that, it claims as ever.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
+        self.service.pause("a")
+        self.service.resume("a")
+        passTime(self.clock, 100)
+        self.assertEqual(self.queue.claims, [])
+        self.service.startService()
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 1)
+
+    def test_pausedByAChild(self) -> None:
+        """
+        A child may pause it when it is started: nothing is claimed before.
+        """
+
+        class Pausing(Service):
+            """
+            Pauses its parent.
+            """
+
+            def startService(self) -> None:
+                """
+                See L{Service.startService}.
+                """
+                super().startService()
+                parent: Any = self.parent
+                parent.pause("a child")
+
+        self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
+        Pausing().setServiceParent(self.service)
+        self.service.startService()
+        passTime(self.clock, 100)
+        self.assertEqual(self.queue.claims, [])
+        self.service.resume("a child")
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 1)
+
+    def test_overARestart(self) -> None:
+        """
+        A pause outlasts a stop and a start, until it is resumed.
+        """
+        self.make(1)
+        self.child.stopping.callback(None)
+        self.service.pause("a")
+        self.stop()
+        passTime(self.clock, 2)
+        self.successResultOf(self.stopped[0])
+        self.service.startService()
+        passTime(self.clock, 100)
+        self.assertEqual(len(self.queue.claims), 1)
+        self.service.resume("a")
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 2)
+
+    def test_resumedWhileStopped(self) -> None:
+        """
+        Resumed between the two, it claims as ever.
+        """
+        self.make(1)
+        self.child.stopping.callback(None)
+        self.service.pause("a")
+        self.stop()
+        passTime(self.clock, 2)
+        self.service.resume("a")
+        passTime(self.clock, 100)
+        self.assertEqual(len(self.queue.claims), 1)
+        self.service.startService()
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 2)
+
+    def test_whileItStops(self) -> None:
+        """
+        While it stops, to pause and resume changes nothing.
+        """
+        self.make(1, prefetch=1)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 0)
+        self.stop()
+        cancels = len(self.queue.cancels)
+        self.service.pause("a")
+        self.assertEqual(len(self.queue.cancels), cancels)
+        self.service.resume("a")
+        passTime(self.clock, 10)
+        self.assertEqual(self.handler.of("1").cancels, 0)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 10)
+        self.assertTrue(self.isDone())
+        self.assertEqual(self.queue.openClaims, [])
+
+    def test_stoppedWhilePaused(self) -> None:
+        """
+        It can be stopped while it is paused, as soon as what runs has ended.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 0)
+        self.service.pause("a")
+        self.stop()
+        passTime(self.clock, 3)
+        self.assertFalse(self.isDone())
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        self.assertTrue(self.isDone())
+        self.assertEqual(self.settlements(), [Settlement("r-1", "complete")])
+
+    def test_untilEmpty(self) -> None:
+        """
+        While it is paused no run ends; the first empty answer after that ends it.
+        """
+        self.make(untilEmpty=True)
+        self.service.pause("a")
+        self.queue.claims[0].bring()
+        passTime(self.clock, 100)
+        self.assertEqual(self.ends, [])
+        self.service.resume("a")
+        passTime(self.clock, 0)
+        self.queue.claims[1].bring()
+        self.assertEqual(self.ends, [None])
 
 
 class StopTests(ServiceCase):
@@ -351,14 +585,14 @@ class StopTests(ServiceCase):
 
     def test_stubborn(self) -> None:
         """
-        A task that does not end upon being cancelled is given a second, and then
-        given back all the same; it is not waited for.
+        A task that does not end upon being cancelled is given half a second, and
+        then given back all the same; it is not waited for.
         """
         self.make(1, drain=7.0)
         self.queue.claims[0].bring(task(1))
         self.handler.of("1").stubborn = True
         self.stop()
-        passTime(self.clock, 7.9)
+        passTime(self.clock, 7.4)
         self.assertEqual(self.settlements(), [])
         passTime(self.clock, 0.1)
         self.assertEqual(self.settlements(), [self.released(1)])
@@ -448,6 +682,34 @@ class StopTests(ServiceCase):
         passTime(self.clock, 60)
         self.assertIn(claim.claim, [each.claim for each in self.queue.cancels[2:]])
 
+    def test_extendWhileItStops(self) -> None:
+        """
+        A task that runs on while it stops can still extend its lease; one that is
+        abandoned, or asks later, hears that there is none, and leaves nothing.
+        """
+        self.make(1, drain=7.0)
+        self.queue.claims[0].bring(task(1))
+        handling = self.handler.of("1")
+        handling.stubborn = True
+        self.stop()
+        extended = handling.task.extend(90)
+        passTime(self.clock, 0)
+        self.assertIsNone(self.successResultOf(extended))
+        # from now on the endpoint is silent
+        self.queue.onSettle = lambda request: None
+        passTime(self.clock, 7.5)
+        self.assertEqual(handling.cancels, 1)
+        late = handling.task.extend(90)
+        passTime(self.clock, 30)
+        self.assertTrue(self.isDone())
+        self.failureResultOf(late, LeaseLostError)
+        requests = len(self.queue.settles)
+        later = handling.task.extend(90)
+        passTime(self.clock, 100)
+        self.failureResultOf(later, LeaseLostError)
+        self.assertEqual(len(self.queue.settles), requests)
+        handling.succeed()
+
     def test_settleGrace(self) -> None:
         """
         What cannot be settled is tried for 5 s; then it is logged and left.
@@ -484,7 +746,7 @@ class StopTests(ServiceCase):
 
     def test_inTime(self) -> None:
         """
-        With everything against it, the default stop takes 26 s.
+        With everything against it, the default stop takes 25.5 s.
         """
         self.queue.onCancel = lambda cancel: cancel.fail(fault())
         self.make(1, prefetch=1)
@@ -492,7 +754,7 @@ class StopTests(ServiceCase):
         self.handler.of("1").stubborn = True
         self.queue.onSettle = lambda request: None
         self.stop()
-        passTime(self.clock, 25.9)
+        passTime(self.clock, 25.4)
         self.assertFalse(self.isDone())
         passTime(self.clock, 0.1)
         self.assertTrue(self.isDone())
@@ -653,14 +915,14 @@ class HurryTests(ServiceCase):
 
     def test_stubborn(self) -> None:
         """
-        One that does not end upon being cancelled is given back within a second.
+        One that does not end upon being cancelled is given back in half a second.
         """
         self.make(1)
         self.queue.claims[0].bring(task(1))
         self.handler.of("1").stubborn = True
         self.stop()
         self.stop()
-        passTime(self.clock, 1)
+        passTime(self.clock, 0.5)
         self.assertEqual(self.settlements(), [self.released(1)])
         self.assertTrue(self.isDone())
         self.handler.of("1").succeed()

@@ -25,6 +25,7 @@ from tests.model import (
     Cancel,
     Claim,
     ScriptedQueue,
+    Settle,
     busy,
     fault,
     passTime,
@@ -203,7 +204,7 @@ class RoomTests(SourceCase):
         claim.bring(task(7))
         self.assertEqual(self.passTime(1000), [])
         self.assertEqual(self.ids(), ["1", "2", "3", "4"])
-        self.assertEqual([task.id for task, _ in self.source.waiting], ["5", "6", "7"])
+        self.assertEqual(len(self.source.waiting), 3)
 
     def test_waitingIsStarted(self) -> None:
         """
@@ -1243,3 +1244,812 @@ class UntilEmptyTests(SourceCase):
             self.claim.fail(fault())
             self.passTime(30)
         self.assertNoResult(self.end)
+
+
+class RateTests(SourceCase):
+    """
+    A source that starts so many tasks a second.
+    """
+
+    def setUp(self) -> None:
+        """
+        Note when tasks start.
+        """
+        super().setUp()
+        self.starts: list[float] = []
+        self.onRun = self.note
+
+    def note(self) -> None:
+        """
+        A task starts.
+        """
+        self.starts.append(round(self.clock.seconds() - 1000, 6))
+
+    def wakings(self) -> list[float]:
+        """
+        When the source wakes by itself.
+        """
+        calls: list[Any] = [*self.clock.getDelayedCalls()]
+        return [
+            call.getTime()
+            for call in calls
+            if getattr(call.func, "__name__", "") == "_wake"
+        ]
+
+    def test_claimsShrink(self) -> None:
+        """
+        It never asks for more than may start now, nor for more than is free.
+        """
+        for rate, limit, prefetch, asked in (
+            (2.0, 4, 0, 1),
+            (2.0, 4, 10, 1),
+            (100.0, 4, 0, 4),
+            (100.0, 4, 3, 7),
+            (100.0, 50, 0, 10),
+            (100.0, 50, 50, 10),
+            (1 / 3600, 50, 50, 1),
+            (1e6, 50, 0, 50),
+        ):
+            with self.subTest(rate=rate, limit=limit, prefetch=prefetch):
+                self.make(limit, prefetch=prefetch, rate=rate)
+                self.assertEqual(self.claim.limit, asked)
+                closed = self.close()
+                self.claim.bring()
+                self.successResultOf(closed)
+
+    def test_startsNoFaster(self) -> None:
+        """
+        One that may start is claimed exactly when it may, not before, though slots
+        are free.
+        """
+        self.make(4, rate=2.0)
+        for number in (1, 2, 3):
+            self.claim.bring(task(number))
+            self.assertEqual(self.passTime(0.49), [])
+            [claim] = self.passTime(0.01)
+            self.assertEqual(claim.limit, 1)
+        self.assertEqual(self.starts, [0, 0.5, 1])
+
+    def test_countsFromTheStart(self) -> None:
+        """
+        What a claim takes is no time saved up: the next is claimed an interval
+        after the last has started.
+        """
+        self.make(4, rate=2.0)
+        self.passTime(7.3)
+        self.claim.bring(task(1))
+        self.assertEqual(self.passTime(0.49), [])
+        self.assertEqual(len(self.passTime(0.01)), 1)
+
+    def test_leasesDoNotPileUp(self) -> None:
+        """
+        With an endpoint that has any number of tasks, none is leased before it may
+        start, though slots and prefetch are free.
+        """
+        self.queue.onClaim = lambda claim: claim.bring(
+            *tasks(100 * len(self.queue.claims), claim.limit)
+        )
+        self.make(8, prefetch=8, rate=4.0)
+        for _ in range(6):
+            self.passTime(0.25)
+            self.assertEqual(len(self.leases.held), len(self.starts))
+            self.assertEqual(len(self.source.waiting), 0)
+        self.assertEqual(len(self.starts), 7)
+
+    def test_prefetch(self) -> None:
+        """
+        With all slots taken the prefetch is claimed, but no more of it than may
+        start at once when they are free.
+        """
+        self.queue.onSettle = Settle.take
+        for rate, waiting in ((2.0, 1), (20.0, 2), (30.0, 3), (100.0, 4)):
+            with self.subTest(rate=rate):
+                self.make(1, prefetch=4, rate=rate)
+                self.claim.bring(task(1))
+                for number in range(2, 10):
+                    for claim in self.passTime(10):
+                        claim.bring(task(number))
+                self.assertEqual(len(self.source.waiting), waiting)
+                self.successResultOf(self.close())
+                for lease in list(self.leases.held.values()):
+                    self.leases.drop(lease)
+
+    def test_prefetchIsFilled(self) -> None:
+        """
+        What is missing of the prefetch is claimed as soon as one more may start
+        than waits, without any other event.
+        """
+        self.make(1, prefetch=4, rate=30.0)
+        self.claim.bring(*tasks(1, 3))
+        [claim] = self.passTime(1)
+        self.assertEqual(claim.made, 1000 + 1 / 30)
+        claim.bring(task(4))
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(len(self.source.waiting), 3)
+        self.assertEqual(self.wakings(), [])
+
+    def test_surplusWaits(self) -> None:
+        """
+        What comes beyond what was asked for waits, leased, and starts in its time
+        by itself; nothing is claimed meanwhile.
+        """
+        self.make(4, rate=2.0)
+        self.claim.bring(*tasks(1, 3))
+        self.assertEqual(self.passTime(1.49), [])
+        self.assertEqual(self.starts, [0, 0.5, 1])
+        self.assertEqual(self.ids(), ["1", "2", "3"])
+        self.assertEqual(len(self.passTime(0.01)), 1)
+
+    def test_surplusNeedsASlot(self) -> None:
+        """
+        What waits starts when there is a slot and it may, whichever is later.
+        """
+        self.make(1, rate=1.0)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0.25)
+        self.endTask(1)
+        self.passTime(5)
+        self.endTask(2)
+        self.passTime(0)
+        self.assertEqual(self.starts, [0, 1, 5.25])
+
+    def test_slotFreed(self) -> None:
+        """
+        A slot that is freed is claimed when a task may start in it, whichever is
+        later.
+        """
+        self.make(1, rate=1.0)
+        self.claim.bring(task(1))
+        self.passTime(0.25)
+        self.endTask(1)
+        self.assertEqual(self.passTime(0.74), [])
+        [claim] = self.passTime(0.01)
+        claim.bring(task(2))
+        self.assertEqual(self.passTime(10), [])
+        self.endTask(2)
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_sleepsWithoutASlot(self) -> None:
+        """
+        With nothing to be done it does not wake again and again.
+        """
+        self.make(1, rate=100.0)
+        self.claim.bring(task(1))
+        self.passTime(1)
+        self.assertEqual(self.wakings(), [])
+
+    def test_sleepsWhileAClaimIsOpen(self) -> None:
+        """
+        Nor while it waits for an answer.
+        """
+        self.make(4, rate=2.0)
+        self.passTime(1)
+        self.assertEqual(self.wakings(), [])
+
+    def test_saved(self) -> None:
+        """
+        At a quick rate a tenth of a second's worth is claimed together.
+        """
+        self.make(50, rate=100.0)
+        self.claim.bring(*tasks(1, 10))
+        [claim] = self.passTime(0.01)
+        self.assertEqual(claim.limit, 1)
+        claim.bring()
+        [claim] = self.passTime(1)
+        self.assertEqual(claim.limit, 10)
+
+    def test_throughput(self) -> None:
+        """
+        With work enough and an endpoint that answers at once, as many start as the
+        rate says: no more, and none fewer.
+        """
+        self.queue.onClaim = lambda claim: claim.bring(
+            *[Task(str(number), None) for number in range(claim.limit)]
+        )
+        count = 0
+
+        def run() -> bool:
+            nonlocal count
+            count += 1
+            return True
+
+        self.onRun = run
+        for rate, saved in ((0.3, 1), (2.0, 1), (7.0, 1), (100.0, 10), (333.3, 33)):
+            for beginning in (1000.0, 1_790_000_000.125):
+                with self.subTest(rate=rate, beginning=beginning):
+                    count = 0
+                    self.clock.rightNow = beginning
+                    self.make(4, rate=rate)
+                    self.passTime(10)
+                    # what is saved may begin, and the last be just due
+                    self.assertTrue(saved - 1 <= count - 10 * rate <= saved + 1, count)
+                    self.source.close()
+        self.closed = self.source.close()
+
+    def test_backoffIsLonger(self) -> None:
+        """
+        Where the endpoint is to be left alone it is, though a task may start.
+        """
+        self.make(4, rate=2.0)
+        self.claim.bring(task(1))
+        [claim] = self.passTime(0.5)
+        claim.fail(busy(5))
+        self.assertEqual(self.passTime(4.9), [])
+        self.assertEqual(len(self.passTime(1.7)), 1)
+
+    def test_backoffIsShorter(self) -> None:
+        """
+        And where it need not be left alone any more nothing is claimed before a
+        task may start.
+        """
+        self.make(4, rate=0.1)
+        self.claim.bring(task(1))
+        self.passTime(1)
+        self.assertEqual(self.passTime(8.9), [])
+        [claim] = self.passTime(0.1)
+        claim.fail(fault())
+        [claim] = self.passTime(2)
+        claim.bring(task(2))
+        self.assertEqual(self.passTime(9.9), [])
+        self.assertEqual(len(self.passTime(0.1)), 1)
+
+    def test_interval(self) -> None:
+        """
+        An early empty answer makes it wait for the interval, not for its rate.
+        """
+        self.make(4, rate=100.0, interval=3.0)
+        self.claim.bring()
+        self.assertEqual(self.passTime(2.9), [])
+        self.assertEqual(len(self.passTime(0.1)), 1)
+
+    def test_earliestWakes(self) -> None:
+        """
+        What waits starts in its time while the endpoint is left alone for longer;
+        that is left alone for as long all the same; and there is never more than
+        one timer.
+        """
+        self.make(4, pollers=2, rate=20.0)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(10)
+        self.endTask(1)
+        self.passTime(0)
+        self.endTask(2)
+        self.passTime(0)
+        first, second = self.queue.openClaims
+        first.fail(busy(50))
+        second.bring(*tasks(5, 4))
+        self.passTime(0)
+        self.assertEqual(self.ids()[4:], ["5", "6"])
+        # the last claim's end is what it waits for
+        [waking] = self.wakings()
+        self.assertGreaterEqual(waking, 1060)
+        self.endTask(3, 4)
+        self.passTime(0)
+        self.assertEqual(len(self.wakings()), 1)
+        self.assertEqual(self.passTime(0.1), [])
+        self.assertEqual(self.ids()[6:], ["7", "8"])
+        self.assertEqual(self.starts[4:], [10, 10, 10.05, 10.1])
+        self.endTask(5)
+        self.passTime(0.1)
+        self.assertEqual(len(self.wakings()), 1)
+        self.assertEqual(self.passTime(49.7), [])
+        self.assertEqual(len(self.passTime(1.3)), 1)
+
+    def test_oneTimer(self) -> None:
+        """
+        Whatever happens there is one timer at most.
+        """
+        answers = [
+            lambda claim: claim.bring(*tasks(10 * len(self.queue.claims), 3)),
+            lambda claim: claim.fail(fault()),
+            Claim.bring,
+            lambda claim: claim.fail(busy(2)),
+        ]
+        self.make(2, prefetch=1, pollers=2, rate=3.0)
+        for step in range(200):
+            if self.queue.openClaims:
+                answers[step % 4](self.queue.openClaims[0])
+            if step % 3 == 0:
+                for id in list(self.running)[:1]:
+                    self.endTask(int(str(id)))
+            self.passTime(0.3)
+            self.assertLessEqual(len(self.wakings()), 1)
+        gaps = [after - before for before, after in pairwise(self.starts)]
+        self.assertGreaterEqual(min(gaps), 1 / 3 - 1e-5)
+
+    def test_untilEmpty(self) -> None:
+        """
+        A run to the end is as slow, and ends.
+        """
+        left = 5
+
+        def answer(claim: Claim) -> None:
+            nonlocal left
+            count = min(left, claim.limit)
+            left -= count
+            claim.bring(*[Task(str(number), None) for number in range(count)])
+
+        self.queue.onClaim = answer
+        self.onRun = lambda: (self.note(), True)
+        self.make(4, rate=2.0, untilEmpty=True)
+        self.passTime(1.9)
+        self.assertNoResult(self.end)
+        self.passTime(2)
+        self.successResultOf(self.end)
+        self.assertEqual(self.starts, [0, 0.5, 1, 1.5, 2])
+
+    def test_closed(self) -> None:
+        """
+        Closed, it does not wake any more, and what waits is given back.
+        """
+        self.make(4, rate=1.0)
+        self.claim.bring(*tasks(1, 2))
+        self.passTime(0)
+        self.successResultOf(self.close())
+        self.assertEqual(self.wakings(), [])
+        self.passTime(10)
+        self.assertEqual(self.ids(), ["1"])
+        [request] = self.queue.outcomes
+        self.assertEqual(request.receipts, ["r-2"])
+
+    def test_lostWhileWaiting(self) -> None:
+        """
+        What waits and is lost takes no turn.
+        """
+        self.make(4, rate=1.0)
+        self.claim.bring(*tasks(1, 3))
+        self.leases.lose(["r-2"])
+        self.passTime(1)
+        self.assertEqual((self.ids(), self.starts), (["1", "3"], [0, 1]))
+
+
+class PauseTests(SourceCase):
+    """
+    A source that is told to claim nothing for a while.
+    """
+
+    def pause(self, *reasons: str) -> list[str]:
+        """
+        Pause it.
+
+        @return: The names of the claims that are ended because of that.
+        """
+        before = len(self.queue.cancels)
+        for reason in reasons or ("a",):
+            self.source.pause(reason)
+        return [cancel.claim for cancel in self.queue.cancels[before:]]
+
+    def test_nothingIsClaimed(self) -> None:
+        """
+        Paused, nothing is claimed, whatever happens; resumed, what is free is, at
+        once.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        self.pause()
+        self.endTask(1, 2)
+        self.leases.lose(["r-3"])
+        self.source.start(self.consumer)
+        self.assertEqual(self.passTime(100), [])
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 2)
+
+    def test_claimsAreEnded(self) -> None:
+        """
+        The open claims are ended by name.
+        """
+        self.make(4, pollers=2)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        for id in (1, 2):
+            self.endTask(id)
+            self.passTime(0)
+        opened = [claim.claim for claim in self.queue.openClaims]
+        self.assertEqual(len(opened), 2)
+        self.assertCountEqual(self.pause(), opened)
+
+    def test_endedOnce(self) -> None:
+        """
+        They are ended once, whatever else there is to pause for.
+        """
+        self.make(4)
+        self.assertEqual(len(self.pause("a")), 1)
+        self.assertEqual(self.pause("b", "a"), [])
+
+    def test_endedClaimIsAnswered(self) -> None:
+        """
+        When the answer of an ended claim has come nothing else is claimed; resumed,
+        it is.
+        """
+        self.make(4)
+        self.pause()
+        self.claim.bring()
+        self.assertEqual(self.passTime(100), [])
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 4)
+
+    def test_endedClaimIsNotAwaitedForLong(self) -> None:
+        """
+        A claim that the endpoint says is ended, but is not answered, is dropped
+        after a second; that is no failure, and needs no word.
+        """
+        self.make(4)
+        self.assertEqual(len(self.pause()), 1)
+        with capturedLogs() as logs:
+            self.passTime(0.9)
+            self.assertFalse(self.claim.dropped)
+            self.passTime(0.1)
+        self.assertTrue(self.claim.dropped)
+        self.assertEqual(logs, [])
+        before = len(self.queue.cancels)
+        self.source.resume("a")
+        self.assertEqual(len(self.passTime(0)), 1)
+        self.assertEqual(self.queue.cancels[before:], [])
+
+    def test_resumedBeforeTheAnswer(self) -> None:
+        """
+        Resumed before an ended claim is answered, there is another once it is, or
+        is dropped; and what it brings all the same is run.
+        """
+        self.make(4)
+        self.pause()
+        self.source.resume("a")
+        self.assertEqual(self.passTime(0.9), [])
+        [claim] = self.passTime(0.1)
+        self.pause()
+        self.source.resume("a")
+        claim.bring(task(1))
+        [claim] = self.passTime(0)
+        self.assertEqual((self.ids(), claim.limit), (["1"], 3))
+
+    def test_claimsAreAwaited(self) -> None:
+        """
+        Where the endpoint cannot end claims they are not told of, and not dropped.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        self.make(2)
+        self.assertEqual(self.pause(), [])
+        self.passTime(14)
+        self.assertFalse(self.claim.dropped)
+        self.claim.bring(task(1))
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(self.ids(), [])
+        self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
+
+    def test_endingRepeated(self) -> None:
+        """
+        An end that fails is tried again, three times in all.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        name = self.claim.claim
+        self.assertEqual(self.pause(), [name] * 3)
+        self.passTime(14)
+        self.assertFalse(self.claim.dropped)
+
+    def test_answeredAsItIsEnded(self) -> None:
+        """
+        What an ended claim brings is given back, if it comes while that is asked
+        for, too.
+        """
+        self.make(4)
+        claim = self.claim
+
+        def end(cancel: Cancel) -> None:
+            claim.bring(task(1))
+            cancel.take()
+
+        self.queue.onCancel = end
+        self.pause()
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(self.ids(), [])
+        self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
+
+    def test_waitingIsGivenBack(self) -> None:
+        """
+        What waits is released, uncounted; what runs goes on.
+        """
+        self.make(1, prefetch=2)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.pause()
+        self.passTime(0)
+        [request] = self.queue.outcomes
+        self.assertEqual(
+            request.settlements,
+            [
+                Settlement("r-2", "release", counted=False),
+                Settlement("r-3", "release", counted=False),
+            ],
+        )
+        request.take()
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1"])
+
+    def test_arrivingIsGivenBack(self) -> None:
+        """
+        So is what still arrives, and malformed ones are failed.
+        """
+        self.make(4)
+        self.pause()
+        bad = Settlement("r-9", "fail", error="no payload")
+        self.claim.bring(task(1), malformed=[bad])
+        self.passTime(0)
+        [request] = self.queue.outcomes
+        self.assertEqual(
+            request.settlements,
+            [bad, Settlement("r-1", "release", counted=False)],
+        )
+        self.assertEqual(self.ids(), [])
+
+    def test_withoutReceiptWaits(self) -> None:
+        """
+        What came without a receipt cannot be given back: it waits and is run later,
+        whether it waited before or arrives only then.
+        """
+        self.make(1)
+        self.claim.bring(Task("1", None), Task("2", None))
+        self.passTime(0)
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.endTask(2)
+        [claim] = self.passTime(0)
+        with capturedLogs() as logs:
+            self.pause()
+            claim.bring(Task("3", None), task(4), Task("5", None))
+            self.passTime(100)
+            self.assertEqual(self.ids(), ["1", "2"])
+            self.assertEqual(self.queue.outcomes[0].receipts, ["r-4"])
+            self.source.resume("a")
+            self.passTime(0)
+            self.assertEqual(self.ids(), ["1", "2", "3"])
+            self.pause()
+            self.endTask(3)
+            self.passTime(100)
+            self.source.resume("a")
+            self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "2", "3", "5"])
+        self.assertEqual(logs, [])
+
+    def test_runningGoesOn(self) -> None:
+        """
+        What runs goes on, its lease kept alive, and its end is its own.
+        """
+        self.make(2)
+        self.claim.bring(*tasks(1, 2))
+        self.pause()
+        self.passTime(20)
+        [beat] = self.queue.beats
+        self.assertEqual(beat.receipts, ["r-1", "r-2"])
+        beat.take()
+        self.assertEqual(len(self.running), 2)
+        self.endTask(1, 2)
+        self.assertEqual(self.consumer.running, 0)
+
+    def test_severalReasons(self) -> None:
+        """
+        It lasts as long as there is any reason, however often each was told.
+        """
+        self.make(4)
+        self.pause("a", "b", "b")
+        self.claim.bring()
+        for reason in ("a", "c", "a"):
+            self.source.resume(reason)
+            self.assertEqual(self.passTime(10), [])
+        self.source.resume("b")
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_resumedWithoutPause(self) -> None:
+        """
+        To resume what is not paused is harmless.
+        """
+        self.make(4)
+        for _ in range(3):
+            self.source.resume("a")
+        self.assertEqual(self.passTime(1), [])
+
+    def test_beforeItBegins(self) -> None:
+        """
+        Paused before it is started, it claims nothing when it is.
+        """
+        self.source = QueueTaskSource(
+            self.queue, self.leases, self.settling, self.runTask, self.clock,
+            wait=20, lease=60, interval=1, prefetch=0, pollers=1, mostUnsettled=16,
+        )  # fmt: skip
+        self.source.pause("a")
+        consumer = ParallelLimitedTaskConsumer(4)
+        consumer.consume(self.source)
+        self.assertEqual(self.passTime(100), [])
+        self.assertEqual(self.queue.cancels, [])
+        self.source.resume("a")
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_resumedBeforeItBegins(self) -> None:
+        """
+        Nor does it claim when it is resumed before that.
+        """
+        source = QueueTaskSource(
+            self.queue, self.leases, self.settling, self.runTask, self.clock,
+            wait=20, lease=60, interval=1, prefetch=0, pollers=1, mostUnsettled=16,
+        )  # fmt: skip
+        source.pause("a")
+        source.resume("a")
+        self.assertEqual(self.passTime(10), [])
+        self.source = source
+
+    def test_noFailureIsCounted(self) -> None:
+        """
+        A claim that was ended and fails has not failed: the next comes at once, and
+        nothing is logged; a failure after that is the first.
+        """
+        self.make(4)
+        with capturedLogs() as logs:
+            for error in (fault(), refusal(), busy(100)):
+                self.pause()
+                self.claim.fail(error)
+                self.source.resume("a")
+                self.assertEqual(len(self.passTime(0)), 1)
+        self.assertEqual(logs, [])
+        self.claim.fail(fault())
+        self.assertEqual(self.passTime(0.4), [])
+        self.assertEqual(len(self.passTime(1.2)), 1)
+
+    def test_noFailureIsCountedUntilEmpty(self) -> None:
+        """
+        Nor do such make a run to the end give up.
+        """
+        self.make(4, untilEmpty=True)
+        for error in (refusal(), *[fault()] * 5):
+            self.pause()
+            self.claim.fail(error)
+            self.source.resume("a")
+            self.assertEqual(len(self.passTime(0)), 1)
+        self.assertIsNone(self.source.hopeless)
+        self.assertNoResult(self.end)
+
+    def test_backoffGoesOn(self) -> None:
+        """
+        Where the endpoint is to be left alone, to pause and resume changes nothing
+        of that.
+        """
+        self.make(4)
+        self.claim.fail(busy(50))
+        self.pause()
+        self.passTime(10)
+        self.source.resume("a")
+        self.assertEqual(self.passTime(39.9), [])
+        self.assertEqual(len(self.passTime(1.2)), 1)
+
+    def test_backoffEndsWhilePaused(self) -> None:
+        """
+        Once that is over nothing is claimed, as long as it is paused.
+        """
+        self.make(4)
+        self.claim.fail(busy(5))
+        self.pause()
+        self.assertEqual(self.passTime(100), [])
+        self.source.resume("a")
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_untilEmpty(self) -> None:
+        """
+        An empty answer while it is paused does not end the run; the first one
+        after it does.
+        """
+        self.make(4, untilEmpty=True)
+        self.pause()
+        self.claim.bring()
+        self.passTime(100)
+        self.assertNoResult(self.end)
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_untilEmptyResumedBeforeTheAnswer(self) -> None:
+        """
+        Nor does the empty answer of a claim that was ended, if it comes once all
+        goes on: it is empty since it was ended.
+        """
+        self.make(4, untilEmpty=True)
+        self.pause()
+        self.source.resume("a")
+        self.claim.bring()
+        self.assertNoResult(self.end)
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_untilEmptyGivenBack(self) -> None:
+        """
+        What was given back is there when it goes on: the run does not end before
+        that is acknowledged.
+        """
+        self.make(1, untilEmpty=True)
+        self.pause()
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.source.resume("a")
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.assertNoResult(self.end)
+        self.queue.outcomes[0].take()
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_afterTheEnd(self) -> None:
+        """
+        Once the run has ended nothing is claimed, paused and resumed or not.
+        """
+        self.make(4, untilEmpty=True)
+        self.claim.bring()
+        self.successResultOf(self.end)
+        self.assertEqual(self.pause(), [])
+        self.source.resume("a")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_closed(self) -> None:
+        """
+        Closed, neither has any meaning.
+        """
+        self.make(4)
+        closed = self.close()
+        self.claim.bring()
+        self.successResultOf(closed)
+        self.assertEqual(self.pause(), [])
+        self.source.resume("a")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_closedWhilePaused(self) -> None:
+        """
+        It can be closed while it is paused: it fires when the ended claim has come
+        back.
+        """
+        self.make(4)
+        self.pause()
+        closed = self.close()
+        self.assertNoResult(closed)
+        self.claim.bring(task(1))
+        self.successResultOf(closed)
+        self.passTime(0)
+        self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
+        self.source.resume("a")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_pausedByATask(self) -> None:
+        """
+        Where a task pauses it, those that came with it are given back.
+        """
+        self.make(3)
+        self.onRun = self.pause
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1"])
+        [request] = self.queue.outcomes
+        self.assertEqual(request.receipts, ["r-2", "r-3"])
+        self.assertEqual(self.passTime(100), [])
+
+    def test_rate(self) -> None:
+        """
+        A rate goes on meanwhile: resumed, what may start is claimed, no more.
+        """
+        self.make(4, rate=1.0)
+        self.claim.bring(task(1))
+        self.pause()
+        self.passTime(0.5)
+        self.source.resume("a")
+        self.assertEqual(self.passTime(0.4), [])
+        [claim] = self.passTime(0.1)
+        claim.bring(*tasks(2, 3))
+        self.pause()
+        self.passTime(10)
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)

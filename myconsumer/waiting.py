@@ -1,0 +1,116 @@
+"""
+Tasks that have arrived and wait for a slot.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted.logger import Logger
+
+from myconsumer.leases import Lease, Leases
+from myconsumer.settling import Settling
+from myconsumer.task import Claimed, Settlement, Task
+
+
+class Waiting:
+    """
+    The tasks that have arrived and have not been started, the oldest first, and
+    their leases.
+    """
+
+    _log = Logger()
+
+    def __init__(self, leases: Leases, settling: Settling, lease: float) -> None:
+        """
+        @param leases: Keeps the leases of what arrives.
+        @param settling: Is told of what is given back.
+        @param lease: The seconds of a lease where a task does not say.
+        """
+        self._leases = leases
+        self._settling = settling
+        self._lease = lease
+        self._tasks: deque[tuple[Task, Lease | None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def next(self) -> tuple[Task, Lease | None]:
+        """
+        Take the task that has waited longest.
+        """
+        return self._tasks.popleft()
+
+    def arrive(self, claimed: Claimed, now: float) -> int:
+        """
+        Take in the answer to a claim; what is malformed is settled at once.
+
+        @param now: When it arrived, by our clock.
+
+        @return: How many tasks there were, malformed or not, that are not held
+            already.
+        """
+        came = 0
+        for settlement in claimed.malformed:
+            came += self._refuse(settlement, now)
+        for task in claimed.tasks:
+            came += self._keep(task, now)
+        return came
+
+    def _keep(self, task: Task, now: float) -> bool:
+        lease = None
+        if task.receipt is not None:
+            length = task.lease or self._lease
+            lease = self._leases.hold(task.receipt, task.id, length, now)
+            if lease is None:
+                self._log.warn(
+                    "Task {id} came with a receipt that is held already; ignored",
+                    id=task.id,
+                )
+                return False
+        self._tasks.append((task, lease))
+        return True
+
+    def _refuse(self, settlement: Settlement, now: float) -> bool:
+        receipt = settlement.receipt
+        lease = self._leases.hold(receipt, "(malformed)", self._lease, now)
+        if lease is None:
+            return False
+        self._log.error("A task is malformed: {reason}", reason=settlement.error)
+        self._settling.add(lease, settlement)
+        return True
+
+    def giveBack(self, keepUnleased: bool = False) -> None:
+        """
+        Release, uncounted, what waits.
+
+        @param keepUnleased: Let wait on what came without a receipt, instead of
+            losing it.
+        """
+        unleased: deque[tuple[Task, Lease | None]] = deque()
+        for task, lease in self._tasks:
+            if lease is None:
+                unleased.append((task, lease))
+            else:
+                self._settling.add(
+                    lease, Settlement(lease.receipt, "release", counted=False)
+                )
+        self._tasks = unleased
+        if unleased and not keepUnleased:
+            self._tasks = deque()
+            self._log.error(
+                "{count} tasks came without a receipt, cannot be given back and "
+                "are lost: {ids}",
+                count=len(unleased),
+                ids=", ".join(str(task.id) for task, _ in list(unleased)[:10]),
+            )
+
+    def dropLost(self) -> None:
+        """
+        Forget the waiting tasks whose leases are lost.
+        """
+        self._tasks = deque(
+            (task, lease)
+            for task, lease in self._tasks
+            if lease is None or not lease.lost
+        )
