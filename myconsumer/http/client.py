@@ -5,7 +5,7 @@ redirects, and failures that say whether trying again may help.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -21,6 +21,9 @@ from myconsumer.http.connecting import NO_COOKIES, makeTreq
 from myconsumer.http.exchange import Exchange
 from myconsumer.http.token import TokenFile
 from myconsumer.http.verdict import judge
+
+EVERY_CODE = range(1000)
+"""For L{Client.request}: whatever the answer, it is no failure."""
 
 CLOSING = 1.0
 """The most seconds that L{Client.close} takes."""
@@ -63,6 +66,7 @@ class Client:
         body: bytes | None,
         deadline: float,
         accept: Container[int] = (),
+        headers: Mapping[bytes, bytes] | None = None,
     ) -> Deferred[Answer]:
         """
         Send one request.  Cancelling the L{Deferred} drops the connection; it
@@ -73,6 +77,7 @@ class Client:
         @param body: JSON, or L{None} for no body.
         @param deadline: The seconds for head and body of the answer together.
         @param accept: Status codes beside 2xx that are no failure here.
+        @param headers: Headers of this request alone: names and values.
 
         @return: Fires with the answer.  Fails with L{FaultError
             <myconsumer.errors.FaultError>} or L{RefusalError}.
@@ -81,7 +86,7 @@ class Client:
             token = None if self._token is None else self._token.current()
         except ValueError as error:
             return fail(RefusalError(f"the token file {error}"))
-        exchange = self._send(method, url, body, deadline, token)
+        exchange = self._send(method, url, body, deadline, token, headers)
 
         def judged(answer: Answer) -> Answer | Deferred[Answer]:
             code = answer.code
@@ -91,8 +96,8 @@ class Client:
                 fresh = self._token.reread()
                 left = exchange.ends - self._clock.seconds()
                 if fresh != token and left > 0:
-                    again = self._send(method, url, body, left, fresh).answered
-                    return again.addCallback(self._finally, url, accept, fresh)
+                    again = self._send(method, url, body, left, fresh, headers)
+                    return again.answered.addCallback(self._finally, url, accept, fresh)
             return self._finally(answer, url, accept, token)
 
         return exchange.answered.addCallback(judged)
@@ -125,6 +130,7 @@ class Client:
         body: bytes | None,
         deadline: float,
         token: bytes | None,
+        headers: Mapping[bytes, bytes] | None,
     ) -> Exchange:
         exchange = Exchange(self._clock, deadline, self._ended)
         self._open.add(exchange)
@@ -132,7 +138,7 @@ class Client:
             head = self._treq.request(
                 method,
                 url,
-                headers=self._headersFor(token, body),
+                headers=self._headersFor(token, body, headers),
                 data=body,
                 cookies=NO_COOKIES,
                 allow_redirects=False,
@@ -161,10 +167,21 @@ class Client:
             if not current:
                 _closeKept(self._pool)
 
-    def _headersFor(self, token: bytes | None, body: bytes | None) -> Headers:
+    def _headersFor(
+        self,
+        token: bytes | None,
+        body: bytes | None,
+        more: Mapping[bytes, bytes] | None,
+    ) -> Headers:
         if token != self._headersToken:
             self._makeHeaders(token)
-        return self._bare if body is None else self._withBody
+        usual = self._bare if body is None else self._withBody
+        if not more:
+            return usual
+        headers = usual.copy()
+        for name, value in more.items():
+            headers.setRawHeaders(name, [value])
+        return headers
 
     def _makeHeaders(self, token: bytes | None) -> None:
         self._headersToken = token

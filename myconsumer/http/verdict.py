@@ -23,7 +23,7 @@ LONGEST_RETRY_AFTER = 300.0
 _PASSING = frozenset({408, 425, 429})
 _DIVISIBLE = frozenset({400, 413, 422})
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
-_LONGEST_PIECE = 100
+_QUOTED = 100
 
 
 def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
@@ -39,27 +39,28 @@ def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
     code = answer.code
     if 300 <= code < 400:
         return RefusalError(_redirected(answer, url))
-    said = _said(answer, secret)
+    said = quoted(answer, secret)
     if code in _PASSING or not 400 <= code < 500:
-        text = f"the endpoint answered {_named(code)}{said}"
+        text = f"the endpoint answered {named(code)}{said}"
         return FaultError(
             text, retryAfter=retryAfter(answer) if code in (429, 503) else None
         )
     advice = _advice(code, secret is not None)
     return RefusalError(
-        f"the endpoint answered {_named(code)}: {advice}{said}",
+        f"the endpoint answered {named(code)}: {advice}{said}",
         divisible=code in _DIVISIBLE,
     )
 
 
-def retryAfter(answer: Answer) -> float | None:
+def retryAfter(answer: Answer, longest: float = LONGEST_RETRY_AFTER) -> float | None:
     """
     Read C{Retry-After}.
 
     @param answer: The answer.
+    @param longest: The most seconds to make of it.
 
-    @return: The seconds to leave the endpoint alone, from 0 to
-        L{LONGEST_RETRY_AFTER}; L{None} where it does not say so, or not clearly.
+    @return: The seconds to leave the other side alone, from 0 to C{longest};
+        L{None} where it does not say so, or not clearly.
     """
     text = answer.header(b"retry-after").strip()
     if _SECONDS.fullmatch(text):
@@ -70,7 +71,7 @@ def retryAfter(answer: Answer) -> float | None:
             seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
         except (ValueError, TypeError, OverflowError, IndexError):
             return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return min(max(seconds, 0.0), longest)
 
 
 def _advice(code: int, tokenSent: bool) -> str:
@@ -91,22 +92,31 @@ def _redirected(answer: Answer, url: URL) -> str:
     except ValueError:
         place = "nowhere"
     return (
-        f"the endpoint answered {_named(answer.code)} and points to {place}: "
+        f"the endpoint answered {named(answer.code)} and points to {place}: "
         "redirects are not followed; set --url to where it leads"
     )
 
 
-def _said(answer: Answer, secret: bytes | None) -> str:
+def quoted(answer: Answer, secret: bytes | None = None, limit: int = _QUOTED) -> str:
     """
-    Quote the beginning of the body.
+    Quote the beginning of a body.
+
+    @param answer: The answer.
+    @param secret: What must not be quoted.
+    @param limit: The most characters to quote.
+
+    @return: The end of a sentence of one line; empty where the body is.
     """
-    body = answer.body[: 8 * _LONGEST_PIECE]
+    body = answer.body[: 8 * limit]
     if secret:
         body = body.replace(secret, b"(token)")
-    text = oneLine(body.decode("utf-8", "replace"), _LONGEST_PIECE)
+    text = oneLine(body.decode("utf-8", "replace"), limit)
     return f"; it says: {text}" if text else ""
 
 
-def _named(code: int) -> str:
+def named(code: int) -> str:
+    """
+    @return: A status code and what it is called.
+    """
     phrase = RESPONSES.get(code, b"").decode("ascii")
     return f"{code} {phrase}".rstrip()

@@ -22,6 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http import Client, TokenFile
 from myconsumer.http.answer import LONGEST_BODY, Answer
+from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.urls import FixedURL, parseURL
 
 URL = FixedURL.of(parseURL("http://host/q"))
@@ -164,6 +165,19 @@ class RequestTests(ClientCase):
         self.assertEqual(self.endpoint.bodies, [b""])
         self.assertIsNone(headers.getRawHeaders("content-type"))
 
+    def test_headers(self) -> None:
+        """
+        A request may have headers of its own, which the next one has not.
+        """
+        self.ask(headers={b"Task-Id": b"a b", b"Content-Type": b"text/plain"})
+        self.ask()
+        first, second = (each.requestHeaders for each in self.endpoint.requests)
+        self.assertEqual(first.getRawHeaders("task-id"), ["a b"])
+        self.assertEqual(first.getRawHeaders("content-type"), ["text/plain"])
+        self.assertRegex(first.getRawHeaders("user-agent", ["?"])[0], "myconsumer")
+        self.assertIsNone(second.getRawHeaders("task-id"))
+        self.assertEqual(second.getRawHeaders("content-type"), ["application/json"])
+
 
 class AnswerTests(ClientCase):
     """
@@ -250,6 +264,8 @@ class AnswerTests(ClientCase):
         A code that the caller expects is no failure.
         """
         self.assertEqual(self.answer(says(404), accept={404}).code, 404)
+        for code in (200, 302, 401, 422, 500, 599, 999):
+            self.assertEqual(self.answer(says(code), accept=EVERY_CODE).code, code)
 
     def test_classes(self) -> None:
         """
@@ -480,9 +496,12 @@ class TokenTests(ClientCase):
             request.setResponseCode(401)
             return b""
 
-        self.assertEqual(self.answer(respond).body, b"{}")
+        answer = self.answer(respond, headers={b"X-Own": b"1"})
+        self.assertEqual(answer.body, b"{}")
         self.assertEqual(self.sent(), ["Bearer one", "Bearer other"])
         self.assertEqual(self.endpoint.bodies, [b"{}", b"{}"])
+        own = [request.getHeader("x-own") for request in self.endpoint.requests]
+        self.assertEqual(own, ["1", "1"])
 
     def test_onlyOnce(self) -> None:
         """

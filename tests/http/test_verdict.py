@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
 from myconsumer.http.urls import FixedURL, parseURL
-from myconsumer.http.verdict import judge, retryAfter
+from myconsumer.http.verdict import judge, named, quoted, retryAfter
 
 URL = FixedURL.of(parseURL("http://host/q?key=s3cret"))
 
@@ -109,6 +109,33 @@ class JudgeTests(SynchronousTestCase):
         self.assertTrue(str(error).isprintable())
 
 
+class QuotedTests(SynchronousTestCase):
+    """
+    Tests for L{quoted} and L{named}.
+    """
+
+    def test_limit(self) -> None:
+        """
+        As much is quoted as one likes.
+        """
+        for limit in (10, 1000):
+            text = quoted(answer(500, b"x" * 9999), limit=limit)
+            self.assertEqual(len(text), len("; it says: ") + limit)
+
+    def test_nothing(self) -> None:
+        """
+        Where there is nothing to quote, nothing is said.
+        """
+        for body in (b"", b" \r\n", b"\x00"):
+            self.assertEqual(quoted(answer(500, body)), "")
+
+    def test_named(self) -> None:
+        """
+        A code that is not known stands alone.
+        """
+        self.assertEqual((named(404), named(599)), ("404 Not Found", "599"))
+
+
 class RetryAfterTests(SynchronousTestCase):
     """
     Tests for L{retryAfter}.
@@ -128,6 +155,14 @@ class RetryAfterTests(SynchronousTestCase):
             "9" * 5000: 300.0,
         }.items():
             self.assertEqual(retryAfter(answer(503, retry_after=text)), seconds)
+
+    def test_longest(self) -> None:
+        """
+        The upper bound can be another.
+        """
+        for text, seconds in {"301": 301.0, "9" * 400: 1000.0}.items():
+            asked = answer(503, retry_after=text)
+            self.assertEqual(retryAfter(asked, 1000.0), seconds)
 
     def test_date(self) -> None:
         """
