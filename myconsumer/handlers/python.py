@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable
-from importlib import import_module
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from twisted.internet import defer
@@ -16,59 +15,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.handlers.bridge import createTask
+from myconsumer.handlers.callables import NamedCallable
+from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
-
-
-def loadCallable(name: str) -> Callable[[Task], Any]:
-    """
-    Find what a dotted name stands for, importing what it takes.
-
-    @param name: Such as C{package.module.callable}.
-
-    @return: What is called that.
-
-    @raise ValueError: There is no such callable; the text says what is missing.
-    """
-    parts = name.split(".")
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise ValueError("it is not a dotted name, such as package.module.function")
-    found, depth = _importLongest(parts)
-    for index, part in enumerate(parts[depth:], depth):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise ValueError(f"{'.'.join(parts[:index])} has no {part}") from None
-    if not callable(found):
-        raise ValueError(f"it is of type {type(found).__name__}, and not callable")
-    return found  # type: ignore[no-any-return]
-
-
-def _importLongest(parts: list[str]) -> tuple[Any, int]:
-    """
-    Import the longest beginning of a dotted name that is a module, short of the
-    whole: a module cannot be called.
-
-    @return: The module, and how many of the parts make its name.
-    """
-    found = None
-    for depth in range(1, len(parts)):
-        name = ".".join(parts[:depth])
-        try:
-            found = import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise ValueError(_importFailed(name, error)) from None
-            if found is None:
-                raise ValueError(f"there is no module {name}") from None
-            return found, depth - 1
-        except (Exception, SystemExit) as error:
-            raise ValueError(_importFailed(name, error)) from None
-    return found, len(parts) - 1
-
-
-def _importFailed(name: str, error: BaseException) -> str:
-    return f"importing {name} failed with {type(error).__name__}: {error}"
 
 
 @implementer(ITaskHandler)
@@ -128,3 +79,16 @@ def _asTwisteds(reason: Failure) -> Failure:
     if isinstance(reason.value, asyncio.CancelledError):
         raise defer.CancelledError from None
     return reason
+
+
+def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ITaskHandler:
+    """
+    See L{ITaskHandlerMaker.makeHandler
+    <myconsumer.interfaces.ITaskHandlerMaker.makeHandler>}.
+    """
+    named: NamedCallable = options["python"]
+    if options["run-in"] == "thread":
+        return ThreadHandler(named.function, options["limit"], reactor)
+    if options["run-in"] == "process":
+        return ProcessHandler(named.name, options["limit"], reactor)
+    return PythonHandler(named.function)

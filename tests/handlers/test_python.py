@@ -14,16 +14,27 @@ from tempfile import TemporaryDirectory
 from textwrap import dedent
 from typing import Any
 
+from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.handlers.python import PythonHandler, loadCallable
+from myconsumer.handlers.callables import NamedCallable, loadCallable
+from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.python import PythonHandler, makeHandler
+from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
 TASK = Task("1", {"n": 2})
+
+
+async def coroutineFunction(task: Task) -> None:
+    """
+    Do nothing, later.
+    """
 
 
 class Methods:
@@ -141,6 +152,76 @@ class LoadCallableTests(SynchronousTestCase):
                     "importing loaded_bad failed with ", self.refused("loaded_bad.work")
                 )
                 self.assertIn(said, self.refused("loaded_bad.work"))
+
+
+class NamedCallableTests(SynchronousTestCase):
+    """
+    L{NamedCallable}.
+    """
+
+    def test_load(self) -> None:
+        """
+        What is found keeps the name that it was found by.
+        """
+        name = "tests.handlers.test_python.Methods.method"
+        named = NamedCallable.load(name)
+        self.assertEqual(named.name, name)
+        self.assertIs(named.function, Methods.method)
+
+    def test_refused(self) -> None:
+        """
+        What is not found is refused as ever.
+        """
+        with self.assertRaises(ValueError) as caught:
+            NamedCallable.load("os.no_such")
+        self.assertEqual(str(caught.exception), "os has no no_such")
+
+
+class MakeHandlerTests(SynchronousTestCase):
+    """
+    L{makeHandler}.
+    """
+
+    def make(self, where: str, name: str = "os.getcwd") -> ITaskHandler:
+        """
+        Make the handler of a place to run in.
+        """
+        options = {"python": NamedCallable.load(name), "run-in": where, "limit": 3}
+        return makeHandler(Clock(), options)
+
+    def test_places(self) -> None:
+        """
+        Each place has a handler of its own; what it keeps is a service.
+        """
+        for where, kind, isService in (
+            ("reactor", PythonHandler, False),
+            ("thread", ThreadHandler, True),
+            ("process", ProcessHandler, True),
+        ):
+            handler = self.make(where)
+            verifyObject(ITaskHandler, handler)
+            self.assertIs(type(handler), kind)
+            self.assertIs(IService.providedBy(handler), isService)
+
+    def test_function(self) -> None:
+        """
+        On the reactor the callable itself is called.
+        """
+        handler = self.make("reactor", "tests.handlers.test_python.Methods.method")
+        self.assertEqual(handler.handle(TASK), "called")
+
+    def test_coroutineFunction(self) -> None:
+        """
+        A coroutine function runs on the reactor, and nowhere else.
+        """
+        name = "tests.handlers.test_python.coroutineFunction"
+        self.make("reactor", name)
+        for where in ("thread", "process"):
+            with self.assertRaises(ValueError) as caught:
+                self.make(where, name)
+            text = str(caught.exception)
+            self.assertIn(f"--run-in {where}", text)
+            self.assertEqual(len(text.splitlines()), 1)
 
 
 class PythonHandlerTests(SynchronousTestCase):

@@ -1,0 +1,108 @@
+"""
+What callables that block have in common, whether they run in threads or in processes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from myconsumer.errors import TaskFailedError
+
+
+class BlockingTask:
+    """
+    The task that a callable gets which blocks: it has what a L{Task
+    <myconsumer.task.Task>} has, but C{extend} blocks, too.
+    """
+
+    __slots__ = ("_extend", "_task")
+
+    def __init__(self, task: Any, extend: Callable[[float], object]) -> None:
+        """
+        @param task: What has the attributes of the task.
+        @param extend: Extends the lease by some seconds, and returns when it has.
+        """
+        self._task = task
+        self._extend = extend
+
+    def __getattr__(self, name: str) -> Any:
+        if name in BlockingTask.__slots__:
+            # a copy that has nothing yet
+            raise AttributeError(name)
+        return getattr(self._task, name)
+
+    def __repr__(self) -> str:
+        return f"<BlockingTask {self._task!r}>"
+
+    def extend(self, seconds: float) -> None:
+        """
+        Have the task for so much longer; returns when the endpoint has agreed.
+
+        @param seconds: From now.
+        """
+        self._extend(seconds)
+
+
+class StubbornDeferred(Deferred[Any]):
+    """
+    A L{Deferred} that cancelling does not fire: it asks for the end of what is
+    under way, and whoever does that fires it when the end has come.
+    """
+
+    def __init__(self, end: Callable[[], object]) -> None:
+        """
+        @param end: Asks for the end; may fire this at once, and may be called again.
+        """
+        super().__init__()
+        self._end = end
+
+    def cancel(self) -> None:
+        """
+        Ask for the end.
+        """
+        if self.called:
+            super().cancel()
+        else:
+            self._end()
+
+
+def requireBlocking(function: Callable[..., Any], where: str) -> None:
+    """
+    Refuse a coroutine function, which only the reactor runs.
+
+    @param where: What C{--run-in} says.
+
+    @raise ValueError: It is one.
+    """
+    called = getattr(function, "__call__", None)  # noqa: B004 - of an instance
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
+        raise ValueError(
+            f"--run-in {where} is for functions that block, and this is a coroutine "
+            "function, which takes --run-in reactor"
+        )
+
+
+def call(function: Callable[[Any], Any], task: Any) -> Any:
+    """
+    Call a function that blocks.
+
+    @return: What it returns.
+
+    @raise TaskFailedError: It returned something to be awaited, or tried to exit.
+    """
+    try:
+        result = function(task)
+    except SystemExit as error:
+        raise TaskFailedError(f"it called sys.exit({error.code!r})") from None
+    if hasattr(result, "__await__"):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TaskFailedError(
+            f"it returned a {type(result).__name__}, which nobody waits for in a "
+            "thread or process: that takes --run-in reactor"
+        )
+    return result

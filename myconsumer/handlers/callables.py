@@ -1,0 +1,78 @@
+"""
+Python callables, found by their dotted names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from myconsumer.task import Task
+
+
+def loadCallable(name: str) -> Callable[[Task], Any]:
+    """
+    Find what a dotted name stands for, importing what it takes.
+
+    @param name: Such as C{package.module.callable}.
+
+    @return: What is called that.
+
+    @raise ValueError: There is no such callable; the text says what is missing.
+    """
+    parts = name.split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise ValueError("it is not a dotted name, such as package.module.function")
+    found, depth = _importLongest(parts)
+    for index, part in enumerate(parts[depth:], depth):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            raise ValueError(f"{'.'.join(parts[:index])} has no {part}") from None
+    if not callable(found):
+        raise ValueError(f"it is of type {type(found).__name__}, and not callable")
+    return found  # type: ignore[no-any-return]
+
+
+class NamedCallable(NamedTuple):
+    """
+    A callable, and the dotted name that it was found by.
+    """
+
+    name: str
+    function: Callable[[Task], Any]
+
+    @classmethod
+    def load(cls, name: str) -> NamedCallable:
+        """
+        See L{loadCallable}.
+        """
+        return cls(name, loadCallable(name))
+
+
+def _importLongest(parts: list[str]) -> tuple[Any, int]:
+    """
+    Import the longest beginning of a dotted name that is a module, short of the
+    whole: a module cannot be called.
+
+    @return: The module, and how many of the parts make its name.
+    """
+    found = None
+    for depth in range(1, len(parts)):
+        name = ".".join(parts[:depth])
+        try:
+            found = import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise ValueError(_importFailed(name, error)) from None
+            if found is None:
+                raise ValueError(f"there is no module {name}") from None
+            return found, depth - 1
+        except (Exception, SystemExit) as error:
+            raise ValueError(_importFailed(name, error)) from None
+    return found, len(parts) - 1
+
+
+def _importFailed(name: str, error: BaseException) -> str:
+    return f"importing {name} failed with {type(error).__name__}: {error}"

@@ -1,0 +1,190 @@
+"""
+Calls a Python callable with each task, in processes of its own.
+
+There is a process for each slot, and each has pipes of its own, so that one that dies
+takes nothing with it but its task.  C{concurrent.futures} has one queue for all of
+them, and gives up all processes when one dies.  C{ampoule}, which keeps a process for
+each slot, too, speaks AMP, in which no value is longer than 64 KiB; what is spoken here
+are lines of JSON, of any length.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.application.internet import backoffPolicy
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from myconsumer.handlers.blocking import requireBlocking
+from myconsumer.handlers.callables import loadCallable
+from myconsumer.handlers.worker.work import Work
+from myconsumer.handlers.worker.worker import IWorkerPool, Worker
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.retrying import Policy
+from myconsumer.task import Task
+
+#: How long no worker is started after one could not begin: 1 s and doubling, to 30 s.
+startPolicy: Policy = backoffPolicy(1.0, 29.0, 2.0)
+
+
+@implementer(ITaskHandler, IWorkerPool)
+class ProcessHandler(Service):
+    """
+    Calls a callable with each task, each call in a process that does nothing else
+    meanwhile, and takes what it returns for the result.
+
+    Processes are started when they are needed, import the callable by themselves, and
+    are used again.  A task that is cancelled takes its process with it.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        reactor: Any,
+        startDelay: Policy = startPolicy,
+    ) -> None:
+        """
+        @param name: The dotted name of what is called with each task, whose C{extend}
+            blocks.
+        @param limit: The most processes.
+        @param reactor: Runs them.
+        @param startDelay: The failures before this one -> the seconds for which no
+            process is started after one could not begin.
+
+        @raise ValueError: There is no such callable, or it is a coroutine function.
+        """
+        requireBlocking(loadCallable(name), "process")
+        self._name = name
+        self._limit = limit
+        self._reactor = reactor
+        self._startDelay = startDelay
+        self._workers: set[Worker] = set()
+        self._idle: list[Worker] = []
+        self._waiting: deque[Work] = deque()
+        self._failures = 0
+        self._notBefore = 0.0
+        self._serving: IDelayedCall | None = None
+
+    def handle(self, task: Task) -> Deferred[Any]:
+        """
+        See L{ITaskHandler.handle}.
+
+        @return: Fires with the result as it is sent, a L{msgspec.Raw}, once there is
+            one, or once the process is gone that should have brought one.
+        """
+        work = Work(task, self._end)
+        self._waiting.append(work)
+        self._serve()
+        return work.done
+
+    def stopService(self) -> Deferred[None]:
+        """
+        End all processes.
+
+        @return: Fires when they are gone.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._serving is not None:
+            self._serving.cancel()
+            self._serving = None
+        for work in list(self._waiting):
+            self._end(work)
+        gone = gatherResults([worker.stop() for worker in self._workers])
+        return gone.addCallback(lambda _: None)
+
+    def ready(self) -> None:
+        """
+        See L{IWorkerPool.ready}.
+        """
+        self._failures = 0
+        self._serve()
+
+    def free(self, worker: Worker) -> None:
+        """
+        See L{IWorkerPool.free}.
+        """
+        self._idle.append(worker)
+        self._serve()
+
+    def discard(self, worker: Worker) -> None:
+        """
+        See L{IWorkerPool.discard}.
+        """
+        if worker in self._idle:
+            self._idle.remove(worker)
+
+    def ended(self, worker: Worker, problem: str) -> None:
+        """
+        See L{IWorkerPool.ended}.
+        """
+        self.discard(worker)
+        self._workers.discard(worker)
+        if not worker.isReady and not worker.wasKilled:
+            self._couldNotBegin(problem)
+        self._serve()
+
+    def _end(self, work: Work) -> None:
+        """
+        Do not do C{work} any more.
+        """
+        if work in self._waiting:
+            self._waiting.remove(work)
+            work.cancelled()
+        for worker in list(self._workers):
+            if worker.work is work:
+                worker.end()
+
+    def _serve(self) -> None:
+        """
+        See to it that what waits is done.
+        """
+        while self._waiting and (self._idle or self._mayStart()):
+            work = self._waiting.popleft()
+            if self._idle:
+                self._idle.pop().do(work)
+            else:
+                self._start(work)
+        delay = self._notBefore - self._reactor.seconds()
+        if self._waiting and self._serving is None and delay > 0:
+            self._serving = self._reactor.callLater(delay, self._serveAgain)
+
+    def _serveAgain(self) -> None:
+        self._serving = None
+        self._serve()
+
+    def _mayStart(self) -> bool:
+        if len(self._workers) >= self._limit:
+            return False
+        if self._reactor.seconds() < self._notBefore:
+            return False
+        # one at a time, until one could begin again
+        return not self._failures or all(worker.isReady for worker in self._workers)
+
+    def _start(self, work: Work) -> None:
+        worker = Worker(self, self._reactor)
+        self._workers.add(worker)
+        try:
+            worker.begin(self._name, work)
+        except OSError as error:
+            self._workers.discard(worker)
+            problem = f"no worker process can be started: {error}"
+            self._couldNotBegin(problem)
+            work.failed(problem)
+
+    def _couldNotBegin(self, problem: str) -> None:
+        delay = self._startDelay(self._failures)
+        self._failures += 1
+        self._notBefore = self._reactor.seconds() + delay
+        self._log.error(
+            "No worker process is started for {delay:.1f} s: {problem}",
+            problem=problem,
+            delay=delay,
+        )

@@ -1,0 +1,185 @@
+"""
+Calls a Python callable that blocks with each task, in threads of its own.
+
+The threads are daemons and known to nobody else: the pools of Twisted and of
+C{concurrent.futures} are joined when the process ends, so that one thread that
+blocks for ever would keep it alive for ever.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.threads import blockingCallFromThread
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from myconsumer.handlers.blocking import (
+    BlockingTask,
+    StubbornDeferred,
+    call,
+    requireBlocking,
+)
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+
+
+class _Job:
+    """
+    One call, from the reactor's thread to another and back.
+
+    @ivar done: Fires with what came of it.
+    """
+
+    __slots__ = ("_cancelled", "_function", "_outcome", "_task", "done")
+
+    def __init__(self, function: Callable[[Any], Any], task: BlockingTask) -> None:
+        self._function = function
+        self._task = task
+        self._cancelled = False
+        self._outcome: Any = None
+        self.done = StubbornDeferred(self._cancel)
+
+    def _cancel(self) -> None:
+        """
+        Do not begin it.  What has begun cannot be ended.
+        """
+        self._cancelled = True
+
+    def run(self) -> None:
+        """
+        Make the call.  Runs in any thread.
+        """
+        try:
+            if self._cancelled:
+                raise CancelledError
+            self._outcome = call(self._function, self._task)
+        except BaseException:
+            self._outcome = Failure()  # type: ignore[no-untyped-call]
+
+    def end(self) -> None:
+        """
+        Tell what came of it, on the reactor's thread.
+        """
+        self.done.callback(self._outcome)
+
+
+class _Threads:
+    """
+    Up to C{limit} threads, made when they are needed.
+
+    @ivar busy: How many jobs have not ended.
+    """
+
+    def __init__(self, limit: int, reactor: Any) -> None:
+        self._limit = limit
+        self._reactor = reactor
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._ended: deque[_Job] = deque()
+        self._told = False
+        self._count = 0
+        self.busy = 0
+
+    def add(self, job: _Job) -> None:
+        """
+        Have a job done by the next thread that is free.
+        """
+        if self._count <= self.busy and self._count < self._limit:
+            name = f"task-{self._count}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._count += 1
+        self.busy += 1
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """
+        End each thread that is free, and the others as soon as they are.
+        """
+        for _ in range(self._count):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        """
+        What each thread does.
+        """
+        while (job := self._jobs.get()) is not None:
+            job.run()
+            self._ended.append(job)
+            # nothing is held while there is nothing to do
+            del job
+            # many that end together wake the reactor once
+            if not self._told:
+                self._told = True
+                self._reactor.callFromThread(self._tell)
+
+    def _tell(self) -> None:
+        # first this, so that whoever still found it true is told of below
+        self._told = False
+        while self._ended:
+            job = self._ended.popleft()
+            self.busy -= 1
+            job.end()
+
+
+@implementer(ITaskHandler)
+class ThreadHandler(Service):
+    """
+    Calls a callable with each task, each call in a thread, and takes what it
+    returns for the result.
+
+    A thread cannot be cancelled: a task that has been looks at its C{cancelled}, or
+    goes on to its end, and keeps its thread until then.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, function: Callable[[Any], Any], limit: int, reactor: Any
+    ) -> None:
+        """
+        @param function: Is called with each task, whose C{extend} blocks.
+        @param limit: The most threads.
+        @param reactor: Where tasks come from and results go to.
+
+        @raise ValueError: It is a coroutine function.
+        """
+        requireBlocking(function, "thread")
+        self._function = function
+        self._limit = limit
+        self._reactor = reactor
+        self._threads = _Threads(limit, reactor)
+
+    def handle(self, task: Task) -> Deferred[Any]:
+        """
+        See L{ITaskHandler.handle}.
+
+        @return: Fires when the call has ended, not before, cancelled or not.
+        """
+
+        def extend(seconds: float) -> None:
+            extending: Callable[[float], Deferred[Any]] = task.extend
+            blockingCallFromThread(self._reactor, extending, seconds)
+
+        job = _Job(self._function, BlockingTask(task, extend))
+        self._threads.add(job)
+        return job.done
+
+    def stopService(self) -> None:
+        """
+        End the threads.  One that still runs a task is left behind: it ends with it,
+        or with the process.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        threads, self._threads = self._threads, _Threads(self._limit, self._reactor)
+        threads.stop()
+        if threads.busy:
+            self._log.warn(
+                "{busy} threads that do not end are left behind", busy=threads.busy
+            )

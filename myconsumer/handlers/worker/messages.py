@@ -1,0 +1,147 @@
+"""
+What the consumer and its worker processes tell each other: a JSON object a line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Raw, Struct, UnsetType, json
+
+#: The descriptor on which a worker is told something.
+ORDERS = 3
+
+#: The descriptor on which it answers.
+ANSWERS = 4
+
+
+class Path(Struct, tag="path"):
+    """
+    To a worker, first of all: where it finds modules.
+
+    @ivar path: What C{sys.path} is to be.
+    """
+
+    path: list[str]
+
+
+class Job(Struct, tag="job"):
+    """
+    To a worker that has nothing to do: a task.  See L{Task
+    <myconsumer.task.Task>} for the attributes.
+    """
+
+    id: str | int
+    payload: Any
+    attempt: int
+    receipt: str | None
+    lease: float | None
+    enqueued: float | None
+    deadline: float | None
+
+    @property
+    def cancelled(self) -> bool:
+        """
+        A worker does not live to see its task cancelled.
+        """
+        return False
+
+
+class Extended(Struct, tag="extended"):
+    """
+    To a worker: the answer to L{Extend}.
+
+    @ivar error: Why not; L{None}: it is done.
+    @ivar kind: What that is: C{lost} is a L{LeaseLostError
+        <myconsumer.errors.LeaseLostError>}, C{value} a L{ValueError}.
+    """
+
+    error: str | None = None
+    kind: Literal["lost", "value", "other"] = "other"
+
+
+class Ready(Struct, tag="ready"):
+    """
+    From a worker, once: it takes tasks from now on.
+    """
+
+
+class Broken(Struct, tag="broken"):
+    """
+    From a worker, instead of L{Ready}: it cannot take any.
+
+    @ivar error: Why.
+    """
+
+    error: str
+
+
+class Extend(Struct, tag="extend"):
+    """
+    From a worker: its task takes longer.
+
+    @ivar seconds: How long it wants to have it for, from now.
+    """
+
+    seconds: float
+
+
+class Done(Struct, tag="done", omit_defaults=True):
+    """
+    From a worker: its task is done.
+
+    @ivar result: What was returned, unless that was L{None}.
+    @ivar unsendable: Why that is no JSON, and so left out.
+    """
+
+    result: Raw | UnsetType = UNSET
+    unsendable: str | None = None
+
+
+class Raised(Struct, tag="raised"):
+    """
+    From a worker: its task raised something.
+
+    @ivar kind: C{release}, C{reject} and C{failed} are L{Release
+        <myconsumer.errors.Release>}, L{Reject <myconsumer.errors.Reject>} and
+        L{TaskFailedError <myconsumer.errors.TaskFailedError>}; C{other} is all else.
+    @ivar message: Its text.
+    @ivar delay: Its delay, in seconds, if it has one.
+    @ivar traceback: With C{other}, where it comes from.
+    """
+
+    kind: Literal["release", "reject", "failed", "other"]
+    message: str
+    delay: float | None = None
+    traceback: str = ""
+
+
+ToWorker = Path | Job | Extended
+FromWorker = Ready | Broken | Extend | Done | Raised
+
+_encoder = json.Encoder()
+_toWorker = json.Decoder(ToWorker)
+_fromWorker = json.Decoder(FromWorker)
+
+
+def encode(message: ToWorker | FromWorker) -> bytes:
+    """
+    @return: The line for a message.
+    """
+    return _encoder.encode(message) + b"\n"
+
+
+def readToWorker(line: bytes) -> ToWorker:
+    """
+    @raise ValueError: It is none.
+    """
+    message: ToWorker = _toWorker.decode(line)
+    return message
+
+
+def readFromWorker(line: bytes) -> FromWorker:
+    """
+    @raise ValueError: It is none.
+    """
+    message: FromWorker = _fromWorker.decode(line)
+    return message

@@ -1,0 +1,106 @@
+"""
+A task that a worker process does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import UNSET
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.handlers.blocking import StubbornDeferred
+from myconsumer.handlers.worker.messages import Done, Extended, Job, Raised, encode
+from myconsumer.task import Task
+
+
+class Work:
+    """
+    A task, from its arrival until it is known what came of it.
+
+    @ivar task: The task.
+    @ivar job: The line by which a worker is told of it.
+    @ivar done: Fires with what came of it; once.
+    """
+
+    _log = Logger()
+
+    def __init__(self, task: Task, end: Callable[[Work], object]) -> None:
+        """
+        @param end: Is called when it has been cancelled, maybe more than once.
+        """
+        self.task = task
+        self.job = encode(
+            Job(
+                task.id,
+                task.payload,
+                task.attempt,
+                task.receipt,
+                task.lease,
+                task.enqueued,
+                task.deadline,
+            )
+        )
+        self.done: Deferred[Any] = StubbornDeferred(lambda: end(self))
+
+    def answered(self, answer: Done | Raised) -> None:
+        """
+        A worker has done it.
+        """
+        if isinstance(answer, Raised):
+            self.done.errback(self._asException(answer))
+            return
+        if answer.unsendable is not None:
+            self._log.error(
+                "The result of task {id} is no JSON, it is completed without: {error}",
+                id=self.task.id,
+                error=answer.unsendable,
+            )
+        self.done.callback(None if answer.result is UNSET else answer.result)
+
+    def cancelled(self) -> None:
+        """
+        It has ended because it was cancelled.
+        """
+        self.done.errback(CancelledError())
+
+    def failed(self, reason: str) -> None:
+        """
+        Nobody does it any more.
+
+        @param reason: Why.
+        """
+        self.done.errback(TaskFailedError(reason))
+
+    def extend(self, seconds: float) -> Deferred[Extended]:
+        """
+        Extend its lease.
+
+        @return: Fires with what the worker is told of it.
+        """
+        extending = maybeDeferred(self.task.extend, seconds)
+        return extending.addCallbacks(lambda _: Extended(), _refused)
+
+    def _asException(self, raised: Raised) -> Exception:
+        if raised.kind == "release":
+            return Release(raised.message, delay=raised.delay)
+        if raised.kind == "reject":
+            return Reject(raised.message)
+        if raised.kind == "other":
+            self._log.error(
+                "Task {id} raised, in its worker process:\n{traceback}",
+                id=self.task.id,
+                traceback=raised.traceback,
+            )
+        return TaskFailedError(raised.message, delay=raised.delay)
+
+
+def _refused(reason: Failure) -> Extended:
+    text = reason.getErrorMessage()
+    if isinstance(reason.value, LeaseLostError):
+        return Extended(text, "lost")
+    return Extended(text, "value" if isinstance(reason.value, ValueError) else "other")

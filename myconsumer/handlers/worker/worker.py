@@ -1,0 +1,186 @@
+"""
+A worker process, and the task that it does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from zope.interface import Interface, implementer
+
+from myconsumer.handlers.worker.messages import (
+    Broken,
+    Done,
+    Extend,
+    Extended,
+    FromWorker,
+    Raised,
+    Ready,
+    encode,
+)
+from myconsumer.handlers.worker.process import IWorkerOwner, WorkerProcess
+from myconsumer.handlers.worker.work import Work
+
+
+class IWorkerPool(Interface):
+    """
+    Who gives workers what they do.
+    """
+
+    def ready() -> None:
+        """
+        A worker has begun: others can, too.
+        """
+
+    def free(worker: Worker) -> None:
+        """
+        C{worker} has done its task, and takes another.
+        """
+
+    def discard(worker: Worker) -> None:
+        """
+        C{worker} takes no more tasks.  Harmless when repeated.
+        """
+
+    def ended(worker: Worker, problem: str) -> None:
+        """
+        C{worker} is gone.
+
+        @param problem: How it ended, in words.
+        """
+
+
+@implementer(IWorkerOwner)
+class Worker:
+    """
+    One worker process, and the task that it does.
+
+    @ivar isReady: Whether it has found its callable.
+    @ivar wasKilled: Whether it was told to end in the midst of a task.
+    @ivar work: What it does, if anything.
+    """
+
+    def __init__(self, pool: IWorkerPool, reactor: Any) -> None:
+        self._pool = pool
+        self._reactor = reactor
+        self._process = WorkerProcess(self, reactor)
+        self.isReady = False
+        self.wasKilled = False
+        self._usable = True
+        self.work: Work | None = None
+        self._broken: str | None = None
+        self._answer: Done | Raised | None = None
+        self._finishing: IDelayedCall | None = None
+
+    def begin(self, name: str, work: Work) -> None:
+        """
+        Start the process, and have it do its first task once it is ready.
+
+        @raise OSError: It cannot be started.
+        """
+        self.work = work
+        self._process.spawn(name)
+
+    def do(self, work: Work) -> None:
+        """
+        Have it do its next task.
+        """
+        self.work = work
+        for printed in self._process.printed.values():
+            printed.task = work.task.id
+        self._process.write(work.job)
+
+    def end(self) -> None:
+        """
+        Give up its task, and with it the process, unless that has not begun the task
+        or has done it.
+        """
+        if not self.isReady and self.work is not None:
+            work, self.work = self.work, None
+            work.cancelled()
+        elif self._answer is None and not self.wasKilled:
+            self.wasKilled = True
+            self._usable = False
+            self._process.terminate()
+
+    def stop(self) -> Deferred[None]:
+        """
+        End it: at once if it is not idle.
+
+        @return: Fires when it is gone.
+        """
+        if self.work is not None or not self.isReady:
+            self.wasKilled = True
+            self._process.kill()
+        else:
+            self._process.leave()
+        return self._process.ended
+
+    def heard(self, message: FromWorker) -> None:
+        """
+        See L{IWorkerOwner.heard}.
+        """
+        if isinstance(message, Ready):
+            self._begun()
+        elif isinstance(message, Broken):
+            self._broken = message.error
+        elif isinstance(message, Extend):
+            self._extend(message.seconds)
+        elif self.work is not None and self._answer is None:
+            self._answer = message
+            # what it has printed is there, too, and is read before that
+            self._finishing = self._reactor.callLater(0, self._finish)
+
+    def unusable(self) -> None:
+        """
+        See L{IWorkerOwner.unusable}.
+        """
+        self._usable = False
+        self._pool.discard(self)
+
+    def ended(self, problem: str) -> None:
+        """
+        See L{IWorkerOwner.ended}.
+        """
+        self._usable = False
+        if not self.isReady:
+            problem = f"{problem} before it had begun"
+        if self._broken is not None:
+            problem = f"the worker process cannot begin: {self._broken}"
+        work = self.work
+        if self._finishing is not None:
+            self._finishing.cancel()
+            self._finish()
+            work = None
+        self._pool.ended(self, problem)
+        if work is not None and self.wasKilled:
+            work.cancelled()
+        elif work is not None:
+            work.failed(problem)
+
+    def _begun(self) -> None:
+        self.isReady = True
+        self._pool.ready()
+        if self.work is not None:
+            self.do(self.work)
+        else:
+            self._pool.free(self)
+
+    def _extend(self, seconds: float) -> None:
+        if self.work is None:
+            self._process.write(encode(Extended("the task has ended", "lost")))
+            return
+        extended = self.work.extend(seconds)
+        extended.addCallback(lambda answer: self._process.write(encode(answer)))
+
+    def _finish(self) -> None:
+        work, answer = self.work, self._answer
+        assert work is not None and answer is not None  # noqa: S101, PT018 - for mypy
+        self.work = self._answer = self._finishing = None
+        for printed in self._process.printed.values():
+            printed.end()
+        if self._usable:
+            self._pool.free(self)
+        work.answered(answer)

@@ -1,0 +1,108 @@
+"""
+What the worker processes of the tests do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from myconsumer import Reject, Release
+from myconsumer.errors import TaskFailedError
+from myconsumer.handlers.blocking import BlockingTask
+
+
+def work(task: BlockingTask) -> Any:
+    """
+    Do what the payload names first, with what follows.
+    """
+    name, *arguments = task.payload
+    return _DEEDS[name](task, *arguments)
+
+
+async def coroutine(task: BlockingTask) -> None:
+    """
+    Do nothing.
+    """
+
+
+def _describe(task: BlockingTask) -> list[Any]:
+    names = ["id", "attempt", "receipt", "lease", "enqueued", "deadline", "cancelled"]
+    return [getattr(task, name) for name in names]
+
+
+def _raise(task: BlockingTask, kind: str) -> None:
+    errors = {
+        "release": Release("later", delay=7),
+        "reject": Reject("never"),
+        "failed": TaskFailedError("foreseen", delay=3),
+        "bug": ZeroDivisionError("one too many"),
+        "unspeakable": ValueError("no text: \udcff"),
+    }
+    raise errors[kind]
+
+
+def _kill(task: BlockingTask, number: int) -> None:
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def _print(task: BlockingTask) -> None:
+    print("to standard output \x1b[1m")
+    print("to standard error", file=sys.stderr)
+    os.write(1, b"past Python\n")
+    sys.stdout.write("no end of line")
+
+
+def _ignoreTerm(task: BlockingTask) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("ignoring")
+    time.sleep(60)
+
+
+def _leaveChild(task: BlockingTask, seconds: int) -> None:
+    subprocess.Popen(["sleep", str(seconds)])
+    os._exit(4)
+
+
+def _descriptorsOfChild(task: BlockingTask) -> list[str]:
+    command = ["ls", "/proc/self/fd"]
+    listed = subprocess.run(command, close_fds=False, capture_output=True, check=True)
+    return listed.stdout.decode().split()
+
+
+def _writeRubbish(task: BlockingTask) -> None:
+    os.write(4, b"rubbish\n")
+    time.sleep(60)
+
+
+_DEEDS: dict[str, Callable[..., Any]] = {
+    "return": lambda task, value: value,
+    "describe": _describe,
+    "pid": lambda task: os.getpid(),
+    "sleep": lambda task, seconds: time.sleep(seconds),
+    "raise": _raise,
+    "exit": lambda task, status: sys.exit(status),
+    "die": lambda task, status: os._exit(status),
+    "kill": _kill,
+    "object": lambda task: object(),
+    "length": lambda task, text: len(text),
+    "repeat": lambda task, text, times: text * times,
+    "print": _print,
+    "read": lambda task: sys.stdin.read(),
+    "environment": lambda task: dict(os.environ),
+    "arguments": lambda task: list(sys.orig_argv),
+    "interrupt": lambda task: os.kill(os.getpid(), signal.SIGINT),
+    "extend": lambda task, seconds: task.extend(seconds),
+    "ignoreTerm": _ignoreTerm,
+    "leaveChild": _leaveChild,
+    "descriptorsOfChild": _descriptorsOfChild,
+    "writeRubbish": _writeRubbish,
+    "closeAll": lambda task: os.closerange(3, 16),
+    "coroutine": lambda task: coroutine(task),
+}

@@ -1,0 +1,747 @@
+"""
+Calling a callable in processes.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Collection
+from typing import Any
+
+from msgspec import Raw
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.worker.messages import (
+    ANSWERS,
+    ORDERS,
+    Broken,
+    Done,
+    Extend,
+    FromWorker,
+    Path,
+    Raised,
+    Ready,
+    encode,
+    readToWorker,
+)
+from myconsumer.handlers.worker.printed import LONGEST_LINE
+from myconsumer.handlers.worker.process import EXIT_GRACE, KILL_AFTER, OUTPUT_GRACE
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+
+WORK = "tests.handlers.deeds.work"
+
+
+class Leased(Task, frozen=True, kw_only=True):
+    """
+    A task that can be extended.
+    """
+
+    extending: Callable[[float], Deferred[None]]
+
+    def extend(self, seconds: float) -> Deferred[None]:
+        """
+        See L{Task.extend}.
+        """
+        return self.extending(seconds)
+
+
+class FakeProcess:
+    """
+    A worker process, as its protocol sees it; it does what the test says.
+
+    @ivar signals: The signals that it was sent.
+    @ivar pid: Its process id.
+    """
+
+    pid = 17
+
+    def __init__(self, protocol: Any, descriptors: Collection[int]) -> None:
+        self._protocol = protocol
+        self._told = b""
+        self._running = True
+        self._isReady = False
+        self.open = set(descriptors)
+        self.signals: list[str] = []
+
+    @property
+    def told(self) -> list[Any]:
+        """
+        What it was told so far.
+        """
+        return [readToWorker(line) for line in self._told.splitlines()]
+
+    @property
+    def jobs(self) -> list[Any]:
+        """
+        The payloads of the tasks that it was given so far.
+        """
+        return [each.payload for each in self.told if hasattr(each, "payload")]
+
+    def begins(self) -> None:
+        """
+        It says, once, that it is ready.
+        """
+        if not self._isReady:
+            self._isReady = True
+            self.says(Ready())
+
+    def says(self, *messages: FromWorker) -> None:
+        """
+        It says something.
+        """
+        self.writes(ANSWERS, b"".join(map(encode, messages)))
+
+    def writes(self, descriptor: int, data: bytes) -> None:
+        """
+        It writes something.
+        """
+        self._protocol.childDataReceived(descriptor, data)
+
+    def ends(self, status: int | None = 0, signal: int | None = None) -> None:
+        """
+        It is gone, and so is all that could write to its descriptors.
+        """
+        self.exits(status, signal)
+        for descriptor in list(self.open):
+            self.closeChildFD(descriptor)
+
+    def exits(self, status: int | None = 0, signal: int | None = None) -> None:
+        """
+        It is gone, but something that it has started holds its descriptors open.
+        """
+        failed = status or signal
+        error = ProcessTerminated(status, signal, None) if failed else ProcessDone(None)
+        self._reason = Failure(error)
+        self._running = False
+        self._protocol.processExited(self._reason)
+
+    def closeChildFD(self, descriptor: int) -> None:
+        """
+        See L{twisted.internet.interfaces.IProcessTransport}.
+        """
+        if descriptor in self.open:
+            self.open.discard(descriptor)
+            self._protocol.childConnectionLost(descriptor)
+            if not self.open and not self._running:
+                self._protocol.processEnded(self._reason)
+
+    def writeToChild(self, descriptor: int, data: bytes) -> None:
+        """
+        See L{twisted.internet.interfaces.IProcessTransport}.
+        """
+        assert descriptor == ORDERS
+        assert descriptor in self.open
+        self._told += data
+
+    def signalProcess(self, name: str) -> None:
+        """
+        See L{twisted.internet.interfaces.IProcessTransport}.
+        """
+        if not self._running:
+            raise ProcessExitedAlready
+        self.signals.append(name)
+
+
+class FakeReactor(Clock):
+    """
+    Starts fake processes.
+
+    @ivar processes: Those started so far.
+    @ivar refusal: Why no more can be started, if so.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[FakeProcess] = []
+        self.refusal: OSError | None = None
+
+    def spawnProcess(
+        self,
+        protocol: Any,
+        executable: str,
+        arguments: list[str],
+        env: dict[str, str],
+        childFDs: dict[int, str],
+    ) -> None:
+        """
+        See L{twisted.internet.interfaces.IReactorProcess}.
+        """
+        if self.refusal:
+            raise self.refusal
+        process = FakeProcess(protocol, childFDs)
+        self.processes.append(process)
+        protocol.makeConnection(process)
+
+
+class PoolTests(SynchronousTestCase):
+    """
+    L{ProcessHandler}, with processes that do what the tests say.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a handler with two processes at most, and a delay after failed starts that
+        is 1 s and doubles.
+        """
+        self.reactor = FakeReactor()
+        self.handler = ProcessHandler(WORK, 2, self.reactor, lambda n: 2.0**n)
+        self.handled: list[Deferred[Any]] = []
+        self.addCleanup(self.assertNothingLeft)
+
+    def assertNothingLeft(self) -> None:
+        """
+        After a stop nothing runs, and nothing is put off.
+        """
+        for handled in self.handled:
+            handled.addErrback(lambda reason: None)
+        stopped = self.handler.stopService()
+        for process in self.reactor.processes:
+            if process.open:
+                process.ends()
+        self.successResultOf(stopped)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def handle(self, *payloads: Any) -> list[Deferred[Any]]:
+        """
+        Have tasks done.
+        """
+        handled = [self.handler.handle(Task(f"t-{each}", each)) for each in payloads]
+        self.handled += handled
+        return handled
+
+    def start(self, *payloads: Any) -> list[Deferred[Any]]:
+        """
+        Have tasks done by processes that are ready.
+        """
+        handled = self.handle(*payloads)
+        for process in self.reactor.processes:
+            process.begins()
+        return handled
+
+    def turn(self) -> None:
+        """
+        Let the reactor turn once.
+        """
+        self.reactor.advance(0)
+
+    @property
+    def spawned(self) -> int:
+        """
+        How many processes were started so far.
+        """
+        return len(self.reactor.processes)
+
+    def test_interfaces(self) -> None:
+        """
+        It is a handler, and a service.
+        """
+        self.assertTrue(verifyObject(ITaskHandler, self.handler))
+        self.assertTrue(verifyObject(IService, self.handler))
+
+    def test_coroutineFunction(self) -> None:
+        """
+        A coroutine function is refused, and what is not there.
+        """
+        for name, what in (
+            ("tests.handlers.deeds.coroutine", "--run-in process"),
+            ("tests.handlers.deeds.nothing", "has no nothing"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                ProcessHandler(name, 1, self.reactor)
+            self.assertIn(what, str(caught.exception))
+
+    def test_whenNeeded(self) -> None:
+        """
+        A process is started for a task that finds none idle, up to the limit; more
+        tasks wait.
+        """
+        self.assertEqual(self.spawned, 0)
+        self.start(1)
+        self.assertEqual(self.spawned, 1)
+        handled = self.start(2, 3)
+        self.assertEqual(self.spawned, 2)
+        one, two = self.reactor.processes
+        self.assertEqual((one.jobs, two.jobs), ([1], [2]))
+        two.says(Done(Raw(b"22")))
+        self.turn()
+        self.assertEqual(self.successResultOf(handled[0]), Raw(b"22"))
+        self.assertEqual((one.jobs, two.jobs), ([1], [2, 3]))
+
+    def test_usedAgain(self) -> None:
+        """
+        A process that is idle does the next task, even one that comes of the end of
+        the one before.
+        """
+        [first] = self.start(1)
+        first.addCallback(lambda _: self.handle(2))
+        [process] = self.reactor.processes
+        process.says(Done())
+        self.turn()
+        self.successResultOf(first)
+        self.assertEqual(process.jobs, [1, 2])
+
+    def test_path(self) -> None:
+        """
+        A process is told first where we find modules.
+        """
+        self.start(1)
+        self.assertEqual(self.reactor.processes[0].told[0], Path(sys.path))
+
+    def test_pieces(self) -> None:
+        """
+        Messages may come in pieces, or several in one.
+        """
+        [handled] = self.handle(1)
+        [process] = self.reactor.processes
+        data = encode(Ready()) + encode(Done(Raw(b'"a long text"')))
+        for byte in data[:-1]:
+            process.writes(ANSWERS, bytes([byte]))
+            self.turn()
+        self.assertNoResult(handled)
+        process.writes(ANSWERS, data[-1:])
+        self.turn()
+        self.assertEqual(self.successResultOf(handled), Raw(b'"a long text"'))
+
+    def test_dies(self) -> None:
+        """
+        A process that ends fails its task, and says how it ended; the other goes on,
+        and another takes its place.
+        """
+        first, second = self.start(1, 2)
+        self.reactor.processes[0].ends(None, signal.SIGKILL)
+        error = self.failureResultOf(first, TaskFailedError).value
+        self.assertEqual(str(error), "the worker process was killed by SIGKILL")
+        self.assertNoResult(second)
+        [third] = self.start(3)
+        self.assertEqual(self.reactor.processes[2].jobs, [3])
+        self.reactor.processes[2].ends(3)
+        error = self.failureResultOf(third, TaskFailedError).value
+        self.assertEqual(str(error), "the worker process exited with status 3")
+
+    def test_diesIdle(self) -> None:
+        """
+        A process that ends while it is idle is not given the next task, not even
+        before it is known how it has ended.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.says(Done())
+        self.turn()
+        process.closeChildFD(ANSWERS)
+        self.start(2)
+        self.assertEqual(process.jobs, [1])
+        self.assertEqual(self.reactor.processes[1].jobs, [2])
+        process.ends(None, signal.SIGKILL)
+        self.successResultOf(first)
+
+    def test_deaf(self) -> None:
+        """
+        A process that closes its end, and goes on, is killed.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.closeChildFD(ORDERS)
+        self.reactor.advance(EXIT_GRACE)
+        self.assertEqual(process.signals, ["KILL"])
+        process.ends(None, signal.SIGKILL)
+        self.failureResultOf(handled, TaskFailedError)
+
+    def test_answersAndDies(self) -> None:
+        """
+        A task that is done stays so, even if its process ends in the same moment.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.says(Done(Raw(b"1")))
+        process.ends(1)
+        self.assertEqual(self.successResultOf(handled), Raw(b"1"))
+        self.start(2)
+        self.assertEqual(process.jobs, [1])
+
+    def test_rubbish(self) -> None:
+        """
+        A process that does not speak our language is ended.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.writes(ANSWERS, b'{"type": "cheese"}\n')
+        self.assertEqual(process.signals, ["KILL"])
+        process.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(handled, TaskFailedError).value
+        self.assertIn("wrote to descriptor 4", str(error))
+
+    def test_twoAnswers(self) -> None:
+        """
+        A second answer, and one to nothing, are passed over.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.says(Done(Raw(b"1")), Done(Raw(b"2")))
+        self.turn()
+        process.says(Done(Raw(b"3")))
+        self.turn()
+        self.assertEqual(self.successResultOf(handled), Raw(b"1"))
+
+    def test_held(self) -> None:
+        """
+        What holds the output of a process open that has ended is waited for, but not
+        for long.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.exits(4)
+        self.assertNoResult(handled)
+        self.reactor.advance(OUTPUT_GRACE)
+        self.failureResultOf(handled, TaskFailedError)
+
+    def test_raised(self) -> None:
+        """
+        What was raised is raised again.
+        """
+        for raised, kind, text, delay in (
+            (Raised("release", "a", 7), Release, "a", 7),
+            (Raised("release", "b"), Release, "b", None),
+            (Raised("failed", "d", 3), TaskFailedError, "d", 3),
+        ):
+            [handled] = self.start(1)
+            self.reactor.processes[0].says(raised)
+            self.turn()
+            error = self.failureResultOf(handled, kind).value
+            self.assertEqual((str(error), error.delay), (text, delay))
+        [handled] = self.start(1)
+        self.reactor.processes[0].says(Raised("reject", "c"))
+        self.turn()
+        self.assertEqual(str(self.failureResultOf(handled, Reject).value), "c")
+
+    def test_bug(self) -> None:
+        """
+        What nobody foresaw fails the task with its type and text; the log has the
+        traceback.
+        """
+        [handled] = self.start(1)
+        self.reactor.processes[0].says(Raised("other", "E: x", traceback="the lines"))
+        with capturedLogs() as logs:
+            self.turn()
+        error = self.failureResultOf(handled, TaskFailedError).value
+        self.assertEqual((str(error), error.delay), ("E: x", None))
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["id"], event["traceback"]),
+            (LogLevel.error, "t-1", "the lines"),
+        )
+
+    def test_unsendable(self) -> None:
+        """
+        A result that is no JSON is left out, with an error in the log.
+        """
+        [handled] = self.start(1)
+        self.reactor.processes[0].says(Done(unsendable="no JSON"))
+        with capturedLogs() as logs:
+            self.turn()
+        self.assertIsNone(self.successResultOf(handled))
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["id"], event["error"]),
+            (LogLevel.error, "t-1", "no JSON"),
+        )
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling ends the process, by SIGKILL if need be; the task has ended when the
+        process has, and only then another takes its place.
+        """
+        first, _, third = self.start(1, 2, 3)
+        process = self.reactor.processes[0]
+        first.cancel()
+        self.assertEqual(process.signals, ["TERM"])
+        self.reactor.advance(KILL_AFTER - 1)
+        first.cancel()
+        self.assertEqual(process.signals, ["TERM"])
+        self.reactor.advance(1)
+        self.assertEqual(process.signals, ["TERM", "KILL"])
+        self.assertNoResult(first)
+        self.assertEqual(self.spawned, 2)
+        process.ends(None, signal.SIGKILL)
+        self.failureResultOf(first, CancelledError)
+        self.assertNoResult(third)
+        self.assertEqual(self.spawned, 3)
+
+    def test_cancelledEndsWell(self) -> None:
+        """
+        A task that is done before its process has ended is done.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        handled.cancel()
+        process.says(Done(Raw(b"1")))
+        self.turn()
+        self.assertEqual(self.successResultOf(handled), Raw(b"1"))
+        self.start(2)
+        self.assertEqual(process.jobs, [1])
+
+    def test_cancelledTooLate(self) -> None:
+        """
+        The process of a task that is done already is let alone.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.says(Done(Raw(b"1")))
+        handled.cancel()
+        self.turn()
+        self.assertEqual(process.signals, [])
+        self.assertEqual(self.successResultOf(handled), Raw(b"1"))
+
+    def test_cancelledWhileWaiting(self) -> None:
+        """
+        A task that waits for a process is not waited for.
+        """
+        *_, third = self.start(1, 2, 3)
+        third.cancel()
+        self.failureResultOf(third, CancelledError)
+        self.assertEqual([each.signals for each in self.reactor.processes], [[], []])
+
+    def test_cancelledWhileItBegins(self) -> None:
+        """
+        A task that is cancelled before its process is ready has ended at once; the
+        process begins all the same, and does the next, lest one that takes long to
+        begin never does.
+        """
+        [first] = self.handle(1)
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
+        [process] = self.reactor.processes
+        process.says(Ready())
+        self.assertEqual((process.signals, process.jobs), ([], []))
+        [second] = self.handle(2)
+        self.assertEqual(process.jobs, [2])
+        self.assertNoResult(second)
+
+    def test_cannotBegin(self) -> None:
+        """
+        Where processes cannot begin each fails one task, with the reason, and the
+        next is not started before a time that grows; other tasks wait. Once one has
+        begun all is as before.
+        """
+        first, second, third = self.handle(1, 2, 3)
+        self.reactor.processes[1].begins()
+        broken = self.reactor.processes[0]
+        broken.says(Broken("no such module"))
+        broken.ends(1)
+        error = self.failureResultOf(first, TaskFailedError).value
+        self.assertEqual(str(error), "the worker process cannot begin: no such module")
+        self.assertNoResult(second)
+        self.reactor.advance(0.9)
+        self.assertEqual(self.spawned, 2)
+        self.reactor.advance(0.1)
+        self.assertEqual(self.spawned, 3)
+        self.reactor.processes[2].ends(1)
+        error = self.failureResultOf(third, TaskFailedError).value
+        self.assertEqual(
+            str(error), "the worker process exited with status 1 before it had begun"
+        )
+        [fourth] = self.handle(4)
+        self.reactor.advance(1.9)
+        self.assertEqual(self.spawned, 3)
+        self.reactor.advance(0.1)
+        self.assertEqual(self.spawned, 4)
+        self.reactor.processes[3].begins()
+        self.reactor.processes[3].says(Done())
+        self.turn()
+        self.successResultOf(fourth)
+        self.reactor.processes[3].ends(1)
+        self.handle(5, 6)
+        self.assertEqual(self.spawned, 5)
+        self.reactor.processes[4].ends(1)
+        self.reactor.advance(1)
+        self.assertEqual(self.spawned, 6)
+
+    def test_oneAtATime(self) -> None:
+        """
+        After a failed start one process has to begin before others are started.
+        """
+        first, *_ = self.handle(1, 2)
+        for process in list(self.reactor.processes):
+            process.ends(1)
+        self.failureResultOf(first, TaskFailedError)
+        self.flushLoggedErrors()
+        self.handle(3, 4)
+        self.reactor.advance(2)
+        self.assertEqual(self.spawned, 3)
+        self.reactor.processes[2].says(Ready())
+        self.assertEqual(self.spawned, 4)
+
+    def test_cannotBeStarted(self) -> None:
+        """
+        Where no process can be made at all it is the same.
+        """
+        self.reactor.refusal = OSError("too many processes")
+        first, second = self.handle(1, 2)
+        error = self.failureResultOf(first, TaskFailedError).value
+        self.assertIn("too many processes", str(error))
+        self.assertNoResult(second)
+        self.reactor.refusal = None
+        self.reactor.advance(1)
+        self.assertEqual(self.spawned, 1)
+
+    def test_extend(self) -> None:
+        """
+        A process may have the lease of its task extended.
+        """
+        extended: list[float] = []
+
+        def extending(seconds: float) -> Deferred[None]:
+            extended.append(seconds)
+            return succeed(None)
+
+        self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
+        [process] = self.reactor.processes
+        process.says(Ready(), Extend(30))
+        self.assertEqual(extended, [30])
+        self.assertEqual((process.told[-1].error, process.jobs), (None, [None]))
+
+    def test_extendFails(self) -> None:
+        """
+        Or hears why not.
+        """
+
+        errors: list[tuple[Exception, str]] = [
+            (LeaseLostError("gone"), "lost"),
+            (ValueError("gone"), "value"),
+            (OSError("gone"), "other"),
+        ]
+
+        def extending(seconds: float) -> Deferred[None]:
+            raise errors[0][0]
+
+        self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
+        [process] = self.reactor.processes
+        while errors:
+            process.says(Extend(30))
+            _, kind = errors.pop(0)
+            told = process.told[-1]
+            self.assertEqual((told.error, told.kind), ("gone", kind))
+
+    def test_extendLater(self) -> None:
+        """
+        An answer that comes when the process is gone is nobody's, and so is a question
+        that comes when the task is done.
+        """
+        agreed: Deferred[None] = Deferred()
+        handled = self.handler.handle(Leased("1", None, extending=lambda _: agreed))
+        [process] = self.reactor.processes
+        process.says(Ready(), Extend(30))
+        process.ends(1)
+        agreed.callback(None)
+        self.failureResultOf(handled, TaskFailedError)
+        [handled] = self.handle(2)
+        process = self.reactor.processes[1]
+        process.says(Ready(), Done())
+        self.turn()
+        process.says(Extend(30))
+        self.assertEqual(process.told[-1].kind, "lost")
+
+    def test_printed(self) -> None:
+        """
+        What a process prints is logged line by line, with its task; a line without an
+        end is cut, and what a terminal would obey is spelt out.
+        """
+        self.start(1)
+        [process] = self.reactor.processes
+        with capturedLogs() as logs:
+            process.writes(1, b"one\ntw")
+            process.writes(2, b"three \x1b[1m\xff\r\n\n")
+            process.writes(1, b"o\n" + b"x" * (LONGEST_LINE + 1))
+            process.says(Done())
+            process.writes(2, b"late\n")
+            self.turn()
+            [handled] = self.start(2)
+            process.writes(2, b"next")
+            process.ends(1)
+        self.assertEqual(
+            [(event["id"], event["line"]) for event in logs],
+            [
+                ("t-1", "one"),
+                ("t-1", "three \\x1b[1m\ufffd"),
+                ("t-1", "two"),
+                ("t-1", "x" * LONGEST_LINE),
+                ("t-1", "late"),
+                ("t-1", "x"),
+                ("t-2", "next"),
+            ],
+        )
+        self.failureResultOf(handled, TaskFailedError)
+
+    def test_stop(self) -> None:
+        """
+        A stop lets idle processes exit and kills the others, and is over when all are
+        gone.
+        """
+        first, second = self.start(1, 2)
+        idle, busy = self.reactor.processes
+        idle.says(Done())
+        self.turn()
+        self.successResultOf(first)
+        second.cancel()
+        stopped = self.handler.stopService()
+        self.assertNotIn(ORDERS, idle.open)
+        self.assertEqual((idle.signals, busy.signals), ([], ["TERM", "KILL"]))
+        busy.ends(None, signal.SIGKILL)
+        self.failureResultOf(second, CancelledError)
+        self.reactor.advance(EXIT_GRACE)
+        self.assertEqual(idle.signals, ["KILL"])
+        self.assertNoResult(stopped)
+        idle.ends(None, signal.SIGKILL)
+        self.successResultOf(stopped)
+
+    def test_stopWhileTheyCannotBegin(self) -> None:
+        """
+        After a stop none is started any more.
+        """
+        first, second, third = self.handle(1, 2, 3)
+        self.reactor.processes[0].ends(1)
+        stopped = self.handler.stopService()
+        self.failureResultOf(third, CancelledError)
+        self.reactor.processes[1].ends(1)
+        self.successResultOf(stopped)
+        self.failureResultOf(first, TaskFailedError)
+        self.failureResultOf(second, CancelledError)
+        self.reactor.advance(100)
+        self.assertEqual(self.spawned, 2)
+
+    def test_stopWhileOneIsHeld(self) -> None:
+        """
+        A process that has ended, but whose descriptors something else holds, does not
+        hold up a stop.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        process.says(Done())
+        self.turn()
+        self.successResultOf(handled)
+        process.exits(1)
+        stopped = self.handler.stopService()
+        self.reactor.advance(OUTPUT_GRACE)
+        self.successResultOf(stopped)
+
+    def test_again(self) -> None:
+        """
+        After a stop it can be started again: that what had not begun was killed does
+        not count as a failed start.
+        """
+        self.handle(1)
+        self.assertNothingLeft()
+        self.assertEqual(self.reactor.processes[0].signals, ["KILL"])
+        self.handler.startService()
+        self.start(2)
+        self.assertEqual(self.reactor.processes[1].jobs, [2])

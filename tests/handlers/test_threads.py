@@ -1,0 +1,431 @@
+"""
+Calling a callable in threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.handlers.threads import ThreadHandler
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+
+PATIENCE = 10.0
+"""The seconds that a thread gets to do what it does at once."""
+
+
+class FakeReactor:
+    """
+    What a handler needs of the reactor; it runs when the test says so.
+
+    @ivar wakeUps: How often it was woken up.
+    """
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self.wakeUps = 0
+
+    def callFromThread(self, f: Callable[..., object], *args: Any) -> None:
+        """
+        Have something called by the reactor's thread.
+        """
+        self.wakeUps += 1
+        self._queue.put(partial(f, *args))
+
+    def turn(self) -> None:
+        """
+        Wait for a call, and make it.
+        """
+        try:
+            call = self._queue.get(timeout=PATIENCE)
+        except Empty:
+            raise AssertionError("no thread calls") from None
+        call()
+
+
+class Leased(Task, frozen=True, kw_only=True):
+    """
+    A task that can be extended.
+    """
+
+    extended: list[float]
+
+    def extend(self, seconds: float) -> Deferred[None]:
+        """
+        See L{Task.extend}.
+        """
+        self.extended.append(seconds)
+        return succeed(None)
+
+
+class Gate:
+    """
+    A callable that blocks until it is opened.
+
+    @ivar begun: The ids of the tasks that came so far.
+    @ivar threads: The threads that called it.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: SimpleQueue[str | int] = SimpleQueue()
+        self._open = threading.Semaphore(0)
+        self.begun: list[str | int] = []
+        self.threads: set[int] = set()
+
+    def __call__(self, task: Task) -> str | int:
+        self.threads.add(threading.get_ident())
+        self.begun.append(task.id)
+        self._arrived.put(task.id)
+        if not self._open.acquire(timeout=PATIENCE):
+            raise AssertionError("it was not opened")
+        return task.id
+
+    def awaitArrival(self) -> str | int:
+        """
+        Wait for a thread to come, and give the task that it comes with.
+        """
+        return self._arrived.get(timeout=PATIENCE)
+
+    def open(self, count: int = 1) -> None:
+        """
+        Let so many pass.
+        """
+        self._open.release(count)
+
+
+class Asynchronous:
+    """
+    An object that is called like a coroutine function.
+    """
+
+    async def __call__(self, task: Task) -> None:
+        """
+        Do nothing.
+        """
+
+
+async def coroutine(task: Task) -> None:
+    """
+    Do nothing.
+    """
+
+
+class ThreadHandlerTests(SynchronousTestCase):
+    """
+    L{ThreadHandler}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a reactor; all threads have to end with the test.
+        """
+        self.reactor = FakeReactor()
+        self.before = set(threading.enumerate())
+        self.addCleanup(self.assertNoThread)
+
+    def makeHandler(
+        self, function: Callable[[Any], Any], limit: int = 4
+    ) -> ThreadHandler:
+        """
+        Make a handler, which is stopped when the test ends.
+        """
+        handler = ThreadHandler(function, limit, self.reactor)
+        self.addCleanup(handler.stopService)
+        return handler
+
+    @property
+    def threads(self) -> set[threading.Thread]:
+        """
+        The threads that came with the test.
+        """
+        return set(threading.enumerate()) - self.before
+
+    def assertNoThread(self) -> None:
+        """
+        All threads end.
+        """
+        for thread in self.threads:
+            thread.join(PATIENCE)
+        self.assertEqual(self.threads, set())
+
+    def result(self, function: Callable[[Any], Any], task: Task | None = None) -> Any:
+        """
+        Have a task done, and give its result.
+        """
+        handled = self.makeHandler(function).handle(task or Task("1", {"n": 2}))
+        self.reactor.turn()
+        return self.successResultOf(handled)
+
+    def failure(self, function: Callable[[Any], Any]) -> Any:
+        """
+        Have a task fail, and give its exception.
+        """
+        handled = self.makeHandler(function).handle(Task("1", None))
+        self.reactor.turn()
+        return self.failureResultOf(handled).value
+
+    def test_interfaces(self) -> None:
+        """
+        It is a handler, and a service.
+        """
+        handler = self.makeHandler(repr)
+        self.assertTrue(verifyObject(ITaskHandler, handler))
+        self.assertTrue(verifyObject(IService, handler))
+
+    def test_result(self) -> None:
+        """
+        What the callable returns is the result; it is called in another thread.
+        """
+
+        def work(task: Task) -> Any:
+            return [task.payload["n"], threading.get_ident()]
+
+        value, thread = self.result(work)
+        self.assertEqual(value, 2)
+        self.assertNotEqual(thread, threading.get_ident())
+
+    def test_task(self) -> None:
+        """
+        The callable gets all that there is to know of the task.
+        """
+        task = Task("1", {"n": 2}, 3, "r", 60.0, 1.5)
+
+        def work(task: Task) -> Any:
+            return {name: getattr(task, name) for name in names}
+
+        names = [*Task.__struct_fields__, "deadline", "cancelled"]
+        self.assertEqual(self.result(work, task), {n: getattr(task, n) for n in names})
+
+    def test_raises(self) -> None:
+        """
+        What the callable raises is what the task fails with.
+        """
+        for error in (Release(delay=5), Reject("no"), ZeroDivisionError("one")):
+
+            def work(task: Task, error: Exception = error) -> None:
+                raise error
+
+            self.assertIs(self.failure(work), error)
+
+    def test_exits(self) -> None:
+        """
+        C{sys.exit} fails the task, and its thread goes on to the next.
+        """
+        handler = self.makeHandler(lambda task: exec(task.payload), 1)
+        handled = [
+            handler.handle(Task("1", payload))
+            for payload in ("import sys; sys.exit(3)", "pass")
+        ]
+        while not handled[1].called:
+            self.reactor.turn()
+        error = self.failureResultOf(handled[0], TaskFailedError).value
+        self.assertEqual(str(error), "it called sys.exit(3)")
+        self.assertIsNone(self.successResultOf(handled[1]))
+        self.assertEqual(len(self.threads), 1)
+
+    def test_coroutineFunction(self) -> None:
+        """
+        A coroutine function is refused, whatever it is wrapped in.
+        """
+        for function in (coroutine, partial(coroutine), Asynchronous()):
+            with self.assertRaises(ValueError) as caught:
+                ThreadHandler(function, 1, self.reactor)
+            self.assertIn("--run-in thread", str(caught.exception))
+
+    def test_returnsSomethingToAwait(self) -> None:
+        """
+        A callable that returns what nobody can wait for in a thread fails its task,
+        with a sentence on what to do.
+        """
+        for function, name in (
+            (lambda task: coroutine(task), "coroutine"),
+            (lambda task: Deferred(), "Deferred"),
+        ):
+            error = self.failure(function)
+            self.assertIsInstance(error, TaskFailedError)
+            self.assertIn(f"it returned a {name}", str(error))
+            self.assertIn("--run-in reactor", str(error))
+
+    def test_sideBySide(self) -> None:
+        """
+        As many calls run at once as there may be threads, and no more; threads are
+        used again.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate, 3)
+        handled = [handler.handle(Task(n, None)) for n in range(5)]
+        first = {gate.awaitArrival() for _ in range(3)}
+        self.assertEqual(first, {0, 1, 2})
+        self.assertEqual(len(self.threads), 3)
+        gate.open(5)
+        while not all(each.called for each in handled):
+            self.reactor.turn()
+        self.assertEqual([self.successResultOf(each) for each in handled], [*range(5)])
+        self.assertEqual(len(gate.threads), 3)
+
+    def test_threadsWhenNeeded(self) -> None:
+        """
+        There is no thread before the first task, and no second one for tasks that
+        come one after the other.
+        """
+        handler = self.makeHandler(lambda task: threading.get_ident())
+        self.assertEqual(self.threads, set())
+        idents = set()
+        for _ in range(5):
+            handled = handler.handle(Task("1", None))
+            self.reactor.turn()
+            idents.add(self.successResultOf(handled))
+        self.assertEqual(len(idents), 1)
+
+    def test_daemons(self) -> None:
+        """
+        The threads are daemons, for which the interpreter does not wait at its end.
+        """
+        self.result(lambda task: None)
+        self.assertEqual([thread.daemon for thread in self.threads], [True])
+
+    def test_oneWakeUp(self) -> None:
+        """
+        Calls that end while the reactor is busy cost it one wake-up.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate)
+        handled = [handler.handle(Task(n, None)) for n in range(4)]
+        for _ in handled:
+            gate.awaitArrival()
+        gate.open(4)
+        handler.stopService()
+        self.assertNoThread()
+        self.reactor.turn()
+        self.assertEqual([self.successResultOf(each) for each in handled], [*range(4)])
+        self.assertEqual(self.reactor.wakeUps, 1)
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling, once or twice, does not end a call: the task ends when the call
+        does, as that does.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate)
+        handled = handler.handle(Task("1", None))
+        gate.awaitArrival()
+        handled.cancel()
+        handled.cancel()
+        self.assertNoResult(handled)
+        gate.open()
+        self.reactor.turn()
+        self.assertEqual(self.successResultOf(handled), "1")
+
+    def test_cancelledBeforeItBegan(self) -> None:
+        """
+        A call that has not begun never does once its task is cancelled.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate, 1)
+        running, waiting = (handler.handle(Task(n, None)) for n in (1, 2))
+        gate.awaitArrival()
+        waiting.cancel()
+        gate.open()
+        while not waiting.called:
+            self.reactor.turn()
+        self.failureResultOf(waiting, CancelledError)
+        self.assertEqual(self.successResultOf(running), 1)
+        self.assertEqual(gate.begun, [1])
+
+    def test_cancelledWhenItHasEnded(self) -> None:
+        """
+        Cancelling what a callback waits for, after the end, is cancelling that.
+        """
+        handled = self.makeHandler(lambda task: None).handle(Task("1", None))
+        further: Deferred[None] = Deferred()
+        handled.addCallback(lambda _: further)
+        self.reactor.turn()
+        handled.cancel()
+        self.failureResultOf(handled, CancelledError)
+
+    def test_extend(self) -> None:
+        """
+        C{extend} is called on the reactor's thread, and blocks until it is done.
+        """
+        extended: list[float] = []
+
+        def work(task: Task) -> list[float]:
+            task.extend(30)
+            return [*extended]
+
+        task = Leased("1", None, extended=extended)
+        handled = self.makeHandler(work).handle(task)
+        self.reactor.turn()
+        self.reactor.turn()
+        self.assertEqual(self.successResultOf(handled), [30])
+
+    def test_extendFails(self) -> None:
+        """
+        C{extend} raises what stands against it.
+        """
+        handled = self.makeHandler(lambda task: task.extend(30)).handle(Task("1", None))
+        self.reactor.turn()
+        self.reactor.turn()
+        self.failureResultOf(handled, LeaseLostError)
+
+    def test_stop(self) -> None:
+        """
+        The threads end with the service; one that is busy is left behind, ends when
+        its call does, and hears that what it brings is taken all the same.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate)
+        handled = [handler.handle(Task(n, None)) for n in range(2)]
+        for _ in handled:
+            gate.awaitArrival()
+        gate.open()
+        self.reactor.turn()
+        with capturedLogs() as logs:
+            handler.stopService()
+        [event] = logs
+        self.assertEqual((event["log_level"], event["busy"]), (LogLevel.warn, 1))
+        gate.open()
+        self.reactor.turn()
+        self.assertTrue(all(each.called for each in handled))
+        self.assertNoThread()
+
+    def test_stopIdle(self) -> None:
+        """
+        Idle threads end without a word.
+        """
+        handler = self.makeHandler(lambda task: None)
+        handler.handle(Task("1", None))
+        self.reactor.turn()
+        with capturedLogs() as logs:
+            handler.stopService()
+        self.assertNoThread()
+        self.assertEqual(logs, [])
+
+    def test_again(self) -> None:
+        """
+        After a stop it can be used again, with all its threads, even if some of the
+        time before were left behind.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate, 1)
+        left = handler.handle(Task(1, None))
+        gate.awaitArrival()
+        handler.stopService()
+        handler.startService()
+        again = handler.handle(Task(2, None))
+        self.assertEqual(gate.awaitArrival(), 2)
+        gate.open(2)
+        while not (left.called and again.called):
+            self.reactor.turn()
+        self.assertEqual(self.successResultOf(again), 2)

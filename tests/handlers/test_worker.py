@@ -1,0 +1,300 @@
+"""
+Real worker processes.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from msgspec import json
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.task import deferLater
+from twisted.logger import LogEvent, capturedLogs
+from twisted.trial.unittest import TestCase
+
+from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.task import Task
+
+WORK = "tests.handlers.deeds.work"
+
+MEGABYTES = 5_000_000
+
+
+class Leased(Task, frozen=True, kw_only=True):
+    """
+    A task that can be extended.
+    """
+
+    extended: list[float]
+
+    def extend(self, seconds: float) -> Deferred[None]:
+        """
+        See L{Task.extend}.
+        """
+        if seconds < 0:
+            raise ValueError("no such seconds")
+        self.extended.append(seconds)
+        return succeed(None)
+
+
+class WorkerTests(TestCase):
+    """
+    What a callable may do in its process, and what comes of it.
+    """
+
+    timeout = 60
+
+    async def setUp(self) -> None:
+        """
+        Make a handler of up to two processes, which leaves nothing behind.
+        """
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        # which would hide whether lines come as they are printed
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        self.patch(os, "environ", environment)
+        # the reactor has descriptors of its own once it runs
+        await deferLater(self.reactor, 0)
+        self.descriptors = os.listdir("/proc/self/fd")
+        self.handler = self.makeHandler(WORK)
+
+    def makeHandler(self, name: str) -> ProcessHandler:
+        """
+        Make a handler, which is stopped at the end.
+        """
+        handler = ProcessHandler(name, 2, self.reactor, lambda n: 0.1)
+        handler.startService()
+        self.addCleanup(self.stop, handler)
+        return handler
+
+    async def stop(self, handler: ProcessHandler) -> None:
+        """
+        Stop a handler.  No child, no zombie, and no descriptor is left.
+        """
+        await handler.stopService()
+        with self.assertRaises(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
+        self.assertEqual(os.listdir("/proc/self/fd"), self.descriptors)
+
+    def handle(self, *payload: Any) -> Deferred[Any]:
+        """
+        Have something done.
+        """
+        return self.handler.handle(Task("1", payload))
+
+    async def do(self, *payload: Any) -> Any:
+        """
+        Have something done, and give the result.
+        """
+        result = await self.handle(*payload)
+        return None if result is None else json.decode(result)
+
+    async def failing(self, *payload: Any) -> str:
+        """
+        Have something done that fails, and give the reason.
+        """
+        with self.assertRaises(TaskFailedError) as caught:
+            await self.handle(*payload)
+        return str(caught.exception)
+
+    async def untilLogged(self, logs: list[LogEvent], text: str) -> None:
+        """
+        Wait until a line is in the log.
+        """
+        while text not in [event.get("line") for event in logs]:
+            await deferLater(self.reactor, 0.01)
+
+    async def test_returns(self) -> None:
+        """
+        What the callable returns is the result.
+        """
+        for value in ([1, {"a": "ü\n\r\u2028"}], 0, False, "", [], 2**70):
+            self.assertEqual(await self.do("return", value), value)
+        self.assertIsNone(await self.do("return", None))
+        self.assertIsNone(await self.do("object"))
+
+    async def test_task(self) -> None:
+        """
+        The callable gets all that there is to know of the task.
+        """
+        task = Task(17, ["describe"], 3, "r", 60.0, 1.5)
+        described = json.decode(await self.handler.handle(task))
+        self.assertEqual(described, [17, 3, "r", 60.0, 1.5, None, False])
+
+    async def test_large(self) -> None:
+        """
+        Payload and result may be of any size.
+        """
+        self.assertEqual(await self.do("length", "x" * MEGABYTES), MEGABYTES)
+        result = await self.do("repeat", "0123456789", MEGABYTES // 10)
+        self.assertEqual(result, "0123456789" * (MEGABYTES // 10))
+
+    async def test_raises(self) -> None:
+        """
+        What the callable raises is what the task fails with.
+        """
+        for kind, error, delay in (
+            ("release", Release, 7),
+            ("failed", TaskFailedError, 3),
+        ):
+            with self.assertRaises(error) as caught:
+                await self.handle("raise", kind)
+            self.assertEqual(caught.exception.delay, delay)
+        with self.assertRaises(Reject):
+            await self.handle("raise", "reject")
+        with capturedLogs() as logs:
+            reason = await self.failing("raise", "bug")
+        self.assertEqual(reason, "ZeroDivisionError: one too many")
+        self.assertIn("deeds.py", logs[0]["traceback"])
+        reason = await self.failing("raise", "unspeakable")
+        self.assertEqual(reason, "ValueError: no text: ?")
+
+    async def test_surroundings(self) -> None:
+        """
+        The process has our environment, less what is the consumer's; the name of the
+        callable as its only argument; nothing on its standard input; descriptors that
+        it passes on to no child; and does not mind Ctrl-C.
+        """
+        self.patch(os, "environ", os.environ | {"CONSUMER_URL": "x", "OTHER": "y"})
+        environment = await self.do("environment")
+        self.assertEqual(environment["OTHER"], "y")
+        self.assertNotIn("CONSUMER_URL", environment)
+        arguments = await self.do("arguments")
+        expected = [sys.executable, "-m", "myconsumer.handlers.worker", WORK]
+        self.assertEqual(arguments, expected)
+        self.assertEqual(await self.do("read"), "")
+        # the fourth is the one that the list is read from
+        self.assertLessEqual(len(await self.do("descriptorsOfChild")), 4)
+        pid = await self.do("pid")
+        await self.do("interrupt")
+        self.assertEqual(await self.do("pid"), pid)
+
+    async def test_prints(self) -> None:
+        """
+        What the callable prints is logged by the time that its task is done.
+        """
+        with capturedLogs() as logs:
+            await self.do("print")
+            await self.do("print")
+        lines = [
+            "no end of line",
+            "past Python",
+            "to standard error",
+            "to standard output \\x1b[1m",
+        ]
+        for half in (logs[:4], logs[4:]):
+            self.assertEqual(sorted(event["line"] for event in half), lines)
+
+    async def test_extends(self) -> None:
+        """
+        The callable may have its lease extended, and hears of it if not.
+        """
+        extended: list[float] = []
+        for seconds in (30, -1):
+            task = Leased("1", ["extend", seconds], extended=extended)
+            handled = self.handler.handle(task)
+            if seconds > 0:
+                self.assertIsNone(await handled)
+            else:
+                with self.assertRaises(TaskFailedError) as caught:
+                    await handled
+                self.assertEqual(str(caught.exception), "ValueError: no such seconds")
+        self.assertEqual(extended, [30])
+        self.assertIn("LeaseLostError", await self.failing("extend", 30))
+
+    async def test_awaitable(self) -> None:
+        """
+        A coroutine that is returned fails the task.
+        """
+        self.assertIn("it returned a coroutine", await self.failing("coroutine"))
+
+    async def test_exits(self) -> None:
+        """
+        C{sys.exit} fails the task, and the process goes on.
+        """
+        pid = await self.do("pid")
+        self.assertEqual(await self.failing("exit", 3), "it called sys.exit(3)")
+        self.assertEqual(await self.do("pid"), pid)
+
+    async def test_dies(self) -> None:
+        """
+        A process that ends, however it does, fails its task and nothing else.
+        """
+        other = self.handle("sleep", 3)
+        for payload, reason in (
+            (("die", 3), "the worker process exited with status 3"),
+            (("die", 0), "the worker process exited with status 0"),
+            (("kill", 9), "the worker process was killed by SIGKILL"),
+            (("kill", 11), "the worker process was killed by SIGSEGV"),
+            (("leaveChild", 4), "the worker process exited with status 4"),
+            (("closeAll",), "the worker process exited with status 1"),
+        ):
+            self.assertEqual(await self.failing(*payload), reason)
+        self.assertIn("wrote to descriptor 4", await self.failing("writeRubbish"))
+        self.assertIsNone(await other)
+
+    async def test_sideBySide(self) -> None:
+        """
+        Two tasks are done by two processes, neither of which is ours.
+        """
+        handled = [self.handle("sleep", 0.5) for _ in range(2)]
+        await gatherResults(handled)
+        began = self.reactor.seconds()
+        await gatherResults([self.handle("sleep", 1) for _ in range(2)])
+        self.assertLess(self.reactor.seconds() - began, 1.8)
+        both = gatherResults([self.handle("pid"), self.handle("pid")])
+        pids = {json.decode(pid) for pid in await both}
+        self.assertEqual(len(pids | {os.getpid()}), 3)
+
+    async def test_cancelled(self) -> None:
+        """
+        Cancelling ends the process, and the next task finds another.
+        """
+        pid = await self.do("pid")
+        handled = self.handle("sleep", 60)
+        await deferLater(self.reactor, 0.1)
+        handled.cancel()
+        with self.assertRaises(CancelledError):
+            await handled
+        self.assertNotEqual(await self.do("pid"), pid)
+
+    async def test_stopped(self) -> None:
+        """
+        A stop does not wait for one that does not want to end.
+        """
+        with capturedLogs() as logs:
+            handled = self.handle("ignoreTerm")
+            await self.untilLogged(logs, "ignoring")
+            handled.cancel()
+            began = self.reactor.seconds()
+            await self.stop(self.handler)
+        with self.assertRaises(CancelledError):
+            await handled
+        self.assertLess(self.reactor.seconds() - began, 1)
+
+    async def test_cannotBegin(self) -> None:
+        """
+        A callable that is not there any more when a process looks for it fails the
+        task with the reason.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        module = folder / "module_that_changes.py"
+        module.write_text("def work(task): return 1\n")
+        self.patch(sys, "path", [str(folder.absolute()), *sys.path])
+        self.patch(sys, "modules", dict(sys.modules))
+        self.patch(sys, "dont_write_bytecode", True)
+        self.handler = self.makeHandler("module_that_changes.work")
+        module.write_text("raise RuntimeError('half written')\n")
+        self.assertEqual(
+            await self.failing(),
+            "the worker process cannot begin: module_that_changes.work: importing "
+            "module_that_changes failed with RuntimeError: half written",
+        )
+        module.write_text("def work(task): return 2\n")
+        self.assertEqual(await self.do(), 2)

@@ -1,0 +1,56 @@
+"""
+What the system knows of processes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def isAlive(pid: int | str) -> bool:
+    """
+    Whether there is such a process, and it has not ended.
+    """
+    return _state(pid) not in ("", "Z", "X")
+
+
+def children(pid: int) -> list[str]:
+    """
+    The children of a process, those that have ended and were not reaped with them.
+    """
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [
+        child
+        for thread in threads
+        for child in (thread / "children").read_text().split()
+    ]
+
+
+def zombies(pid: int) -> list[str]:
+    """
+    The children of a process that have ended and were not reaped.
+    """
+    return [child for child in children(pid) if _state(child) == "Z"]
+
+
+def descriptors(pid: int) -> list[str]:
+    """
+    What the open descriptors of a process lead to.
+    """
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(link))
+        except FileNotFoundError:
+            # it was the one for reading the folder
+            continue
+    return sorted(found)
+
+
+def _state(pid: int | str) -> str:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    return text.rpartition(")")[2].split()[0]
