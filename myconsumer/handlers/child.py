@@ -1,0 +1,217 @@
+"""
+A command that runs in a process group of its own, from its start until nothing is
+left of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ProcessTerminated
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.output import Output
+
+#: The seconds in which the output of a command that has ended is to end, too.
+OUTPUT_GRACE = 1.0
+
+#: The seconds between two looks at a process group.
+LOOK_INTERVAL = 0.05
+
+
+class Child(ProcessProtocol):
+    """
+    One command, which leads a process group.
+
+    It is over once the command has ended, nothing of its group is left, and its output
+    has been read.  What of the group outlives the command is killed, unless it was
+    told to end and still has time.  What has left the group is let go, and what it
+    still writes is not read.
+
+    @ivar wasStopped: Whether it was told to end.
+    @ivar status: How the command ended: an exit status, or the negative number of the
+        signal that killed it.
+    """
+
+    transport: Any
+    _group: ProcessGroup
+
+    wasStopped = False
+    status = 0
+
+    _groupIsGone = False
+    _outputHasEnded = False
+    _killing: IDelayedCall | None = None
+    _looking: IDelayedCall | None = None
+    _closing: IDelayedCall | None = None
+
+    def __init__(self, reactor: Any, output: Output, killAfter: float) -> None:
+        """
+        @param reactor: What runs processes and keeps the time.
+        @param output: Is given what the command writes.
+        @param killAfter: The seconds between SIGTERM and SIGKILL.
+        """
+        self._reactor = reactor
+        self._output = output
+        self._killAfter = killAfter
+        self._waiting: list[Deferred[None]] = []
+
+    def spawn(
+        self, words: Sequence[str], environment: Mapping[str, str], stdin: bytes
+    ) -> None:
+        """
+        Start it.
+
+        @param words: The command, of which the first is the path of C{setsid}.
+        @param environment: The whole environment.
+        @param stdin: What it can read from its standard input, which is a file in
+            memory: whether and when it reads or closes it is its own affair.
+
+        @raise OSError: It cannot be started.
+        @raise ValueError: The environment holds what cannot be there.
+        """
+        payload = os.memfd_create("payload")
+        try:
+            view = memoryview(stdin)
+            while view:
+                view = view[os.write(payload, view) :]
+            os.lseek(payload, 0, os.SEEK_SET)
+            self._reactor.spawnProcess(
+                self,
+                words[0],
+                words,
+                env=environment,
+                childFDs={0: payload, 1: "r", 2: "r"},
+            )
+        finally:
+            os.close(payload)
+
+    def whenOver(self) -> Deferred[None]:
+        """
+        @return: Fires once it is over.  Cancelling that terminates it, and still waits
+            for it to be over.
+        """
+        if self._groupIsGone and self._outputHasEnded:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._cancelled)
+        self._waiting.append(waiting)
+        # once cancelled, a Deferred waits on only where it waits for another one
+        return waiting.addCallback(lambda _: self.whenOver())
+
+    def terminate(self) -> None:
+        """
+        Send SIGTERM to the group, and SIGKILL if it has not ended in time.  Called
+        again it does nothing.
+        """
+        if self.wasStopped or not self._group.hasLeader:
+            return
+        self.wasStopped = True
+        self._killing = self._reactor.callLater(self._killAfter, self._kill)
+        self._group.signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """
+        Send SIGKILL to the group.
+        """
+        self.wasStopped = self.wasStopped or self._group.hasLeader
+        if self._killing is not None:
+            self._killing.cancel()
+        if not self._groupIsGone:
+            self._kill()
+
+    def connectionMade(self) -> None:
+        """
+        The command has been started.
+        """
+        self._group = ProcessGroup(self.transport.pid)
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        The command, or another of its group, wrote to standard output.
+        """
+        self._output.outReceived(data)
+
+    def errReceived(self, data: bytes) -> None:
+        """
+        The command, or another of its group, wrote to standard error.
+        """
+        self._output.errReceived(data)
+
+    def processExited(self, reason: Failure) -> None:
+        """
+        The command has ended.
+        """
+        end = reason.value
+        if isinstance(end, ProcessTerminated):
+            self.status = -end.signal if end.signal else end.exitCode
+        self._group.hasLeader = False
+        if self._killing is None:
+            self._kill()
+        self._look()
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        The command has ended, and nobody can write to its output any more.
+        """
+        self._outputHasEnded = True
+        self._endIfOver()
+
+    def _cancelled(self, waiting: Deferred[None]) -> None:
+        self._waiting.remove(waiting)
+        self.terminate()
+        waiting.callback(None)
+
+    def _kill(self) -> None:
+        self._killing = None
+        self._group.signal(signal.SIGKILL)
+
+    def _look(self) -> None:
+        """
+        Look whether anything is left of the group of a command that has ended.
+        """
+        self._looking = None
+        if self._killing is None:
+            self._waitNoLonger()
+        lives = self._killing is not None and self._group.lives()
+        # after that: what has ended in between is to be reaped, too
+        if self._group.reap() or lives:
+            self._looking = self._reactor.callLater(LOOK_INTERVAL, self._look)
+            return
+        self._groupIsGone = True
+        if self._killing is not None:
+            self._killing.cancel()
+            self._kill()
+        self._waitNoLonger()
+        self._endIfOver()
+
+    def _waitNoLonger(self) -> None:
+        """
+        Everything has been done to end it: from now on it has a bounded time.
+        """
+        if self._closing is None:
+            self._closing = self._reactor.callLater(OUTPUT_GRACE, self._close)
+
+    def _close(self) -> None:
+        """
+        Let go of what has left the group, or cannot be killed.
+        """
+        self._groupIsGone = True
+        self.transport.loseConnection()
+        self._endIfOver()
+
+    def _endIfOver(self) -> None:
+        if not (self._groupIsGone and self._outputHasEnded):
+            return
+        for timer in (self._looking, self._closing):
+            if timer is not None and timer.active():
+                timer.cancel()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)

@@ -1,0 +1,581 @@
+"""
+Running commands: real ones, on the real reactor.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from msgspec import json
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock, deferLater
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.handlers.child import OUTPUT_GRACE
+from myconsumer.handlers.command import KILL_GRACE, CommandHandler, makeHandler
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+from tests.processes import descriptors, isAlive, zombies
+
+OPTIONS: dict[str, Any] = {"exec": ["sh"], "exec-env": [], "kill-after": 5.0}
+
+
+def pipes() -> list[str]:
+    """
+    Our open pipes and memory files.
+    """
+    return [d for d in descriptors(os.getpid()) if d.startswith(("pipe:", "/memfd:"))]
+
+
+class CommandCase(TestCase):
+    """
+    Runs commands, and sees to it that nothing is left of them.
+    """
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        """
+        Remember what is open.
+        """
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.note = self.folder / "note"
+        watching = capturedLogs()
+        self.events = watching.__enter__()
+        self.addCleanup(watching.__exit__, None, None, None)
+        self.addCleanup(self.assertNothingLeft)
+
+    async def assertNothingLeft(self) -> None:
+        """
+        No descriptor, no zombie and no timer is left.
+        """
+        self.assertEqual(zombies(os.getpid()), [])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertEqual([name for name in pipes() if "memfd" in name], [])
+        self.assertEqual(self.handler._running, set())
+
+    def make(self, *words: str, **options: Any) -> CommandHandler:
+        """
+        Make a handler that runs as long as the test does.
+        """
+        given = {name.replace("_", "-"): value for name, value in options.items()}
+        handler = makeHandler(self.reactor, OPTIONS | {"exec": list(words)} | given)
+        handler.startService()
+        self.addCleanup(handler.stopService)
+        self.handler = handler
+        return handler
+
+    def shell(self, script: str, payload: Any = None, **options: Any) -> Deferred[Any]:
+        """
+        Run a shell's script for one task.
+        """
+        handler = self.make("sh", "-c", script, str(self.note), **options)
+        return handler.handle(Task("t-1", payload, 3))
+
+    async def failure(self, handling: Deferred[Any], kind: type[Exception]) -> Any:
+        """
+        Wait for a task to fail.
+        """
+        with self.assertRaises(kind) as caught:
+            await handling
+        return caught.exception
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 10) -> None:
+        """
+        Wait for a condition.
+        """
+        deadline = self.reactor.seconds() + seconds
+        while not condition():
+            if self.reactor.seconds() > deadline:
+                self.fail("not in time")
+            await deferLater(self.reactor, 0.01)
+
+    async def noted(self, lines: int = 1) -> list[str]:
+        """
+        Wait for a command to have noted something.
+        """
+        await self.until(
+            lambda: self.note.exists() and self.note.read_text().count("\n") >= lines
+        )
+        return self.note.read_text().split()
+
+
+class MakingTests(SynchronousTestCase):
+    """
+    L{makeHandler}.
+    """
+
+    def refused(self, **options: Any) -> str:
+        """
+        Give the sentence with which options are refused.
+        """
+        given = {name.replace("_", "-"): value for name, value in options.items()}
+        with self.assertRaises(ValueError) as caught:
+            makeHandler(None, OPTIONS | given)
+        return str(caught.exception)
+
+    def test_interfaces(self) -> None:
+        """
+        A handler is a handler, and a service.
+        """
+        handler = makeHandler(Clock(), OPTIONS)
+        verifyObject(ITaskHandler, handler)
+        verifyObject(IService, handler)
+        self.successResultOf(handler.stopService())
+
+    def test_cannotBeStarted(self) -> None:
+        """
+        A command that could not be started is refused.
+        """
+        self.assertEqual(
+            self.refused(exec=["no-such", "x"]),
+            "--exec cannot start its command: "
+            "there is no program 'no-such' on the PATH",
+        )
+        self.assertIn("nothing was given", self.refused(exec=[]))
+        self.assertIn("NUL", self.refused(exec=["sh", "a\0b"]))
+
+    def test_noSetsid(self) -> None:
+        """
+        Without C{setsid} nothing can be run.
+        """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / "sh").symlink_to("/bin/sh")
+        self.patch(os, "environ", os.environ | {"PATH": str(folder)})
+        self.assertIn("--exec needs setsid, of util-linux", self.refused())
+
+    def test_ourVariables(self) -> None:
+        """
+        What is an option of ours is not for commands.
+        """
+        self.assertIn(
+            "--exec-env does not take CONSUMER_TOKEN_FILE",
+            self.refused(exec_env=["HOME", "CONSUMER_TOKEN_FILE"]),
+        )
+
+    def test_missingVariable(self) -> None:
+        """
+        A variable that is not set is a warning, once, when it is started.
+        """
+        handler = makeHandler(None, OPTIONS | {"exec-env": ["HOME", "NO_SUCH"]})
+        with capturedLogs() as events:
+            handler.startService()
+        [event] = events
+        self.assertEqual(event["names"], "NO_SUCH")
+
+
+class RefusingReactor(Clock):
+    """
+    A reactor that starts no process.
+    """
+
+    def spawnProcess(self, *args: Any, **kwargs: Any) -> None:
+        """
+        Fail as the system does when there are too many.
+        """
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+class StartTests(SynchronousTestCase):
+    """
+    A command that is not started.
+    """
+
+    def test_tooMany(self) -> None:
+        """
+        The task has failed, and nothing is left.
+        """
+        before = pipes()
+        handler = makeHandler(RefusingReactor(), OPTIONS)
+        with self.assertRaises(TaskFailedError) as caught:
+            handler.handle(Task("1", None))
+        self.assertEqual(
+            str(caught.exception), "not started: Resource temporarily unavailable"
+        )
+        self.assertEqual(pipes(), before)
+        self.assertEqual(handler._running, set())
+
+
+class ImmortalReactor(Clock):
+    """
+    A reactor whose processes do not end, not even when they are killed.
+    """
+
+    def spawnProcess(self, protocol: Any, *args: Any, **kwargs: Any) -> None:
+        """
+        Pretend to start one.
+        """
+        # no number of a process is as high as that
+        protocol.makeConnection(SimpleNamespace(pid=2**31 - 2))
+
+
+class ImmortalTests(SynchronousTestCase):
+    """
+    A command that cannot be killed.
+    """
+
+    def test_stop(self) -> None:
+        """
+        Stopping does not wait for it for ever, and says so.
+        """
+        clock = ImmortalReactor()
+        handler = makeHandler(clock, OPTIONS | {"kill-after": 60.0})
+        handling = handler.handle(Task("1", None))
+        handling.cancel()
+        with capturedLogs() as events:
+            stopped = handler.stopService()
+            self.assertNoResult(stopped)
+            clock.advance(KILL_GRACE)
+        self.successResultOf(stopped)
+        self.assertEqual([event["count"] for event in events], [1])
+        self.assertNoResult(handling)
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class EndTests(CommandCase):
+    """
+    How a command ends.
+    """
+
+    async def test_result(self) -> None:
+        """
+        After exit 0, standard output is the result if it is JSON.
+        """
+        self.assertEqual(await self.shell("""echo '{"a": [1]}'"""), {"a": [1]})
+        self.assertIsNone(await self.shell("echo done"))
+        self.assertIsNone(await self.shell("echo no; echo '[1]'"))
+        self.assertIsNone(await self.shell("exit 0"))
+
+    async def test_bigResult(self) -> None:
+        """
+        A result may come in many pieces.
+        """
+
+        script = f"{sys.executable} -c 'print([1] * 300_000)'"
+        self.assertEqual(await self.shell(script), [1] * 300_000)
+
+    async def test_exitStatuses(self) -> None:
+        """
+        75 releases, 65 rejects, all others fail, with the last lines of standard error.
+        """
+        for code, kind in ((75, Release), (65, Reject), (1, TaskFailedError)):
+            error = await self.failure(
+                self.shell(f"echo '[1]'; echo why >&2; echo so >&2; exit {code}"), kind
+            )
+            self.assertEqual(str(error), f"exit status {code}: why\nso")
+
+    async def test_signals(self) -> None:
+        """
+        A command that a signal has killed has failed.
+        """
+        for name in ("SEGV", "KILL", "TERM"):
+            error = await self.failure(self.shell(f"kill -{name} $$"), TaskFailedError)
+            self.assertEqual(str(error), f"killed by SIG{name}")
+        error = await self.failure(self.shell("kill -40 $$"), TaskFailedError)
+        self.assertEqual(str(error), "killed by signal 40")
+
+    async def test_vanished(self) -> None:
+        """
+        A command that is not there any more fails its task.
+        """
+        command = self.folder / "work"
+        command.symlink_to("/bin/true")
+        handler = self.make(str(command))
+        await handler.handle(Task("1", None))
+        command.unlink()
+        error = await self.failure(handler.handle(Task("1", None)), TaskFailedError)
+        self.assertIn("exit status 127: setsid: failed to execute", str(error))
+
+    async def test_logged(self) -> None:
+        """
+        What it writes is logged with the task's id.
+        """
+        await self.shell("echo out; echo err >&2")
+        self.assertEqual(
+            {(e["id"], e["stream"], e["line"]) for e in self.events if "stream" in e},
+            {("t-1", "stdout", "out"), ("t-1", "stderr", "err")},
+        )
+
+    async def test_badID(self) -> None:
+        """
+        An id that no environment can hold is not for a command.
+        """
+        handler = self.make("sh")
+        with self.assertRaises(Reject):
+            handler.handle(Task("a\0b", None))
+
+
+class InputTests(CommandCase):
+    """
+    What a command is given.
+    """
+
+    async def test_payload(self) -> None:
+        """
+        The payload is on standard input, as JSON.
+        """
+        payload = {"a": ["ü", 1.5, None], "b": "x" * 5_000_000}
+        self.assertEqual(await self.shell("cat", {"a": 1}), {"a": 1})
+        self.assertEqual(await self.shell("wc -c", payload), len(json.encode(payload)))
+
+    async def test_notRead(self) -> None:
+        """
+        Whether and when it is read is the command's affair.
+        """
+        payload = "x" * 5_000_000
+        self.assertEqual(await self.shell("echo 1", payload), 1)
+        self.assertEqual(await self.shell("exec <&-; sleep 0.1; echo 2", payload), 2)
+        self.assertEqual(await self.shell("head -c 3 >&2; echo 3", payload), 3)
+
+    async def test_environment(self) -> None:
+        """
+        The environment has the task, what is usual, and what was asked for.
+        """
+        for name, value in (("SECRET", "s"), ("WANTED", "w ü"), ("CONSUMER_URL", "u")):
+            os.environ[name] = value
+            self.addCleanup(os.environ.pop, name)
+        handler = self.make("env", "-0", exec_env=["WANTED", "NOT_THERE"])
+        await handler.handle(Task(17, None, 2))
+        [line] = [event["line"] for event in self.events if "stream" in event]
+        environment = dict(item.split("=", 1) for item in line.split("\\x00") if item)
+        usual = {
+            n: os.environ[n] for n in ("PATH", "HOME", "LANG", "TZ") if n in os.environ
+        }
+        self.assertEqual(
+            environment,
+            usual | {"TASK_ID": "17", "TASK_ATTEMPT": "2", "WANTED": "w ü"},
+        )
+
+    async def test_noShell(self) -> None:
+        """
+        The words are handed over as they are.
+        """
+        script = "import json, sys; print(json.dumps(sys.argv[1:]))"
+        handler = self.make(sys.executable, "-c", script, "$HOME", "a b", "*", "--wait")
+        self.assertEqual(
+            await handler.handle(Task("1", None)), ["$HOME", "a b", "*", "--wait"]
+        )
+
+    async def test_descriptors(self) -> None:
+        """
+        It gets its three descriptors and no other, not even one that is inheritable.
+        """
+        extra = os.open("/dev/null", os.O_RDONLY)
+        self.addCleanup(os.close, extra)
+        os.set_inheritable(extra, True)
+        script = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
+        handler = self.make(sys.executable, "-c", script)
+        # the last one is what the folder itself is read through
+        self.assertEqual(await handler.handle(Task("1", None)), [0, 1, 2, 3])
+
+    async def test_group(self) -> None:
+        """
+        It leads a process group and a session of its own, and has no signal ignored.
+        """
+        script = """if True:
+            import json, os, signal
+            leads = os.getpgid(0) == os.getsid(0) == os.getpid()
+            usual = signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+            print(json.dumps([leads, usual, os.getppid()]))
+        """
+        handler = self.make(sys.executable, "-c", script)
+        self.assertEqual(
+            await handler.handle(Task("1", None)), [True, True, os.getpid()]
+        )
+
+
+class CancelTests(CommandCase):
+    """
+    A command that is to end.
+    """
+
+    async def test_terminated(self) -> None:
+        """
+        It gets SIGTERM, and the task has not ended before the command has.
+        """
+        handling = self.shell(
+            "trap 'sleep 0.3; echo term >>$0; exit 3' TERM;"
+            "echo ready >>$0; sleep 60 & wait"
+        )
+        await self.noted()
+        handling.cancel()
+        self.assertNoResult(handling)
+        await self.failure(handling, CancelledError)
+        self.assertEqual(await self.noted(2), ["ready", "term"])
+
+    async def test_endsWell(self) -> None:
+        """
+        What has been told to end and then ends well may not have done all of its work.
+        """
+        handling = self.shell("trap 'echo 1; exit 0' TERM; echo >>$0; sleep 60 & wait")
+        await self.noted()
+        handling.cancel()
+        await self.failure(handling, CancelledError)
+
+    async def test_ignoresIt(self) -> None:
+        """
+        What does not mind SIGTERM gets SIGKILL when its time is over, with all of its
+        group; and the time does not begin anew when it is cancelled once more.
+        """
+        handling = self.shell(
+            "trap '' TERM; echo $$ >>$0;"
+            "sh -c 'echo $$ >>$0; sleep 60' $0 & wait; sleep 60",
+            kill_after=0.5,
+        )
+        pids = await self.noted(2)
+        began = self.reactor.seconds()
+        handling.cancel()
+        await deferLater(self.reactor, 0.3)
+        handling.cancel()
+        self.assertNoResult(handling)
+        await self.failure(handling, CancelledError)
+        taken = self.reactor.seconds() - began
+        self.assertTrue(0.5 <= taken < 0.75, taken)
+        await self.until(lambda: not any(isAlive(pid) for pid in pids))
+
+    async def test_groupHasTime(self) -> None:
+        """
+        Where the command dies of SIGTERM at once, as a shell does, what it has started
+        still has its time.
+        """
+        handling = self.shell(
+            'sh -c \'trap "sleep 0.4; echo term >>$0; exit" TERM;'
+            "echo $PPID >>$0; sleep 60 & wait' $0; exit"
+        )
+        [parent] = await self.noted()
+        handling.cancel()
+        await self.until(lambda: not isAlive(int(parent)))
+        self.assertNoResult(handling)
+        await self.failure(handling, CancelledError)
+        self.assertEqual(await self.noted(2), [parent, "term"])
+
+    async def test_atOnce(self) -> None:
+        """
+        It may be cancelled as soon as it was started, before it leads a group.
+        """
+        for _ in range(20):
+            handling = self.shell("sleep 60")
+            handling.cancel()
+            await self.failure(handling, CancelledError)
+
+    async def test_tooLate(self) -> None:
+        """
+        Cancelled when the command has ended and its output has not, it has ended well.
+        """
+        handling = self.shell("setsid sleep 2 & echo $$ >>$0; echo 7")
+        [pid] = await self.noted()
+        await self.until(lambda: not isAlive(pid))
+        handling.cancel()
+        self.assertEqual(await handling, 7)
+
+
+class LeftoverTests(CommandCase):
+    """
+    What a command leaves behind.
+    """
+
+    async def test_grandchild(self) -> None:
+        """
+        What of its group outlives the command is killed, and its output not waited for.
+        """
+        began = self.reactor.seconds()
+        result = await self.shell(
+            "sh -c 'trap \"\" TERM; sleep 60' & echo $! >>$0; echo 1"
+        )
+        self.assertEqual(result, 1)
+        self.assertLess(self.reactor.seconds() - began, OUTPUT_GRACE)
+        [pid] = await self.noted()
+        await self.until(lambda: not isAlive(pid))
+
+    async def test_hasLeftTheGroup(self) -> None:
+        """
+        What has left the group and holds the output is let go; the task ends soon.
+        """
+        # until something is waited for, the reactor does not run
+        await deferLater(self.reactor, 0)
+        before = pipes()
+        began = self.reactor.seconds()
+        result = await self.shell(
+            "setsid sh -c 'echo $$ >>$0; exec sleep 60' $0 &"
+            "while ! [ -s $0 ]; do :; done; echo 1"
+        )
+        self.assertEqual(result, 1)
+        taken = self.reactor.seconds() - began
+        self.assertTrue(OUTPUT_GRACE <= taken < OUTPUT_GRACE + 1, taken)
+        self.assertEqual(pipes(), before)
+        [pid] = await self.noted()
+        os.kill(int(pid), signal.SIGKILL)
+
+    async def test_orphans(self) -> None:
+        """
+        Where orphans become our children, as those of process 1 do, they are reaped.
+        """
+        libc = ctypes.CDLL(None, use_errno=True)
+        PR_SET_CHILD_SUBREAPER = 36
+        self.assertEqual(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0)
+        self.addCleanup(libc.prctl, PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        self.assertEqual(await self.shell("sleep 60 & sleep 60 & echo 1"), 1)
+        self.assertEqual(zombies(os.getpid()), [])
+        handling = self.shell("sleep 60; exit", kill_after=30)
+        await deferLater(self.reactor, 0.3)
+        handling.cancel()
+        await self.failure(handling, CancelledError)
+        self.assertEqual(zombies(os.getpid()), [])
+
+    async def test_many(self) -> None:
+        """
+        Of many commands nothing is left open.
+        """
+        handler = self.make("true")
+        await handler.handle(Task("1", None))
+        before = pipes()
+        for _ in range(5):
+            for handling in [handler.handle(Task("1", None)) for _ in range(10)]:
+                await handling
+        self.assertEqual(len(pipes()), len(before))
+
+
+class StopTests(CommandCase):
+    """
+    Stopping the handler.
+    """
+
+    async def test_kills(self) -> None:
+        """
+        What still runs is killed and reaped, even if it has been told to end before.
+        """
+        script = "trap '' TERM; echo $$ >>$0; sleep 60 & wait; sleep 60"
+        handler = self.make("sh", "-c", script, str(self.note))
+        handlings = [handler.handle(Task(str(n), None)) for n in range(3)]
+        pids = await self.noted(3)
+        handlings[0].cancel()
+        began = self.reactor.seconds()
+        await handler.stopService()
+        self.assertLess(self.reactor.seconds() - began, 1)
+        self.assertEqual([pid for pid in pids if isAlive(pid)], [])
+        for handling in handlings:
+            await self.failure(handling, CancelledError)
+        self.successResultOf(handler.stopService())
+        handler.startService()
+        handling = handler.handle(Task("again", None))
+        await self.noted(4)
+        handling.cancel()
+        await handler.stopService()
+        await self.failure(handling, CancelledError)

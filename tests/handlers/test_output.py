@@ -1,0 +1,222 @@
+"""
+What a command writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.handlers.output import (
+    LAST_LINES,
+    LONGEST_LINE,
+    LONGEST_RESULT,
+    MOST_LINES,
+    Output,
+)
+
+
+class OutputCase(SynchronousTestCase):
+    """
+    The output of one task, and what is logged of it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin to watch the log.
+        """
+        self.output = Output("t-1")
+        watching = capturedLogs()
+        self.events = watching.__enter__()
+        self.addCleanup(watching.__exit__, None, None, None)
+
+    def lines(self, stream: str) -> list[str]:
+        """
+        The lines logged so far.
+        """
+        return [e["line"] for e in self.events if e.get("stream") == stream]
+
+    def omitted(self) -> list[Any]:
+        """
+        What was logged of lines left out.
+        """
+        return [event["count"] for event in self.events if "count" in event]
+
+
+class ResultTests(OutputCase):
+    """
+    Standard output.
+    """
+
+    def ended(self, *chunks: bytes, succeeded: bool = True) -> Any:
+        """
+        Receive all of it, and say what the result is.
+        """
+        for chunk in chunks:
+            self.output.outReceived(chunk)
+        return self.output.end(succeeded)
+
+    def test_json(self) -> None:
+        """
+        JSON is the result, in however many pieces it comes, and is not logged.
+        """
+        result = self.ended(b' \n{"a":\n', b"[1, null,\n", '"ü"]}\n'.encode())
+        self.assertEqual(result, {"a": [1, None, "ü"]})
+        self.assertEqual(self.events, [])
+
+    def test_scalar(self) -> None:
+        """
+        A number, a text or C{true} is a result, too.
+        """
+        self.assertEqual(self.ended(b"42\n"), 42)
+        self.assertEqual(self.events, [])
+
+    def test_nothing(self) -> None:
+        """
+        Nothing, or nothing but blanks, is no result, and no line.
+        """
+        self.assertIsNone(self.ended())
+        self.output = Output("t-1")
+        self.assertIsNone(self.ended(b"\n \n"))
+        self.assertEqual(self.events, [])
+
+    def test_noJSON(self) -> None:
+        """
+        What is no JSON is logged, line by line.
+        """
+        for text in (b"{a\nb", b"1\n2", b'{"a": 1} {"b": 2}', b"[" * 100_000, b"\xff"):
+            self.output = Output("t-1")
+            self.events.clear()
+            self.assertIsNone(self.ended(text))
+            self.assertEqual(len(self.lines("stdout")), text.count(b"\n") + 1)
+
+    def test_notWanted(self) -> None:
+        """
+        JSON of a command that has failed is no result, and is logged.
+        """
+        self.assertIsNone(self.ended(b"[1]\n", succeeded=False))
+        self.assertEqual(self.lines("stdout"), ["[1]"])
+
+    def test_loggedAsItComes(self) -> None:
+        """
+        As soon as it can be no result, it is logged as it comes.
+        """
+        self.output.outReceived(b"\nbegin")
+        self.assertEqual(self.events, [])
+        self.output.outReceived(b"ning\nfirst\nsec")
+        self.assertEqual(self.lines("stdout"), ["beginning", "first"])
+        self.output.outReceived(b"ond\n[1]")
+        self.assertEqual(self.lines("stdout"), ["beginning", "first", "second"])
+        self.assertIsNone(self.output.end(True))
+        self.assertEqual(self.lines("stdout")[3:], ["[1]"])
+
+    def test_tooLong(self) -> None:
+        """
+        What is too long is no result, which is a warning, and is not kept.
+        """
+        chunk = b'"' + b"x" * 8191
+        for _ in range(LONGEST_RESULT // len(chunk)):
+            self.output.outReceived(chunk)
+        self.assertEqual(self.events, [])
+        self.output.outReceived(b"x")
+        [warning, *_] = self.events
+        self.assertEqual(warning["log_level"], LogLevel.warn)
+        self.assertEqual((warning["id"], warning["most"]), ("t-1", LONGEST_RESULT))
+        self.assertIsNone(self.output.end(True))
+        [line] = self.lines("stdout")
+        self.assertEqual(len(line), LONGEST_LINE + 3)
+
+
+class LineTests(OutputCase):
+    """
+    What is logged.
+    """
+
+    def test_lines(self) -> None:
+        """
+        Each line is one event with the task's id, as soon as it is whole; the last one
+        need not be ended.
+        """
+        self.output.errReceived(b"one\nt")
+        self.output.errReceived(b"w")
+        self.assertEqual(self.lines("stderr"), ["one"])
+        self.output.errReceived(b"o\n\nthree")
+        self.output.end(False)
+        self.assertEqual(self.lines("stderr"), ["one", "two", "three"])
+        self.assertEqual({event["id"] for event in self.events}, {"t-1"})
+        self.assertEqual({e["log_level"] for e in self.events}, {LogLevel.info})
+
+    def test_longLine(self) -> None:
+        """
+        A long line is cut, and what follows it is whole.
+        """
+        for _ in range(100):
+            self.output.errReceived("ü".encode() * 1000)
+        self.output.errReceived(b"\nshort\n")
+        self.assertEqual(self.lines("stderr"), ["ü" * LONGEST_LINE + "...", "short"])
+
+    def test_unprintable(self) -> None:
+        """
+        What could do something to a terminal or a log is made visible.
+        """
+        self.output.errReceived(b"\x1b[31mred\rblack {id}\x00\xff\n")
+        self.assertEqual(self.lines("stderr"), ["\\x1b[31mred\\rblack {id}\\x00\ufffd"])
+
+    def test_manyLines(self) -> None:
+        """
+        Of many lines, on both streams together, the first are logged, and the number
+        of the others at the end.
+        """
+        self.output.outReceived(b"out\n" * 50)
+        for _ in range(10):
+            self.output.errReceived(b"err\n" * 100 + b"e")
+        self.assertEqual(self.omitted(), [])
+        self.output.end(True)
+        self.assertEqual(len(self.lines("stdout")), 50)
+        self.assertEqual(len(self.lines("stderr")), MOST_LINES - 50)
+        self.assertEqual(self.omitted(), [50 + 1000 + 1 - MOST_LINES])
+
+    def test_manyLinesHeld(self) -> None:
+        """
+        The same holds for what had been held back.
+        """
+        self.output.outReceived(b"[\n" * 1000)
+        self.output.end(True)
+        self.assertEqual(len(self.lines("stdout")), MOST_LINES)
+        self.assertEqual(self.omitted(), [1000 - MOST_LINES])
+
+
+class ExplainTests(OutputCase):
+    """
+    L{Output.explain}.
+    """
+
+    def test_silent(self) -> None:
+        """
+        Without standard error there is only the reason.
+        """
+        self.output.outReceived(b"out\n")
+        self.assertEqual(self.output.explain("exit status 3"), "exit status 3")
+
+    def test_lastLines(self) -> None:
+        """
+        The last lines of standard error follow the reason.
+        """
+        self.output.errReceived(b"".join(b"%d\n" % n for n in range(1000)) + b"\n\n")
+        self.assertEqual(
+            self.output.explain("why"),
+            "why: " + "\n".join(str(n) for n in range(1000 - LAST_LINES, 1000)),
+        )
+
+    def test_bounded(self) -> None:
+        """
+        It is no longer than it may be, and the end of standard error is what counts.
+        """
+        for _ in range(LAST_LINES):
+            self.output.errReceived(b"x" * 500 + b"end\n")
+        text = self.output.explain("why", 600)
+        self.assertEqual(len(text), 600)
+        self.assertTrue(text.startswith("why: ") and text.endswith("xend"))
+        self.assertEqual(self.output.explain("reason", 5), "reaso")
