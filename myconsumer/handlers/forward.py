@@ -1,0 +1,157 @@
+"""
+Posts each task to a web application.
+
+The body is the payload as JSON.  The header C{Task-Id} is the task's id, in which
+whatever is not printable ASCII, and C{%}, is percent-encoded as UTF-8: what decodes
+parts of URLs gives the id back.  C{Task-Attempt} is 1 for the first delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from hyperlink import URL
+from msgspec import Raw
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from myconsumer.errors import FaultError, Reject, TaskFailedError
+from myconsumer.handlers.payload import encoded
+from myconsumer.http import Client, makeClient
+from myconsumer.http.answer import Answer
+from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.urls import FixedURL, shown
+from myconsumer.http.verdict import named, quoted, retryAfter
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+
+DAY = 86400.0
+"""The seconds that a request may take, and the most that C{Retry-After} may ask for."""
+
+_FAILS = frozenset({410, 422})
+_SLOWS = frozenset({429, 503})
+
+# Past --timeout, so that the task is cancelled first.
+_GRACE = 60.0
+_LONGEST_QUOTE = 300
+# "%" is not among them.
+_PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+
+_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+
+
+@implementer(ITaskHandler)
+class ForwardHandler(Service):
+    """
+    Posts tasks; the code of the answer says what becomes of each.  A request under
+    way keeps the lease alive for as long as it takes.  A task that is cancelled drops
+    its connection.
+
+    @ivar onNoAnswer: Called when a request has had no whole answer: when it was
+        refused, for example.
+    """
+
+    def __init__(self, client: Client, url: URL, longest: float = DAY) -> None:
+        """
+        @param client: Sends the requests; closed when the service is stopped.
+        @param url: Where tasks are posted.
+        @param longest: The seconds that a request may take.
+        """
+        self._client = client
+        self._url = FixedURL.of(url)
+        self._longest = longest
+        self.onNoAnswer: Callable[[], object] = lambda: None
+
+    def __repr__(self) -> str:
+        return f"<ForwardHandler {shown(self._url)}>"
+
+    def handle(self, task: Task) -> Deferred[Any]:
+        """
+        See L{ITaskHandler.handle}.
+        """
+        asked = self._client.request(
+            "POST",
+            self._url,
+            encoded(task.payload),
+            self._longest,
+            accept=EVERY_CODE,
+            headers=headersOf(task),
+        )
+        return asked.addCallbacks(resultOf, self._unanswered)
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Close all connections.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        return self._client.close()
+
+    def _unanswered(self, failure: Failure) -> None:
+        failure.trap(FaultError)  # type: ignore[no-untyped-call]
+        self.onNoAnswer()
+        raise TaskFailedError(f"no answer from the application: {failure.value}")
+
+
+def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
+    """
+    See L{ITaskHandlerMaker.makeHandler
+    <myconsumer.interfaces.ITaskHandlerMaker.makeHandler>}.
+    """
+    url = options["forward"]
+    if url is None:
+        raise ValueError("--forward is missing; it takes the URL to post tasks to")
+    # the consumer's token is not for the application
+    client = makeClient(reactor, options["limit"])
+    return ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
+
+
+def headersOf(task: Task) -> dict[bytes, bytes]:
+    """
+    @return: The headers that tell of a task.
+    """
+    name = quote(str(task.id), safe=_PLAIN, errors="surrogatepass")
+    return {
+        b"Task-Id": name.encode("ascii"),
+        b"Task-Attempt": b"%d" % task.attempt,
+    }
+
+
+def resultOf(answer: Answer) -> Raw | None:
+    """
+    Find out how a task has ended.
+
+    @param answer: What the application answered.
+
+    @return: The result, which is the body if that is JSON, whatever its type is
+        called; else L{None}.
+
+    @raise Reject: The application wants the task never again.
+    @raise TaskFailedError: The task is to be posted again later.
+    """
+    code = answer.code
+    if 200 <= code < 300:
+        return _jsonOf(answer.body)
+    said = quoted(answer, limit=_LONGEST_QUOTE)
+    text = f"the application answered {named(code)}{said}"
+    if code in _FAILS:
+        raise Reject(text)
+    if 300 <= code < 400:
+        text = f"the application answered {named(code)}: redirects are not followed"
+    delay = retryAfter(answer, DAY) if code in _SLOWS else None
+    raise TaskFailedError(text, delay=delay)
+
+
+def _jsonOf(body: bytes) -> Raw | None:
+    """
+    @return: JSON as it came, so that nothing of it is lost.
+    """
+    try:
+        value = _read(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return None if value is None else Raw(body)

@@ -1,0 +1,150 @@
+"""
+Waits for a web application: nothing is claimed while it does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hyperlink import URL
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.http import Client
+from myconsumer.http.answer import Answer
+from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.urls import FixedURL, shown
+from myconsumer.http.verdict import named
+
+INTERVAL = 1.0
+"""The seconds from one answer, or its lack, to the next request."""
+
+DEADLINE = 2.0
+"""The seconds that an answer may take."""
+
+
+class WaitFor(Service):
+    """
+    Asks for a URL again and again; has claiming paused when it starts, and whenever
+    the answer is no 2xx, and resumed when it is.
+    """
+
+    _log = Logger()
+
+    _answers = False
+    _again = False
+    _timer: IDelayedCall | None = None
+
+    def __init__(
+        self,
+        client: Client,
+        url: URL,
+        pause: Callable[[str], object],
+        resume: Callable[[str], object],
+        clock: IReactorTime,
+    ) -> None:
+        """
+        @param client: Sends the requests; closed when the service is stopped.  It
+            should keep no connections: one that is kept may outlive the readiness
+            to take new ones.
+        @param url: What to ask for.
+        @param pause: Called with a reason when nothing is to be claimed.
+        @param resume: Called with the same reason when that is over.
+        @param clock: What keeps the time.
+        """
+        self._client = client
+        self._url = FixedURL.of(url)
+        self._pause = pause
+        self._resume = resume
+        self._clock = clock
+        self._reason = f"{shown(url)} does not answer"
+        self._told: set[str] = set()
+
+    def startService(self) -> None:
+        """
+        Have claiming paused, and begin to ask.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        self._answers = False
+        self._told.clear()
+        self._pause(self._reason)
+        self._ask()
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Ask no more.  Claiming stays as it is.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return self._client.close()
+
+    def check(self) -> None:
+        """
+        Ask now rather than when it is time for it: something else has had no answer.
+        """
+        if not self._answers or not self.running:
+            return
+        if self._timer is None:
+            # what it was asked before may be answered although that is over
+            self._again = True
+        else:
+            self._timer.reset(0)
+
+    def _ask(self) -> None:
+        self._timer = None
+        self._again = False
+        asked = self._client.request(
+            "GET", self._url, None, DEADLINE, accept=EVERY_CODE
+        )
+        heard = asked.addCallbacks(_complaint, _fault).addCallback(self._heard)
+        heard.addErrback(self._failed)
+
+    def _heard(self, complaint: str) -> None:
+        """
+        @param complaint: Why it is no good; empty if it is.
+        """
+        if not self.running:
+            return
+        self._timer = self._clock.callLater(0 if self._again else INTERVAL, self._ask)
+        if complaint:
+            self._say(complaint)
+        if self._answers != (not complaint):
+            self._answers = not complaint
+            self._change()
+
+    def _change(self) -> None:
+        if self._answers:
+            self._log.info("{url} answers, claiming", url=shown(self._url))
+            self._told.clear()
+            self._resume(self._reason)
+        else:
+            self._pause(self._reason)
+
+    def _say(self, complaint: str) -> None:
+        """
+        Log what is wrong, once until all is well again.
+        """
+        if complaint not in self._told:
+            self._told.add(complaint)
+            self._log.warn(
+                "Waiting for {url}, claiming nothing: {complaint}",
+                url=shown(self._url),
+                complaint=complaint,
+            )
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("Waiting for {url} failed", failure, url=shown(self._url))
+
+
+def _complaint(answer: Answer) -> str:
+    ok = 200 <= answer.code < 300
+    return "" if ok else f"it answers {named(answer.code)}"
+
+
+def _fault(failure: Failure) -> str:
+    return str(failure.value)

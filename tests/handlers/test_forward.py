@@ -1,0 +1,451 @@
+"""
+Tests for L{myconsumer.handlers.forward}, over treq's stub and a clock of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from email.utils import formatdate
+from time import time
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from treq.testing import StubTreq
+from twisted.application.service import IService
+from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
+from zope.interface.verify import verifyObject
+
+from myconsumer.errors import Reject, TaskFailedError
+from myconsumer.handlers.forward import DAY, ForwardHandler, encoded, makeHandler
+from myconsumer.http import Client, parseURL
+from myconsumer.http.answer import LONGEST_BODY
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+from tests.http.test_client import Endpoint, says, stalls
+
+WEBAPP = parseURL("http://host/tasks?queue=a")
+
+
+class Refusing:
+    """
+    Stands for treq where nothing listens.
+    """
+
+    def request(self, *args: object, **kwargs: object) -> Deferred[Any]:
+        """
+        Fail as an agent does then.
+        """
+        return fail(ConnectionRefusedError())
+
+
+class ForwardCase(SynchronousTestCase):
+    """
+    A handler, and the web application that it posts to.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make them; the application answers with an empty page.
+        """
+        self.clock = Clock()
+        self.webapp = Endpoint(says(200))
+        self.treq = StubTreq(self.webapp)
+        self.unanswered = 0
+        self.handler = self.makeHandler(self.treq)
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+
+    def makeHandler(self, treq: Any) -> ForwardHandler:
+        """
+        Make a handler that counts the requests that had no answer.
+        """
+        handler = ForwardHandler(Client(treq, self.clock), WEBAPP)
+        handler.onNoAnswer = self.count
+        return handler
+
+    def count(self) -> None:
+        """
+        Count.
+        """
+        self.unanswered += 1
+
+    def handle(self, payload: Any = None, **fields: Any) -> Deferred[Any]:
+        """
+        Handle a task.
+        """
+        return self.handler.handle(Task(fields.pop("id", "17"), payload, **fields))
+
+    def result(self, respond: Callable[[Request], Any]) -> Any:
+        """
+        @return: What a task ends with that is answered so.
+        """
+        self.webapp.respond = respond
+        return self.successResultOf(self.handle())
+
+    def failed(self, respond: Callable[[Request], Any]) -> TaskFailedError:
+        """
+        @return: What a task fails with that is answered so.
+        """
+        self.webapp.respond = respond
+        return self.failureOf(self.handle())
+
+    def failureOf(self, handling: Deferred[Any]) -> TaskFailedError:
+        """
+        @return: What a task fails with.
+        """
+        error = self.failureResultOf(handling, TaskFailedError).value
+        assert isinstance(error, TaskFailedError)
+        return error
+
+    def header(self, name: str) -> str:
+        """
+        @return: The one value of a header of the last request.
+        """
+        [value] = self.webapp.requests[-1].requestHeaders.getRawHeaders(name, [])
+        return value
+
+
+class RequestTests(ForwardCase):
+    """
+    Tests for what the application is sent.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        It is a handler, and a service.
+        """
+        verifyObject(ITaskHandler, self.handler)
+        verifyObject(IService, self.handler)
+
+    def test_request(self) -> None:
+        """
+        The payload is posted as JSON, with the task's id and attempt.
+        """
+        self.handle({"ü": [1, None, 1.5]}, attempt=3)
+        [request] = self.webapp.requests
+        self.assertEqual((request.method, request.uri), (b"POST", b"/tasks?queue=a"))
+        self.assertEqual(self.header("Content-Type"), "application/json")
+        self.assertEqual(json.loads(self.webapp.bodies[0]), {"ü": [1, None, 1.5]})
+        self.assertEqual(
+            (self.header("Task-Id"), self.header("Task-Attempt")), ("17", "3")
+        )
+        self.assertEqual(self.header("Content-Length"), str(len(self.webapp.bodies[0])))
+
+    def test_eachItsOwn(self) -> None:
+        """
+        The headers of one task are not those of the next.
+        """
+        self.handle(id="a", attempt=2)
+        self.handle(id=5)
+        self.assertEqual(
+            (self.header("Task-Id"), self.header("Task-Attempt")), ("5", "1")
+        )
+
+    def test_strangeIds(self) -> None:
+        """
+        What is not printable ASCII is percent-encoded in the id, and so is C{%}.
+        """
+        for given_, sent in {
+            "a/b:c,d;e\"f'~": "a/b:c,d;e\"f'~",
+            " a b\t": "%20a%20b%09",
+            "1\r\nX-Admin: 1": "1%0D%0AX-Admin:%201",
+            "100%41": "100%2541",
+            "üß\N{SNOWMAN}": "%C3%BC%C3%9F%E2%98%83",
+            "\x00\x7f": "%00%7F",
+            "\ud800": "%ED%A0%80",
+            "": "",
+        }.items():
+            self.handle(id=given_)
+            self.assertEqual(self.header("Task-Id"), sent)
+            self.assertIsNone(
+                self.webapp.requests[-1].requestHeaders.getRawHeaders("X-Admin")
+            )
+
+    @given(st.text())
+    def test_anyId(self, name: str) -> None:
+        """
+        What decodes parts of URLs gives back any id.
+        """
+        self.handle(id=name)
+        self.assertEqual(unquote(self.header("Task-Id")), name)
+
+    def test_anyPayload(self) -> None:
+        """
+        A payload may hold whatever JSON can say, half a surrogate pair too.
+        """
+        for payload in (
+            None,
+            0,
+            "",
+            [],
+            {},
+            10**30,
+            1.5,
+            "ü",
+            "\ud83d",
+            {"a": "\ud83d"},
+        ):
+            self.assertEqual(json.loads(encoded(payload)), payload)
+
+
+class OutcomeTests(ForwardCase):
+    """
+    Tests for what becomes of a task.
+    """
+
+    def test_result(self) -> None:
+        """
+        After any 2xx, a body that is JSON is the result, to the letter, whatever its
+        type is called.
+        """
+        for code in (200, 201, 202, 206, 299):
+            for kind in ("application/json", "text/html"):
+                body = b' {"a": [1.0, 100000000000000000000000]}\n'
+                result = self.result(says(code, body, content_type=kind))
+                self.assertEqual(msgspec.json.encode(result), body)
+
+    def test_noResult(self) -> None:
+        """
+        After 2xx there is no result if the body is empty or null, or no JSON.
+        """
+        for body in (
+            b"",
+            b"null",
+            b" null ",
+            b"OK",
+            b"<html>",
+            b'"\xff"',
+            b"[1,",
+            b"NaN",
+        ):
+            self.assertIsNone(self.result(says(200, body)))
+        self.assertIsNone(self.result(says(200, b"[" * 100000 + b"]" * 100000)))
+        self.assertIsNone(self.result(says(204)))
+        self.assertEqual(self.unanswered, 0)
+
+    def test_large(self) -> None:
+        """
+        A result may have 16 MiB; with more, the task has failed.
+        """
+        body = b'"' + b"x" * (LONGEST_BODY - 2) + b'"'
+        self.assertEqual(bytes(self.result(says(200, body))), body)
+        error = self.failed(says(200, body + b" "))
+        self.assertIn("longer than 16 MiB", str(error))
+
+    def test_fails(self) -> None:
+        """
+        410 and 422 are never to be posted again; the reason is told.
+        """
+        for code, name in ((410, "410 Gone"), (422, "422")):
+            self.webapp.respond = says(code, b"no such\r\nthing" + b"!" * 1000)
+            error = self.failureResultOf(self.handle(), Reject).value
+            text = str(error)
+            self.assertIn(f"the application answered {name}", text)
+            self.assertIn("no such thing!!!", text)
+            self.assertLess(len(text), 500)
+            self.assertEqual(len(text.splitlines()), 1)
+
+    def test_failsWhateverComesOfItsPage(self) -> None:
+        """
+        The code decides, even if the page that comes with it never ends.
+        """
+        self.webapp.respond = stalls(b"piece", code=422)
+        handling = self.handle()
+        self.assertNoResult(handling)
+        self.clock.advance(DAY)
+        self.failureResultOf(handling, Reject)
+
+    def test_failsForNow(self) -> None:
+        """
+        All other codes are failures that may pass; no delay is asked for.
+        """
+        for code in (300, 304, 400, 401, 403, 404, 408, 409, 413, 500, 502, 504, 599):
+            error = self.failed(says(code, b"sorry"))
+            self.assertIn(f"the application answered {code}", str(error))
+            self.assertIsNone(error.delay)
+        self.assertIn("sorry", str(error))
+        self.assertEqual(self.unanswered, 0)
+
+    def test_redirect(self) -> None:
+        """
+        A redirect is not followed.
+        """
+        for code in (301, 302, 303, 307, 308):
+            error = self.failed(says(code, location="http://host/other"))
+            self.assertIn("redirects are not followed", str(error))
+        self.assertEqual(len(self.webapp.requests), 5)
+
+    def test_retryAfter(self) -> None:
+        """
+        C{Retry-After} of 429 and 503 is the delay, up to a day.
+        """
+        for code in (429, 503):
+            for text, delay in (
+                ("7", 7),
+                ("0", 0),
+                ("3600", 3600),
+                ("9" * 400, DAY),
+                ("soon", None),
+                ("", None),
+            ):
+                self.assertEqual(self.failed(says(code, retry_after=text)).delay, delay)
+            self.assertIsNone(self.failed(says(code)).delay)
+
+    def test_retryAfterADate(self) -> None:
+        """
+        C{Retry-After} may be a date.
+        """
+        error = self.failed(
+            says(503, retry_after=formatdate(time() + 600, usegmt=True))
+        )
+        self.assertApproximates(error.delay or 0, 600, 5)
+
+    def test_retryAfterOfOthers(self) -> None:
+        """
+        C{Retry-After} of other codes counts for nothing.
+        """
+        for code in (500, 502, 404, 302):
+            self.assertIsNone(self.failed(says(code, retry_after="7")).delay)
+
+
+class NoAnswerTests(ForwardCase):
+    """
+    Tests for requests without a whole answer.
+    """
+
+    def test_refused(self) -> None:
+        """
+        Where nothing listens, the task has failed for now, and whoever wants to know
+        is told.
+        """
+        self.handler = self.makeHandler(Refusing())
+        error = self.failureOf(self.handle())
+        self.assertIn("refused", str(error))
+        self.assertIsNone(error.delay)
+        self.assertEqual(self.unanswered, 1)
+
+    def test_nobodyWantsToKnow(self) -> None:
+        """
+        It works where nobody wants to know.
+        """
+        self.handler = ForwardHandler(Client(Refusing(), self.clock), WEBAPP)
+        self.failureOf(self.handle())
+
+    def test_broken(self) -> None:
+        """
+        A connection that breaks within the answer is a failure for now.
+        """
+
+        def breaks(request: Request) -> Any:
+            request.setHeader("content-length", "10")
+            request.write(b"[1,")
+            request.loseConnection()
+            return 1
+
+        self.webapp.respond = breaks
+        handling = self.handle()
+        self.treq.flush()
+        self.assertIn("connection", str(self.failureOf(handling)))
+        self.assertEqual(self.unanswered, 1)
+
+    def test_takesLong(self) -> None:
+        """
+        A request may take a day, and no longer.
+        """
+        self.webapp.respond = stalls()
+        handling = self.handle()
+        self.clock.advance(DAY - 1)
+        self.assertNoResult(handling)
+        self.clock.advance(1)
+        self.assertIn("within 86400 s", str(self.failureOf(handling)))
+
+    def test_cancelled(self) -> None:
+        """
+        Cancelling ends a task at once, and the application sees its connection gone.
+        """
+        for respond in (lambda request: 1, stalls(b"piece")):
+            gone: list[object] = []
+            self.webapp.respond = respond
+            handling = self.handle()
+            self.webapp.requests[-1].notifyFinish().addErrback(gone.append)
+            handling.cancel()
+            self.failureResultOf(handling, CancelledError)
+            self.treq.flush()
+            self.assertEqual(len(gone), 1)
+        self.assertEqual(self.unanswered, 0)
+
+
+class ServiceTests(ForwardCase):
+    """
+    Tests for the handler as a service.
+    """
+
+    def test_stop(self) -> None:
+        """
+        When it is stopped, what is still under way is dropped.
+        """
+        self.webapp.respond = stalls()
+        self.handler.startService()
+        handling = self.handle()
+        self.successResultOf(self.handler.stopService())
+        self.failureOf(handling)
+
+    def test_again(self) -> None:
+        """
+        It can be started again.
+        """
+        for _ in range(2):
+            self.handler.startService()
+            self.assertIsNone(self.result(says(200)))
+            self.successResultOf(self.handler.stopService())
+
+
+class MakeHandlerTests(SynchronousTestCase):
+    """
+    Tests for L{makeHandler}.
+    """
+
+    def make(self, **options: Any) -> ForwardHandler:
+        """
+        Make a handler.
+        """
+        usual = {"forward": WEBAPP, "limit": 7, "timeout": 0.0, "token-file": "/secret"}
+        return makeHandler(Clock(), usual | options)
+
+    def test_made(self) -> None:
+        """
+        It keeps a connection for each slot, and does not so much as read the token.
+        """
+        handler = self.make()
+        pool = handler._client._pool
+        assert pool is not None
+        self.assertEqual(pool.maxPersistentPerHost, 7)
+        self.assertFalse(pool.retryAutomatically)
+        self.assertIsNone(handler._client._token)
+
+    def test_longest(self) -> None:
+        """
+        A request may take a day, and longer only where a task may.
+        """
+        for timeout, longest in ((0.0, DAY), (5.0, DAY), (2 * DAY, 2 * DAY + 60)):
+            self.assertEqual(self.make(timeout=timeout)._longest, longest)
+
+    def test_missing(self) -> None:
+        """
+        It needs a URL.
+        """
+        with self.assertRaisesRegex(ValueError, "--forward is missing"):
+            self.make(forward=None)
+
+    def test_shown(self) -> None:
+        """
+        What may be a secret in the URL is not shown.
+        """
+        self.assertEqual(repr(self.make()), "<ForwardHandler http://host/tasks>")
