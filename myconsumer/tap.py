@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from functools import partial
 from getopt import GetoptError
 from importlib.metadata import version
+from typing import Any, NoReturn
 
+from hyperlink import URL
+from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from myconsumer.handlers.python import PythonHandler
+from myconsumer.handlers.forward import ForwardHandler
+from myconsumer.handlers.waiting import WaitFor
+from myconsumer.http import makeClient
+from myconsumer.makers import handlerMakers, queueMakers
 from myconsumer.options.resolving import Refused, isSecret, oneLine, resolve, shown
-from myconsumer.options.table import CONFIG, OPTIONS
+from myconsumer.options.table import CONFIG, HANDLERS, OPTIONS
 from myconsumer.process import ExitStatus, handleSignals, steadyClock
-from myconsumer.queues import queueMakers
 from myconsumer.service import ConsumerService
 
 _TAKES = {option.name: option.takes for option in (*OPTIONS, CONFIG)}
@@ -30,7 +35,9 @@ class Options(UsageOptions):
     option of L{OPTIONS} to a value that has been checked.
     """
 
-    synopsis = "--url URL --limit N --python NAME [options]"
+    synopsis = (
+        "--url URL --limit N (--python NAME | --exec COMMAND | --forward URL) [options]"
+    )
     longdesc = (
         "Each option may also be given by an environment variable (CONSUMER_LIMIT "
         "for --limit; flags take true, false, 1 or 0; an empty one counts as not set) "
@@ -110,8 +117,8 @@ def _inOurWords(error: UsageError) -> str:
     return f"{what}; twistd consumer --help lists all"
 
 
-def _exit(line: str) -> None:
-    sys.exit(f"consumer: {line}")
+def _exit(line: str) -> NoReturn:
+    sys.exit(f"consumer: {oneLine(line)}")
 
 
 def makeService(options: Options) -> ConsumerService:
@@ -125,14 +132,17 @@ def makeService(options: Options) -> ConsumerService:
     from twisted.internet import reactor
 
     steadyClock(reactor)
-    maker = queueMakers()[options["protocol"]]
+    makers = handlerMakers()
+    [kind] = [name for name in HANDLERS if options[name] is not None]
     try:
-        queue = maker.makeQueue(reactor, options)
+        queue = queueMakers()[options["protocol"]].makeQueue(reactor, options)
+        handler = makers[kind].makeHandler(reactor, options)
     except ValueError as error:
-        _exit(oneLine(str(error)))
+        text = str(error)
+        _exit(f"--{kind} is refused; why is not shown" if isSecret(text) else text)
     service = ConsumerService(
         queue,
-        PythonHandler(options["python"]),
+        handler,
         options["limit"],
         wait=options["wait"],
         lease=options["lease"],
@@ -144,6 +154,24 @@ def makeService(options: Options) -> ConsumerService:
         maxAttempts=options["max-attempts"],
         untilEmpty=options["until-empty"],
         onEnd=partial(options.exitStatus.end, reactor),
+        rate=options["rate"],
     )
+    if IService.providedBy(handler):
+        handler.setServiceParent(service)  # type: ignore[no-untyped-call]
+    if isinstance(handler, ForwardHandler) and options["forward-wait-for"] is not None:
+        _waitFor(options["forward-wait-for"], handler, service, reactor)
     handleSignals(service, reactor)
     return service
+
+
+def _waitFor(
+    url: URL, handler: ForwardHandler, service: ConsumerService, reactor: Any
+) -> None:
+    """
+    Have nothing claimed while a URL does not answer.
+    """
+    # A connection that is kept may outlive the readiness to take new ones.
+    client = makeClient(reactor, 1, persistent=False)
+    waitFor = WaitFor(client, url, service.pause, service.resume, reactor)
+    handler.onNoAnswer = waitFor.check
+    waitFor.setServiceParent(service)  # type: ignore[no-untyped-call]

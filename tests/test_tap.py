@@ -74,7 +74,7 @@ class OptionsTests(TapCase):
         self.assertEqual(set(options), {option.name for option in OPTIONS})
         self.assertEqual(options["wait"], 3.0)
         self.assertIs(options["until-empty"], True)
-        self.assertIs(options["python"], os.getcwd)
+        self.assertEqual(options["python"], ("os.getcwd", os.getcwd))
         self.assertEqual(options["lease"], 60)
 
     def test_lastCounts(self) -> None:
@@ -107,13 +107,38 @@ class OptionsTests(TapCase):
         """
         self.assertIn("--url is needed", self.refused())
         self.assertIn("--limit is needed", self.refused(*NEEDED[:2], *NEEDED[4:]))
-        self.assertIn("--python is needed", self.refused(*NEEDED[:4]))
+        self.assertIn(
+            "one of --python, --exec and --forward is needed",
+            self.refused(*NEEDED[:4]),
+        )
+
+    def test_handlers(self) -> None:
+        """
+        Each handler's options are taken together; two handlers are not, nor is one
+        handler's option with another.
+        """
+        base = NEEDED[:4]
+        options = parse([*base, "--exec", "cat -u", "--kill-after", "2"])
+        self.assertEqual((options["exec"], options["kill-after"]), (["cat", "-u"], 2))
+        self.assertIsNone(options["python"])
+        options = parse([*base, "--forward=http://localhost:2/", "--rate=90/m"])
+        self.assertEqual(options["rate"], 1.5)
+        self.assertEqual(
+            self.refused(*NEEDED, "--exec", "cat"),
+            "--python and --exec exclude each other",
+        )
+        os.environ["CONSUMER_RUN_IN"] = "thread"
+        self.assertEqual(parse(NEEDED)["run-in"], "thread")
+        self.assertEqual(
+            self.refused(*base, "--exec", "cat"),
+            "CONSUMER_RUN_IN goes with --python, which is not given",
+        )
 
     def test_unknown(self) -> None:
         """
         Options that are none, or not yet, are refused by name.
         """
-        later = ["exec", "forward", "run-in", "local", "listen", "status", "retries"]
+        later = ["local", "listen", "status", "retries", "execute", "rates"]
         for option in (*(f"--{name}" for name in later), "-x", "--lim-it=4"):
             line = self.refused(*NEEDED, option, "4")
             self.assertIn(f"option {option.split('=')[0]} not recognized", line)
@@ -163,6 +188,14 @@ class OptionsTests(TapCase):
             ["--until-empty=http://user:secret@host/"],
             ["--limit=http://user:secret@host/"],
             ["--http://user:secret@host/", "x"],
+            ["--forward=http://user:secret@host/"],
+            ["--forward-wait-for=http://user:secret@host/"],
+            ["--exec=curl http://user:secret@host/"],
+            ["--exec=curl 'http://user:secret@host/"],
+            ["--exec-env=http://user:secret@host/"],
+            ["--exec-env=TOKEN=secret"],
+            ["--rate=http://user:secret@host/"],
+            ["--run-in=http://user:secret@host/"],
         ):
             self.assertNotIn("secret", self.refused(*NEEDED, *arguments))
 
@@ -176,7 +209,8 @@ class OptionsTests(TapCase):
             os.chdir(folder)
             Path("tap_worker.py").write_text("def work(task): return task\n")
             options = parse([*NEEDED, "--python", "tap_worker.work"])
-            self.assertEqual(options["python"](5), 5)
+            self.assertEqual(options["python"].name, "tap_worker.work")
+            self.assertEqual(options["python"].function(5), 5)
             self.assertEqual(sys.path[0], os.getcwd())
             parse([*NEEDED, "--python", "tap_worker.work"])
             self.assertEqual(sys.path.count(os.getcwd()), 1)
@@ -191,7 +225,11 @@ class OptionsTests(TapCase):
             parse(["--help"])
         self.assertEqual(caught.exception.code, 0)
         text = " ".join(output.getvalue().split())
-        self.assertIn("--url URL --limit N --python NAME [options]", text)
+        self.assertIn(
+            "--url URL --limit N (--python NAME | --exec COMMAND | --forward URL) "
+            "[options]",
+            text,
+        )
         for option in (*OPTIONS, CONFIG):
             self.assertIn(f" --{option.name}", text)
             self.assertIn(option.help, text)
@@ -242,36 +280,152 @@ class AnyCommandLineTests(PlainTestCase):
             self.assertEqual(set(options), {option.name for option in OPTIONS})
 
 
+#: What makes the service of a command line, in a process of its own.
+MAKE = """
+    import os, threading
+    from myconsumer.service import ConsumerService
+    from myconsumer.tap import Options, makeService
+    from twisted.internet import reactor
+
+    options = Options()
+    options.parseOptions({words!r})
+    readers = reactor.getReaders()
+    descriptors = os.listdir("/proc/self/fd")
+    service = makeService(options)
+    assert isinstance(service, ConsumerService)
+    assert not service.running
+    assert reactor.getDelayedCalls() == []
+    assert reactor.getReaders() == readers
+    assert threading.active_count() == 1
+    assert os.listdir("/proc/self/fd") == descriptors
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        pass
+    else:
+        raise AssertionError("there is a child")
+    handler = service._handler
+    children = [type(child).__name__ for child in service]
+    assert not any(child.running for child in service)
+    print(type(handler).__name__, *children)
+"""
+
+BASE = NEEDED[:4]
+
+
 class MakeServiceTests(PlainTestCase):
     """
     L{makeService<myconsumer.tap.makeService>}, on a reactor of its own.
     """
 
-    def test_nothingBegun(self) -> None:
+    def make(self, *words: str, more: str = "") -> tuple[str, str, int]:
         """
-        The service is made, and nothing is opened or begun yet: the process may fork.
-        """
-        script = f"""
-            import threading
-            from myconsumer.service import ConsumerService
-            from myconsumer.tap import Options, makeService
-            from twisted.internet import reactor
+        Make the service of a command line, and then do some more.
 
-            options = Options()
-            options.parseOptions({NEEDED!r})
-            readers = reactor.getReaders()
-            service = makeService(options)
-            assert isinstance(service, ConsumerService)
-            assert not service.running
-            assert reactor.getDelayedCalls() == []
-            assert reactor.getReaders() == readers
-            assert threading.active_count() == 1
+        @return: What is printed, as output and as errors, and the status.
         """
+        script = dedent(MAKE).format(words=[*words]) + dedent(more)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("CONSUMER_")}
         ended = subprocess.run(
-            [sys.executable, "-W", "error", "-c", dedent(script)],
-            stderr=subprocess.PIPE,
+            [sys.executable, "-W", "error", "-c", script],
+            capture_output=True,
+            env=clean,
             text=True,
             timeout=30,
             check=False,
         )
-        self.assertEqual((ended.stderr, ended.returncode), ("", 0))
+        return ended.stdout, ended.stderr, ended.returncode
+
+    def test_eachHandler(self) -> None:
+        """
+        For each handler the service is made, and nothing is opened or begun yet:
+        the process may fork.  A handler that is a service becomes its child.
+        """
+        forward = ["--forward", "http://localhost:2/"]
+        for words, made in (
+            (["--python", "os.getcwd"], "PythonHandler"),
+            (
+                ["--python", "os.getcwd", "--run-in", "thread"],
+                "ThreadHandler ThreadHandler",
+            ),
+            (
+                ["--python", "os.getcwd", "--run-in", "process"],
+                "ProcessHandler ProcessHandler",
+            ),
+            (["--exec", "cat"], "CommandHandler CommandHandler"),
+            (forward, "ForwardHandler ForwardHandler"),
+            (
+                [*forward, "--forward-wait-for", "http://localhost:2/ready"],
+                "ForwardHandler ForwardHandler WaitFor",
+            ),
+        ):
+            with self.subTest(words):
+                output, errors, status = self.make(*BASE, *words)
+                self.assertEqual((output, errors, status), (f"{made}\n", "", 0))
+
+    def test_options(self) -> None:
+        """
+        What the options say is what service and handler are told.
+        """
+        output, errors, status = self.make(
+            *BASE, "--exec", "cat -u", "--exec-env", "A,B", "--kill-after", "2.5",
+            "--rate", "90/m", "--timeout", "7",
+            more="""
+                assert handler._words[1:] == [handler._words[1], "-u"]
+                assert handler._missing == ["A", "B"]
+                assert handler._killAfter == 2.5
+                assert service._claiming["rate"] == 1.5
+                assert service._timeout == 7
+            """,
+        )  # fmt: skip
+        self.assertEqual((errors, status), ("", 0), output)
+
+    def test_waitsForTheApplication(self) -> None:
+        """
+        With C{--forward-wait-for} claiming is paused from the start; a request
+        without an answer has the application asked for at once.
+        """
+        _, errors, status = self.make(
+            *BASE, "--forward", "http://localhost:2/",
+            "--forward-wait-for", "http://localhost:2/ready",
+            more="""
+                waiting = list(service)[1]
+                assert handler.onNoAnswer == waiting.check
+                assert waiting._pause == service.pause
+                assert waiting._resume == service.resume
+                assert service._pauses == set()
+            """,
+        )  # fmt: skip
+        self.assertEqual((errors, status), ("", 0))
+
+    def test_handlerRefuses(self) -> None:
+        """
+        What a handler refuses is one line on standard error, with status 1.
+        """
+        for words, said in (
+            (["--exec", "/no/such/program -x"], "--exec"),
+            (["--exec", "''"], "--exec"),
+            (["--exec", "cat", "--exec-env", "CONSUMER_URL"], "--exec-env"),
+            (
+                ["--python", "asyncio.sleep", "--run-in", "thread"],
+                "--run-in thread",
+            ),
+            (
+                ["--python", "asyncio.sleep", "--run-in", "process"],
+                "--run-in process",
+            ),
+        ):
+            with self.subTest(words):
+                output, errors, status = self.make(*BASE, *words)
+                self.assertEqual((output, status), ("", 1))
+                [line] = errors.splitlines()
+                self.assertTrue(line.startswith(f"consumer: {said} "), line)
+
+    def test_noSecretOfACommand(self) -> None:
+        """
+        A command that cannot be started is refused without what may be a secret.
+        """
+        for command in ("http://user:secret@host/", "/no/such 'Token: secret'"):
+            _, errors, status = self.make(*BASE, "--exec", command)
+            self.assertEqual(status, 1)
+            self.assertNotIn("secret", errors)

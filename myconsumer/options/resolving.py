@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from msgspec import convert
 from twisted.python.usage import UsageError
 
-from myconsumer.options.table import CONFIG, OPTIONS, Option
+from myconsumer.options.table import CONFIG, HANDLERS, OPTIONS, Option
 
-# what may be a user name with a password, or a key in a query
-_SECRET = re.compile(r"@|%40|://.*[?#]", re.DOTALL)
+# what may be a user name with a password, a key in a query, or a variable's value
+_SECRET = re.compile(r"@|%40|://.*[?#]|^\s*(?:\w+\s*,\s*)*[A-Za-z_]\w*=", re.DOTALL)
 
 
 class Refused(UsageError):
@@ -57,8 +57,30 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> dict[st
     if files:
         layers.append(_fromFile(files[0].value, _settle(CONFIG, files)))
     # what is wrong is told of before what is missing
-    everything = [(option, _given(option, layers)) for option in OPTIONS]
-    return {option.name: _settle(option, given) for option, given in everything}
+    everything = {option: _given(option, layers) for option in OPTIONS}
+    _checkTogether({option.name: given for option, given in everything.items()})
+    return {option.name: _settle(option, given) for option, given in everything.items()}
+
+
+def _checkTogether(given: Mapping[str, Sequence[Given]]) -> None:
+    """
+    Check what options say of each other.
+    """
+    handlers = [given[name][0] for name in HANDLERS if given[name]]
+    if len(handlers) > 1:
+        first, second = handlers[:2]
+        raise Refused(f"{first.origin} and {second.origin} exclude each other")
+    for option in OPTIONS:
+        if option.goesWith and given[option.name] and not given[option.goesWith]:
+            raise Refused(
+                f"{given[option.name][0].origin} goes with --{option.goesWith}, "
+                "which is not given"
+            )
+    if given["url"] and given["limit"] and not handlers:
+        raise Refused(
+            "one of --python, --exec and --forward is needed: --python takes the "
+            "dotted name of a callable, --exec a command, --forward a URL"
+        )
 
 
 def _fromArguments(arguments: Mapping[str, Any]) -> dict[str, Given]:

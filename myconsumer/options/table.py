@@ -4,22 +4,31 @@ The table of the options of C{twistd consumer}.
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
 from collections.abc import Callable, Sequence
 from os.path import abspath
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from myconsumer.handlers.python import loadCallable
+from myconsumer.handlers.callables import NamedCallable
 from myconsumer.http.token import TokenFile
 from myconsumer.http.urls import parseURL
-from myconsumer.queues import queueMakers
+from myconsumer.makers import queueMakers
 
 # also what keeps out "inf", for which no timer can be set
 _YEAR = 31_536_000
 _HOUR = 3_600
 _MILLION = 1_000_000
+
+_RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: Exactly one of these is to be given.
+HANDLERS = ("python", "exec", "forward")
 
 
 class Option(NamedTuple):
@@ -34,6 +43,7 @@ class Option(NamedTuple):
     @ivar needed: Whether a value has to be given.
     @ivar find: Turns a value into what it stands for; raises C{ValueError} with
         the reason where there is no such thing.
+    @ivar goesWith: The option without which it has no meaning.
     """
 
     name: str
@@ -43,6 +53,7 @@ class Option(NamedTuple):
     help: str
     needed: bool = False
     find: Callable[[Any], Any] | None = None
+    goesWith: str | None = None
 
     @property
     def variable(self) -> str:
@@ -58,9 +69,16 @@ def _count(name: str, least: int, default: int | None, help: str) -> Option:
     return Option(name, type_, takes, default, help, needed=default is None)
 
 
-def _seconds(name: str, default: float, help: str, most: int = _YEAR) -> Option:
+def _seconds(
+    name: str,
+    default: float,
+    help: str,
+    most: int = _YEAR,
+    goesWith: str | None = None,
+) -> Option:
     type_ = Annotated[float, Meta(ge=0, le=most)]
-    return Option(name, type_, f"a number of seconds from 0 to {most}", default, help)
+    takes = f"a number of seconds from 0 to {most}"
+    return Option(name, type_, takes, default, help, goesWith=goesWith)
 
 
 def _protocol(name: str) -> str:
@@ -68,6 +86,31 @@ def _protocol(name: str) -> str:
     if name not in known:
         raise ValueError(f"known are {', '.join(known)}")
     return name
+
+
+def _words(command: str) -> list[str]:
+    words = shlex.split(command)
+    if not words:
+        raise ValueError("it is empty")
+    return words
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if "=" in name:
+            raise ValueError("a value is given, and only names are taken")
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a variable")
+    return names
+
+
+def _perSecond(text: str) -> float:
+    matched = _RATE.fullmatch(text)
+    perSecond = float(matched[1]) / _UNITS[matched[2]] if matched else 0
+    if not 1 / _YEAR <= perSecond <= _MILLION:
+        raise ValueError(f"it is from once a year to {_MILLION}/s")
+    return perSecond
 
 
 def _tokenFile(path: str) -> str:
@@ -102,9 +145,57 @@ OPTIONS: Sequence[Option] = (
         str,
         "the dotted name of a callable",
         None,
-        "what is called with each task: package.module.callable; needed",
-        needed=True,
-        find=loadCallable,
+        "calls this with each task: package.module.callable",
+        find=NamedCallable.load,
+    ),
+    Option(
+        "exec",
+        str,
+        "a command and its arguments",
+        None,
+        "runs this command for each task, without a shell, the payload on its stdin",
+        find=_words,
+    ),
+    Option(
+        "forward",
+        str,
+        "an http:// or https:// URL without user name and password",
+        None,
+        "posts each task to this URL of a web application",
+        find=parseURL,
+    ),
+    Option(
+        "run-in",
+        Literal["reactor", "thread", "process"],
+        "reactor, thread or process",
+        "reactor",
+        "where the callable of --python runs: what blocks, in a thread or process",
+        goesWith="python",
+    ),
+    Option(
+        "exec-env",
+        str,
+        "names of environment variables, separated by commas",
+        None,
+        "variables that a command gets beside PATH, HOME, LANG and TZ",
+        find=_names,
+        goesWith="exec",
+    ),
+    _seconds(
+        "kill-after",
+        5,
+        "seconds from SIGTERM to SIGKILL for a command that is to end",
+        _HOUR,
+        "exec",
+    ),
+    Option(
+        "forward-wait-for",
+        str,
+        "an http:// or https:// URL without user name and password",
+        None,
+        "claims nothing while this URL does not answer with 2xx",
+        find=parseURL,
+        goesWith="forward",
     ),
     Option(
         "protocol",
@@ -125,6 +216,14 @@ OPTIONS: Sequence[Option] = (
     _seconds("interval", 1, "seconds between claims where the endpoint does not wait"),
     _count("prefetch", 0, 0, "tasks claimed beyond the limit, to wait for a slot"),
     _count("pollers", 1, 1, "claims open side by side, while they come back full"),
+    Option(
+        "rate",
+        str,
+        "a number per second, minute or hour, such as 5/s, 90/m or 1000/h",
+        None,
+        "starts tasks no faster than this: 5/s, 90/m, 1000/h",
+        find=_perSecond,
+    ),
     _seconds("timeout", 0, "seconds that a task may run; 0: as long as it takes"),
     _seconds("drain", 20, "seconds that running tasks get when stopped"),
     _count(

@@ -16,13 +16,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options.resolving import Refused, isSecret, oneLine, resolve, shown
 from myconsumer.options.table import CONFIG, OPTIONS
 
 NEEDED = {"url": "http://localhost:1/queue", "limit": "2", "python": "os.getcwd"}
 
+HANDLERS = {"python": "os.getcwd", "exec": "cat -u", "forward": "http://localhost:2/"}
+
+# the options that have a meaning with one handler only
+GOES_WITH = {
+    "run-in": "python",
+    "exec-env": "exec",
+    "kill-after": "exec",
+    "forward-wait-for": "forward",
+}
+
 COUNT = "a whole number from"
 SECONDS = "a number of seconds"
+A_URL = "an http:// or https:// URL without user name and password"
+
+
+def neededFor(name: str) -> dict[str, str]:
+    """
+    Give what is needed beside one option.
+    """
+    handler = GOES_WITH.get(name, "python")
+    needed = {key: NEEDED[key] for key in ("url", "limit")}
+    if name not in HANDLERS:
+        needed[handler] = HANDLERS[handler]
+    needed.pop(name, None)
+    return needed
+
 
 # option, text that is refused, and the words that say what it takes
 BAD = [
@@ -51,8 +76,37 @@ BAD = [
         for text in ("-1", "nan", "inf", "x", "31536001", "60 s")
     ),
     *(
-        ("url", text, "an http:// or https:// URL")
+        (name, text, A_URL)
+        for name in ("url", "forward", "forward-wait-for")
         for text in ("x", "ftp://host/", "http://", "http://host:x/", "localhost:8321")
+    ),
+    *(
+        ("kill-after", text, f"{SECONDS} from 0 to 3600")
+        for text in ("-1", "nan", "inf", "3600.1", "x", "5s")
+    ),
+    *(
+        ("exec", text, "a command and its arguments")
+        for text in (" ", "\t\n", "'", "sh -c 'exit 1", 'echo "a', "echo \\")
+    ),
+    *(
+        ("run-in", text, "reactor, thread or process")
+        for text in ("x", "Thread", "threads", " thread", "reactor,thread", "1")
+    ),
+    *(
+        ("exec-env", text, "names of environment variables, separated by commas")
+        for text in ("A-B", "1A", "A,,B", "A B", ",", "A;B", "A,", "\u00c4", "A\nB")
+    ),
+    *(
+        ("rate", text, "a number per second, minute or hour, such as 5/s, 90/m")
+        for text in ("0/s", "0.0/h", "5", "5/d", "-1/s", "+1/s", "1000001/s", "1e3/s")
+    ),
+    *(
+        ("rate", text, "a number per second, minute or hour, such as 5/s, 90/m")
+        for text in ("/s", "5/", "5 /s", "5/S", "5/s\n", "nan/s", "inf/s", ".5/s")
+    ),
+    *(
+        ("rate", text, "a number per second, minute or hour, such as 5/s, 90/m")
+        for text in ("5./s", "5/s/s", "\u0664/s", "9" * 400 + "/s", "1/ms", "5/min")
     ),
     *(
         ("python", text, "the dotted name of a callable")
@@ -134,7 +188,7 @@ class BadValueTests(ResolvingCase):
         """
         for name, text, takes in BAD:
             with self.subTest(name=name, text=text[:20]):
-                line = self.refused(NEEDED | {name: text})
+                line = self.refused(neededFor(name) | {name: text})
                 self.assertTrue(line.startswith(f"--{name} takes {takes}"), line)
                 self.assertIn(f", not {repr(text)[:100]}", line)
 
@@ -145,8 +199,7 @@ class BadValueTests(ResolvingCase):
         for name, text, takes in BAD:
             with self.subTest(name=name, text=text[:20]):
                 variable = "CONSUMER_" + name.upper().replace("-", "_")
-                needed = {key: NEEDED[key] for key in NEEDED if key != name}
-                line = self.refused(needed, {variable: text})
+                line = self.refused(neededFor(name), {variable: text})
                 self.assertTrue(line.startswith(f"{variable} takes {takes}"), line)
                 self.assertIn(f", not {repr(text)[:100]}", line)
 
@@ -159,9 +212,8 @@ class BadValueTests(ResolvingCase):
             if name == "config":
                 continue
             with self.subTest(name=name, text=text[:20]):
-                needed = {key: NEEDED[key] for key in NEEDED if key != name}
                 quoted = "".join(f"\\U{ord(c):08x}" for c in text)
-                line = self.refused(needed, file=f'{name} = "{quoted}"\n')
+                line = self.refused(neededFor(name), file=f'{name} = "{quoted}"\n')
                 origin = f"{name} in '{self.path}'"
                 self.assertTrue(line.startswith(f"{origin} takes {takes}"), line)
                 self.assertIn(f", not {repr(text)[:100]}", line)
@@ -183,9 +235,20 @@ class BadValueTests(ResolvingCase):
             ('until-empty = "true"', "not 'true'"),
             ("url = 4", "not 4"),
             ("[python]\na = 1", "not {'a': 1}"),
+            ("kill-after = -1", "not -1"),
+            ("kill-after = true", "not true"),
+            ("rate = 5", "not 5"),
+            ('exec = ["cat", "-u"]', "not ['cat', '-u']"),
+            ('exec-env = ["A"]', "not ['A']"),
+            ("run-in = 1", "not 1"),
+            ("forward = 1", "not 1"),
+            ("forward-wait-for = false", "not false"),
         ):
             with self.subTest(text[:30]):
-                self.assertIn(said, self.refused(NEEDED, file=text))
+                name = text.strip("[").split(" ")[0].split("]")[0]
+                line = self.refused(neededFor(name), file=text)
+                self.assertTrue(line.startswith(f"{name} in '"), line)
+                self.assertIn(said, line)
 
     def test_flag(self) -> None:
         """
@@ -208,9 +271,8 @@ class BadValueTests(ResolvingCase):
         """
         What is needed and not given is named, with the ways to give it.
         """
-        for name in NEEDED:
-            needed = {key: NEEDED[key] for key in NEEDED if key != name}
-            line = self.refused(needed)
+        for name in ("url", "limit"):
+            line = self.refused(neededFor(name))
             self.assertTrue(line.startswith(f"--{name} is needed: it takes "), line)
             self.assertIn(f"CONSUMER_{name.upper()}", line)
 
@@ -218,7 +280,8 @@ class BadValueTests(ResolvingCase):
         """
         What is wrong is told of before what is missing.
         """
-        self.assertIn("--wait takes", self.refused({"wait": "x"}))
+        for name, text in (("wait", "x"), ("run-in", "x"), ("kill-after", "-1")):
+            self.assertIn(f"--{name} takes", self.refused({name: text}))
 
     def test_reason(self) -> None:
         """
@@ -234,14 +297,234 @@ class BadValueTests(ResolvingCase):
             "--python takes the dotted name of a callable, not 'os.no_such': "
             "os has no no_such",
         )
+        for name, text, reason in (
+            ("exec", "sh -c 'x", "No closing quotation"),
+            ("exec", " ", "it is empty"),
+            ("exec-env", "HOME, A-B", "'A-B' is no name of a variable"),
+            ("rate", "0/s", "it is from once a year to 1000000/s"),
+            ("forward", "ftp://host/", ""),
+        ):
+            line = self.refused(neededFor(name) | {name: text})
+            self.assertTrue(line.endswith(f": {reason}" if reason else ""), line)
 
     def test_hugeAndStrange(self) -> None:
         """
         A value of any length and with any characters makes one line.
         """
         for text in ("x" * 100_000, "a\nb\r\x1b[2Jc\x85d\u2028e\0", "\udc80"):
-            for name in NEEDED:
-                self.refused(NEEDED | {name: text})
+            for name in (*NEEDED, "forward", "forward-wait-for", "rate", "run-in"):
+                self.refused(neededFor(name) | {name: text})
+
+
+class TogetherTests(ResolvingCase):
+    """
+    What options say of each other.
+    """
+
+    def test_noHandler(self) -> None:
+        """
+        Without a handler all three are named, with what each takes.
+        """
+        self.assertEqual(
+            self.refused({key: NEEDED[key] for key in ("url", "limit")}),
+            "one of --python, --exec and --forward is needed: --python takes the "
+            "dotted name of a callable, --exec a command, --forward a URL",
+        )
+
+    def test_eachHandler(self) -> None:
+        """
+        Each handler is enough, wherever it is given; the others have no value.
+        """
+        needed = {key: NEEDED[key] for key in ("url", "limit")}
+        for name, text in HANDLERS.items():
+            for resolved in (
+                self.resolve(needed | {name: text}),
+                self.resolve(needed, {f"CONSUMER_{name.upper()}": text}),
+                self.resolve(needed, file=f'{name} = "{text}"'),
+            ):
+                given = [each for each in HANDLERS if resolved[each] is not None]
+                self.assertEqual(given, [name])
+
+    def test_twoHandlers(self) -> None:
+        """
+        Two handlers exclude each other, and both are called by where they were
+        given: none of them counts more.
+        """
+        for first, second in (
+            ("python", "exec"),
+            ("python", "forward"),
+            ("exec", "forward"),
+        ):
+            both = {name: HANDLERS[name] for name in (first, second)}
+            needed = {key: NEEDED[key] for key in ("url", "limit")}
+            self.assertEqual(
+                self.refused(needed | both),
+                f"--{first} and --{second} exclude each other",
+            )
+            variable = f"CONSUMER_{first.upper()}"
+            self.assertEqual(
+                self.refused(
+                    needed | {second: HANDLERS[second]}, {variable: HANDLERS[first]}
+                ),
+                f"{variable} and --{second} exclude each other",
+            )
+            self.assertEqual(
+                self.refused(
+                    needed | {first: HANDLERS[first]},
+                    file=f'{second} = "{HANDLERS[second]}"',
+                ),
+                f"--{first} and {second} in '{self.path}' exclude each other",
+            )
+
+    def test_threeHandlers(self) -> None:
+        """
+        So it is with all three.
+        """
+        line = self.refused(NEEDED | HANDLERS)
+        self.assertIn("exclude each other", line)
+
+    def test_oneHandlerTwice(self) -> None:
+        """
+        One handler in several places is one: the first place counts.
+        """
+        resolved = self.resolve(
+            neededFor("exec") | {"exec": "cat 1"},
+            {"CONSUMER_EXEC": "cat 2"},
+            'exec = "cat 3"',
+        )
+        self.assertEqual(resolved["exec"], ["cat", "1"])
+
+    def test_goesWith(self) -> None:
+        """
+        An option of one handler is refused where that is not given, wherever it is
+        given itself, and taken where that is given elsewhere.
+        """
+        values = {
+            "run-in": "thread",
+            "exec-env": "HOME",
+            "kill-after": "1",
+            "forward-wait-for": "http://localhost:3/",
+        }
+        for name, handler in GOES_WITH.items():
+            other = "exec" if handler == "python" else "python"
+            needed = {key: NEEDED[key] for key in ("url", "limit")}
+            with_ = needed | {handler: HANDLERS[handler]}
+            without = needed | {other: HANDLERS[other]}
+            variable = "CONSUMER_" + name.upper().replace("-", "_")
+            text = values[name]
+            value = text if name == "kill-after" else f'"{text}"'
+            says = f"goes with --{handler}, which is not given"
+            environ, file = {variable: text}, f"{name} = {value}"
+            for line, origin in (
+                (self.refused(without | {name: text}), f"--{name}"),
+                (self.refused(without, environ), variable),
+                (self.refused(without, file=file), f"{name} in '{self.path}'"),
+                (self.refused(needed | {name: text}), f"--{name}"),
+            ):
+                self.assertEqual(line, f"{origin} {says}")
+            found = [
+                self.resolve(with_ | {name: text})[name],
+                self.resolve(with_, environ)[name],
+                self.resolve(with_, file=file)[name],
+                self.resolve(
+                    needed | {name: text},
+                    {f"CONSUMER_{handler.upper()}": HANDLERS[handler]},
+                )[name],
+            ]
+            self.assertIsNotNone(found[0])
+            self.assertEqual(found, [found[0]] * 4)
+
+    def test_wrongBeforeTogether(self) -> None:
+        """
+        A value of a wrong type is told of before what does not go together.
+        """
+        line = self.refused(NEEDED | {"exec": "cat", "run-in": "x"})
+        self.assertTrue(line.startswith("--run-in takes"), line)
+
+    def test_valuesAreNotShown(self) -> None:
+        """
+        What does not go together is told of without the values.
+        """
+        secret = "http://user:secret@host/"
+        for arguments in (
+            NEEDED | {"forward": secret},
+            NEEDED | {"forward-wait-for": secret},
+            {"url": secret, "limit": "1", "exec": "curl " + secret, "python": "x.y"},
+        ):
+            self.assertNotIn("secret", self.refused(arguments))
+
+
+class HandlerValueTests(ResolvingCase):
+    """
+    What the options of handlers stand for.
+    """
+
+    def test_python(self) -> None:
+        """
+        A callable comes with its name, for a process to find it again.
+        """
+        named = self.resolve(NEEDED)["python"]
+        self.assertIsInstance(named, NamedCallable)
+        self.assertEqual(named, ("os.getcwd", os.getcwd))
+
+    def test_exec(self) -> None:
+        """
+        A command is split as a shell would, and nothing else is done to it.
+        """
+        for text, words in (
+            ("cat", ["cat"]),
+            ("a  b\tc", ["a", "b", "c"]),
+            ("sh -c 'exit $TASK_ID; a'", ["sh", "-c", "exit $TASK_ID; a"]),
+            ('a "b c"\\ d "" *', ["a", "b c d", "", "*"]),
+            ("a # b | c > d", ["a", "#", "b", "|", "c", ">", "d"]),
+        ):
+            given = neededFor("exec") | {"exec": text}
+            self.assertEqual(self.resolve(given)["exec"], words)
+
+    def test_execEnv(self) -> None:
+        """
+        Names are separated by commas, and by spaces too.
+        """
+        for text, names in (
+            ("HOME", ["HOME"]),
+            ("A,b_2, _C ,D", ["A", "b_2", "_C", "D"]),
+        ):
+            given = neededFor("exec-env") | {"exec-env": text}
+            self.assertEqual(self.resolve(given)["exec-env"], names)
+
+    def test_rate(self) -> None:
+        """
+        A rate is one a second, whatever it is given in.
+        """
+        for text, perSecond in (
+            ("5/s", 5),
+            ("90/m", 1.5),
+            ("1000/h", 1000 / 3600),
+            ("0.5/s", 0.5),
+            ("1/h", 1 / 3600),
+            ("1000000/s", 1e6),
+            ("6000000/m", 1e5),
+            ("007/s", 7),
+        ):
+            self.assertEqual(self.resolve(NEEDED | {"rate": text})["rate"], perSecond)
+
+    def test_slowestRate(self) -> None:
+        """
+        A rate so slow that no timer can be set for it is refused; one a year is not.
+        """
+        for text in ("0." + "0" * 320 + "1/h", "0." + "0" * 200 + "1/s"):
+            self.assertIn("--rate takes", self.refused(NEEDED | {"rate": text}))
+        rate = self.resolve(NEEDED | {"rate": "0.00012/h"})["rate"]
+        self.assertGreater(rate, 1 / 31_536_000)
+
+    def test_urls(self) -> None:
+        """
+        URLs are parsed.
+        """
+        text = "https://localhost:2/a?b=c"
+        for name in ("forward", "forward-wait-for"):
+            given = neededFor(name) | {name: text}
+            self.assertEqual(self.resolve(given)[name], URL.from_text(text))
 
 
 class SecretTests(ResolvingCase):
@@ -258,7 +541,10 @@ class SecretTests(ResolvingCase):
         for text in BAD_URLS_WITH_SECRETS:
             for name in names:
                 with self.subTest(name=name, text=text):
-                    needed = {key: NEEDED[key] for key in NEEDED if key != name}
+                    needed = neededFor(name)
+                    if name == "exec":
+                        # else it is a command, though one that is not there
+                        text += "'"
                     variable = "CONSUMER_" + name.upper().replace("-", "_")
                     lines = [
                         self.refused(needed | {name: text}),
@@ -282,6 +568,15 @@ class SecretTests(ResolvingCase):
         self.assertIn("--url takes an http:// or https:// URL", line)
         self.assertIn("--token-file", line)
 
+    def test_valueOfVariable(self) -> None:
+        """
+        A name of a variable that is given with its value is refused without that.
+        """
+        for text in ("TOKEN=secret", "HOME,TOKEN=secret", "TOKEN=secret=,A"):
+            line = self.refused(neededFor("exec-env") | {"exec-env": text})
+            self.assertTrue(line.startswith("--exec-env takes names of"), line)
+            self.assertNotIn("secret", line)
+
 
 class OrderTests(ResolvingCase):
     """
@@ -297,13 +592,20 @@ class OrderTests(ResolvingCase):
             {
                 "url": URL.from_text("http://localhost:1/queue"),
                 "limit": 2,
-                "python": os.getcwd,
+                "python": ("os.getcwd", os.getcwd),
+                "exec": None,
+                "forward": None,
+                "run-in": "reactor",
+                "exec-env": None,
+                "kill-after": 5,
+                "forward-wait-for": None,
                 "protocol": "json",
                 "wait": 20,
                 "lease": 60,
                 "interval": 1,
                 "prefetch": 0,
                 "pollers": 1,
+                "rate": None,
                 "timeout": 0,
                 "drain": 20,
                 "max-attempts": 20,
@@ -354,28 +656,51 @@ class OrderTests(ResolvingCase):
         """
         token = f"{self.path}.token"
         Path(token).write_text("t0ken")
-        resolved = self.resolve(
-            file=f"""
-                url = "https://host/q"
-                limit = 3
-                python = "os.getcwd"
-                protocol = "plain"
-                wait = 1
-                lease = 2.5
-                interval = 0
-                prefetch = 4
-                pollers = 2
-                timeout = 9
-                drain = 7
-                max-attempts = 0
-                until-empty = true
-                token-file = "{token}"
-            """
+        common = f"""
+            url = "https://host/q"
+            limit = 3
+            protocol = "plain"
+            wait = 1
+            lease = 2.5
+            interval = 0
+            prefetch = 4
+            pollers = 2
+            rate = "90/m"
+            timeout = 9
+            drain = 7
+            max-attempts = 0
+            until-empty = true
+            token-file = "{token}"
+        """
+        own = {
+            "python": 'python = "os.getcwd"\nrun-in = "process"',
+            "exec": 'exec = "cat -u"\nexec-env = "A,B"\nkill-after = 2',
+            "forward": f"""
+                forward = "{HANDLERS["forward"]}"
+                forward-wait-for = "http://localhost:3/"
+            """,
+        }
+        every = {
+            handler: self.resolve(file=common + text) for handler, text in own.items()
+        }
+        for resolved in every.values():
+            self.assertEqual(set(resolved), {option.name for option in OPTIONS})
+            self.assertEqual((resolved["wait"], resolved["lease"]), (1.0, 2.5))
+            self.assertIsInstance(resolved["wait"], float)
+            self.assertEqual(resolved["token-file"], token)
+            self.assertEqual(resolved["rate"], 1.5)
+        self.assertEqual(every["python"]["run-in"], "process")
+        command = every["exec"]
+        self.assertEqual(
+            (command["exec"], command["exec-env"], command["kill-after"]),
+            (["cat", "-u"], ["A", "B"], 2.0),
         )
-        self.assertEqual(set(resolved), {option.name for option in OPTIONS})
-        self.assertEqual((resolved["wait"], resolved["lease"]), (1.0, 2.5))
-        self.assertIsInstance(resolved["wait"], float)
-        self.assertEqual(resolved["token-file"], token)
+        self.assertIsInstance(command["kill-after"], float)
+        forward = every["forward"]
+        self.assertEqual(forward["forward"], URL.from_text("http://localhost:2/"))
+        self.assertEqual(
+            forward["forward-wait-for"], URL.from_text("http://localhost:3/")
+        )
 
     def test_relativePath(self) -> None:
         """
@@ -423,7 +748,7 @@ class OrderTests(ResolvingCase):
         """
         for option in (*OPTIONS, CONFIG):
             if option.type is not bool:
-                line = self.refused(NEEDED | {option.name: ""})
+                line = self.refused(neededFor(option.name) | {option.name: ""})
                 self.assertTrue(line.startswith(f"--{option.name} takes"), line)
 
     def test_otherVariables(self) -> None:
@@ -540,7 +865,7 @@ class AnyTextTests(PlainTestCase):
         """
         Any text for any option: it is in range, or there is one line.
         """
-        arguments = {key: NEEDED[key] for key in NEEDED if key != option.name}
+        arguments = neededFor(option.name)
         environ = {option.variable: text} if environment and text else {}
         if not environ:
             arguments[option.name] = text

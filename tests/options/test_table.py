@@ -4,12 +4,12 @@ The table of options.
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from msgspec import Meta, ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.options.table import CONFIG, OPTIONS, Option
+from myconsumer.options.table import CONFIG, HANDLERS, OPTIONS, Option
 
 
 def limits(option: Option) -> dict[str, Any]:
@@ -25,6 +25,13 @@ def limits(option: Option) -> dict[str, Any]:
     }
 
 
+def isNumber(option: Option) -> bool:
+    """
+    Tell whether an option takes a number.
+    """
+    return option.type not in (str, bool) and get_origin(option.type) is not Literal
+
+
 class TableTests(SynchronousTestCase):
     """
     L{OPTIONS}.
@@ -36,8 +43,9 @@ class TableTests(SynchronousTestCase):
         """
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
-            "url limit python protocol wait lease interval prefetch pollers timeout "
-            "drain max-attempts until-empty token-file config",
+            "url limit python exec forward run-in exec-env kill-after "
+            "forward-wait-for protocol wait lease interval prefetch pollers rate "
+            "timeout drain max-attempts until-empty token-file config",
         )
 
     def test_variables(self) -> None:
@@ -59,12 +67,19 @@ class TableTests(SynchronousTestCase):
                 "url": None,
                 "limit": None,
                 "python": None,
+                "exec": None,
+                "forward": None,
+                "run-in": "reactor",
+                "exec-env": None,
+                "kill-after": 5,
+                "forward-wait-for": None,
                 "protocol": "json",
                 "wait": 20,
                 "lease": 60,
                 "interval": 1,
                 "prefetch": 0,
                 "pollers": 1,
+                "rate": None,
                 "timeout": 0,
                 "drain": 20,
                 "max-attempts": 20,
@@ -88,9 +103,41 @@ class TableTests(SynchronousTestCase):
         for option in OPTIONS:
             bounds = limits(option)
             with self.subTest(option.name):
-                self.assertEqual(len(bounds), 0 if option.type in (str, bool) else 2)
+                self.assertEqual(len(bounds), 2 if isNumber(option) else 0)
                 for bound in bounds.values():
                     self.assertIn(f" {bound:.0f}", option.takes)
+
+    def test_choices(self) -> None:
+        """
+        Where a few words are taken, each of them is named.
+        """
+        for option in OPTIONS:
+            if get_origin(option.type) is Literal:
+                for word in get_args(option.type):
+                    self.assertIn(word, option.takes.replace(",", "").split())
+
+    def test_handlers(self) -> None:
+        """
+        The options that choose a handler are options, and have no default.
+        """
+        defaults = {option.name: option.default for option in OPTIONS}
+        for name in HANDLERS:
+            self.assertIsNone(defaults[name])
+
+    def test_goesWith(self) -> None:
+        """
+        What an option goes with is a handler.
+        """
+        self.assertEqual(
+            {o.name: o.goesWith for o in OPTIONS if o.goesWith is not None},
+            {
+                "run-in": "python",
+                "exec-env": "exec",
+                "kill-after": "exec",
+                "forward-wait-for": "forward",
+            },
+        )
+        self.assertTrue({o.goesWith for o in OPTIONS} - {None} <= set(HANDLERS))
 
     def test_infinity(self) -> None:
         """
