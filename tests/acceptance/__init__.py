@@ -1,0 +1,3 @@
+"""
+What a real C{twistd consumer} process does, judged by what a real endpoint saw.
+"""

@@ -1,0 +1,219 @@
+"""
+A real C{twistd consumer} that is told something wrong: it says so in one line on
+standard error, and its exit status is 1.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TWISTD = Path(sys.executable).with_name("twistd")
+CHECKOUT = Path(__file__).parents[2]
+
+USUAL = {"url": "http://127.0.0.1:1/", "limit": "4", "python": "os.getcwd"}
+
+# the option, its value (none: it is left out), and what the line says
+BAD = [
+    ("limit", "0", ["--limit", "whole number from 1", "'0'"]),
+    ("limit", "x", ["--limit", "whole number from 1", "'x'"]),
+    ("limit", "1.5", ["--limit", "whole number from 1", "'1.5'"]),
+    ("limit", None, ["--limit is needed", "whole number from 1"]),
+    ("wait", "-1", ["--wait", "number of seconds from 0", "'-1'"]),
+    ("wait", "nan", ["--wait", "number of seconds from 0", "'nan'"]),
+    ("lease", "0", ["--lease", "number of seconds above 0", "'0'"]),
+    ("retries", "3", ["--retries"]),
+    ("protocol", "carrier-pigeon", ["--protocol", "'carrier-pigeon'", "json", "plain"]),
+    ("url", "localhost", ["--url", "http://", "'localhost'"]),
+    ("url", "http://me:secret@127.0.0.1:1/", ["--url", "password", "--token-file"]),
+    ("url", None, ["--url is needed", "http://"]),
+    ("python", "os.no_such", ["--python", "'os.no_such'", "callable"]),
+    ("python", "no_such.work", ["--python", "'no_such.work'", "callable"]),
+    ("python", "os.sep", ["--python", "'os.sep'", "not callable"]),
+    ("python", None, ["one of --python, --exec and --forward is needed"]),
+    ("exec", "cat", ["--python and --exec exclude each other"]),
+    ("forward", "http://127.0.0.1:2/", ["--python and --forward exclude each other"]),
+    ("run-in", "x", ["--run-in", "reactor, thread or process", "'x'"]),
+    ("exec-env", "HOME", ["--exec-env goes with --exec"]),
+    ("kill-after", "1", ["--kill-after goes with --exec"]),
+    ("forward-wait-for", "http://127.0.0.1:2/", ["goes with --forward"]),
+    ("rate", "0/s", ["--rate", "5/s, 90/m or 1000/h", "'0/s'"]),
+    ("rate", "5", ["--rate", "5/s, 90/m or 1000/h", "'5'"]),
+    ("rate", "5/d", ["--rate", "5/s, 90/m or 1000/h", "'5/d'"]),
+    ("rate", "-1/s", ["--rate", "5/s, 90/m or 1000/h", "'-1/s'"]),
+    ("token-file", "no-such", ["--token-file", "'no-such'", "No such file"]),
+    ("config", "no-such", ["--config", "'no-such'", "No such file"]),
+]
+
+# options in the place of --python, and what the line says
+BAD_WITH_OTHER_HANDLERS: list[tuple[dict[str, str | None], list[str]]] = [
+    ({"exec": "sh -c 'exit 1"}, ["--exec", "command", "No closing quotation"]),
+    ({"exec": ""}, ["--exec", "command", "it is empty"]),
+    ({"exec": "/no/such/program"}, ["--exec", "/no/such/program"]),
+    ({"exec": "no-such-program -x"}, ["--exec", "no-such-program"]),
+    ({"exec": "cat", "exec-env": "A-B"}, ["--exec-env", "names", "'A-B'"]),
+    ({"exec": "cat", "exec-env": "TOKEN=secret"}, ["--exec-env", "names"]),
+    ({"exec": "cat", "exec-env": "CONSUMER_URL"}, ["--exec-env", "CONSUMER_URL"]),
+    ({"exec": "cat", "kill-after": "-1"}, ["--kill-after", "seconds", "'-1'"]),
+    ({"exec": "cat", "run-in": "thread"}, ["--run-in goes with --python"]),
+    (
+        {"exec": "cat", "forward": "http://127.0.0.1:2/"},
+        ["--exec and --forward exclude each other"],
+    ),
+    ({"forward": "localhost"}, ["--forward", "http://", "'localhost'"]),
+    ({"forward": "http://me:secret@127.0.0.1:2/"}, ["--forward", "password"]),
+    (
+        {
+            "forward": "http://127.0.0.1:2/",
+            "forward-wait-for": "http://me:secret@127.0.0.1:2/",
+        },
+        ["--forward-wait-for", "password"],
+    ),
+    (
+        {"python": "asyncio.sleep", "run-in": "thread"},
+        ["--run-in thread", "coroutine function"],
+    ),
+    (
+        {"python": "asyncio.sleep", "run-in": "process"},
+        ["--run-in process", "coroutine function"],
+    ),
+]
+
+BAD_VARIABLES = [
+    ("CONSUMER_WAIT", "soon", ["CONSUMER_WAIT", "number of seconds", "'soon'"]),
+    ("CONSUMER_RATE", "5", ["CONSUMER_RATE", "5/s, 90/m or 1000/h", "'5'"]),
+    ("CONSUMER_EXEC", "cat", ["--python and CONSUMER_EXEC exclude each other"]),
+    ("CONSUMER_KILL_AFTER", "1", ["CONSUMER_KILL_AFTER goes with --exec"]),
+    ("CONSUMER_RUN_IN", "x", ["CONSUMER_RUN_IN", "reactor, thread or process", "'x'"]),
+    ("CONSUMER_UNTIL_EMPTY", "yes", ["CONSUMER_UNTIL_EMPTY", "true, false", "'yes'"]),
+]
+
+BAD_FILES = [
+    ("limits = 4", ["'limits' in 'consumer.toml'", "limit"]),
+    ('limit = "4"', ["limit in 'consumer.toml'", "whole number from 1", "'4'"]),
+    ("wait = nan", ["wait in 'consumer.toml'", "number of seconds", "nan"]),
+    ("rate = 5", ["rate in 'consumer.toml'", "5/s, 90/m or 1000/h", "not 5"]),
+    ('exec = "cat"', ["--python and exec in 'consumer.toml' exclude each other"]),
+    ('exec-env = "A"', ["exec-env in 'consumer.toml' goes with --exec"]),
+    ("limit\n", ["--config", "'consumer.toml'", "line 1"]),
+]
+
+REFUSING = """
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+from myconsumer.interfaces import ITaskQueueMaker
+
+@implementer(IPlugin, ITaskQueueMaker)
+class Maker:
+    name = "fussy"
+    description = "takes no wait"
+
+    def makeQueue(self, reactor, options):
+        raise ValueError("--wait takes 0\\nwith this protocol")
+
+fussy = Maker()
+"""
+
+
+def refused(
+    folder: Path,
+    options: dict[str, str | None],
+    environment: dict[str, str] | None = None,
+) -> str:
+    """
+    Run it with the usual options, changed, and give the line that it says.
+    """
+    words = [
+        f"--{name}={value}"
+        for name, value in (USUAL | options).items()
+        if value is not None
+    ]
+    ended = subprocess.run(
+        [TWISTD, "-n", "consumer", *words],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT)}
+        | (environment or {}),
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    [line] = ended.stderr.splitlines(keepends=True)
+    assert line.endswith("\n")
+    assert "secret" not in line
+    assert not (folder / "twistd.pid").exists()
+    return line
+
+
+def assertSays(line: str, said: list[str]) -> None:
+    """
+    Each of several texts is in the line.
+    """
+    for text in said:
+        assert text in line
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BAD)
+def test_commandLine(
+    tmp_path: Path, name: str, value: str | None, said: list[str]
+) -> None:
+    """
+    Something is wrong or missing on the command line.
+    """
+    assertSays(refused(tmp_path, {name: value}), said)
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_WITH_OTHER_HANDLERS)
+def test_otherHandlers(
+    tmp_path: Path, options: dict[str, str | None], said: list[str]
+) -> None:
+    """
+    Something is wrong with another handler, or what goes with it.
+    """
+    assertSays(refused(tmp_path, {"python": None, **options}), said)
+
+
+@pytest.mark.parametrize(("variable", "value", "said"), BAD_VARIABLES)
+def test_environment(
+    tmp_path: Path, variable: str, value: str, said: list[str]
+) -> None:
+    """
+    Something is wrong in the environment.
+    """
+    assertSays(refused(tmp_path, {}, {variable: value}), said)
+
+
+@pytest.mark.parametrize(("text", "said"), BAD_FILES)
+def test_file(tmp_path: Path, text: str, said: list[str]) -> None:
+    """
+    Something is wrong in the TOML file.
+    """
+    (tmp_path / "consumer.toml").write_text(text)
+    assertSays(refused(tmp_path, {"config": "consumer.toml"}), said)
+
+
+def test_moduleOfHere(tmp_path: Path) -> None:
+    """
+    A module of the current directory is found, and what is wrong with it is said.
+    """
+    (tmp_path / "worker.py").write_text("import no_such_module\n")
+    line = refused(tmp_path, {"python": "worker.work"})
+    assertSays(line, ["'worker.work'", "ModuleNotFoundError", "'no_such_module'"])
+
+
+def test_protocolRefuses(tmp_path: Path) -> None:
+    """
+    A protocol that somebody else has added refuses an option.
+    """
+    plugins = tmp_path / "myconsumer" / "plugins"
+    plugins.mkdir(parents=True)
+    (plugins / "fussy.py").write_text(REFUSING)
+    path = os.pathsep.join([str(CHECKOUT), str(tmp_path)])
+    line = refused(tmp_path, {"protocol": "fussy"}, {"PYTHONPATH": path})
+    assert line == "consumer: --wait takes 0 with this protocol\n"

@@ -1,0 +1,141 @@
+"""
+How a consumer keeps what it holds, and what it does once it holds it no longer.
+"""
+
+from __future__ import annotations
+
+from tests.acceptance import faults
+from tests.acceptance.case import AcceptanceCase
+from tests.acceptance.handlers import NEVER, returning, sleeping
+
+
+class LeaseTests(AcceptanceCase):
+    """
+    What is held stays ours; what is lost is let go.
+    """
+
+    async def test_manyRunning(self) -> None:
+        """
+        2,000 running tasks are kept with a handful of requests, in under 160 MB.
+        """
+        count, lease = 2000, 4
+        self.queue.putAll(NEVER, count)
+        consumer = self.start(limit=count, lease=lease)
+        await self.untilEvents("start", count)
+        before = len(self.endpoint.seen)
+        await self.always(
+            lambda: len(self.queue.held()) == count, "all are held", 2 * lease
+        )
+        self.assertIn(len(self.endpoint.seen) - before, range(4, 13))
+        self.assertLess(consumer.kilobytes("VmHWM"), 160_000)
+        self.assertEqual(len(self.queue.deliveries), count)
+
+    async def test_allThatIsHeld(self) -> None:
+        """
+        What runs, what waits, and what has ended and is not yet settled are all kept.
+        """
+        endless = self.queue.putAll(NEVER, 2)
+        ended = self.queue.put(returning(1))
+        waiting = self.queue.putAll(NEVER, 2)
+        self.endpoint.plan = lambda seen: (
+            faults.status(500) if "complete" in seen.outcomes else None
+        )
+        self.start(limit=3, prefetch=1, lease=1.5)
+        await self.untilEvents("end", 1)
+        held = [*endless, ended, *waiting]
+        await self.until(
+            lambda: all(d.extended >= 4 for d in self.queue.held()), "all are extended"
+        )
+        self.assertEqual([job.state for job in held], ["leased"] * 5)
+        self.endpoint.plan = lambda seen: None
+        await self.untilState("completed", [ended])
+        self.assertEqual(len(self.queue.deliveries), 5)
+
+    async def test_leaseOfTheTask(self) -> None:
+        """
+        A task's own lease counts, not the one that was asked for.
+        """
+        job = self.queue.put(NEVER, lease=1.5)
+        self.start(lease=60)
+        await self.until(lambda: job.deliveries, "it is delivered")
+        [delivery] = job.deliveries
+        await self.until(lambda: delivery.extended, "it is extended", seconds=1.5)
+
+    async def test_tenLost(self) -> None:
+        """
+        Tasks whose lease is lost are cancelled, those alone, and their slots used
+        again.
+        """
+        jobs = self.queue.putAll(NEVER, 20)
+        self.start(limit=20, lease=2)
+        await self.untilEvents("start", 20)
+        for job in jobs[:10]:
+            self.queue.withdraw(job)
+        self.queue.putAll(NEVER, 10)
+        await self.untilEvents("start", 30)
+        self.assertEqual(
+            {entry.id for entry in self.entries("CancelledError")},
+            {job.id for job in jobs[:10]},
+        )
+        self.assertEqual(self.mostAtOnce(), 20)
+        self.assertEqual(len(self.queue.deliveries), 30)
+
+    async def test_lostWhileItWaits(self) -> None:
+        """
+        A task that waits for a slot and whose lease is lost is never begun.
+        """
+        running, waiting = self.queue.putAll(NEVER, 2)
+        self.start(limit=1, prefetch=1, lease=2)
+        await self.until(lambda: len(self.queue.held()) == 2, "one runs, one waits")
+        self.queue.withdraw(waiting)
+        told = waiting.deliveries[0].receipt
+        before = len(self.endpoint.seen)
+        await self.until(
+            lambda: any(told in str(s.body) for s in self.endpoint.seen[before:]),
+            "it is told of the loss",
+        )
+        last = self.queue.put(NEVER)
+        self.queue.withdraw(running)
+        await self.untilEvents("start", 2)
+        self.assertEqual(
+            [entry.id for entry in self.entries("start")], [running.id, last.id]
+        )
+
+    async def test_heartbeatAgain(self) -> None:
+        """
+        A heartbeat that fails is sent again, in time.
+        """
+        job = self.queue.put(NEVER)
+        self.endpoint.plan = faults.first("settle", faults.status(500), faults.reset)
+        self.start(lease=9)
+        await self.until(lambda: job.deliveries, "it is delivered")
+        await self.until(lambda: job.deliveries[0].extended, "it is extended")
+        self.assertEqual(len(self.endpoint.requests("settle")), 3)
+
+    async def test_onlyTheEndpointCancels(self) -> None:
+        """
+        With no heartbeat getting through, a task runs on past its lease, and what
+        comes of it is told.
+        """
+        job = self.queue.put(sleeping(4), lease=1.5)
+        self.endpoint.plan = lambda seen: (
+            faults.status(500) if "extend" in seen.outcomes else None
+        )
+        self.start()
+        await self.untilState("completed")
+        self.assertCompletedOnce([job])
+        self.assertEqual(job.deliveries[0].extended, 0)
+
+    async def test_lostAtTheEnd(self) -> None:
+        """
+        A settlement whose lease is lost ends there, and the next task is run.
+        """
+        lost = self.queue.put(sleeping(1))
+        consumer = self.start(limit=1)
+        await self.untilEvents("start", 1)
+        self.queue.withdraw(lost)
+        job = self.queue.put(returning(1))
+        await self.untilState("completed", [job])
+        told = [s for s in self.endpoint.seen if "receipt-0" in str(s.body)]
+        self.assertEqual(len(told), 1)
+        self.assertNotIn("Traceback", consumer.output)

@@ -1,0 +1,178 @@
+"""
+How many tasks a consumer asks for, holds and runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.acceptance import faults
+from tests.acceptance.case import AcceptanceCase
+from tests.acceptance.handlers import NEVER, returning, sleeping
+
+
+class LimitTests(AcceptanceCase):
+    """
+    Never more than the limit run; never more than may be are claimed.
+    """
+
+    async def test_neverOverTheLimit(self) -> None:
+        """
+        300 tasks at limit 4: each is done once, never are 5 running, no claim asks for
+        more than is free, and a handful of connections carry it all.
+        """
+        self.queue.putAll(sleeping(0.01), 300)
+        self.start(limit=4)
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+        self.assertEqual(self.mostAtOnce(), 4)
+        self.assertAskedForNoMoreThan(4)
+        self.assertLessEqual(self.endpoint.connections, 5)
+
+    async def test_noClaimWhileFull(self) -> None:
+        """
+        Tasks that never end: exactly limit and prefetch of them are leased, and no
+        claim is open from then on.
+        """
+        self.queue.putAll(NEVER, 10)
+        self.start(limit=3, prefetch=2)
+        await self.untilEvents("start", 3)
+        await self.until(lambda: len(self.queue.held()) == 5, "5 are leased")
+        await self.until(lambda: self.endpoint.openClaims == 0, "no claim is open")
+        claims = len(self.endpoint.requests("claim"))
+        await self.always(
+            lambda: (
+                len(self.queue.held()) == 5
+                and len(self.endpoint.requests("claim")) == claims
+            ),
+            "5 are leased and nothing is claimed",
+            seconds=1.5,
+        )
+        self.assertEqual(len(self.entries("start")), 3)
+
+    async def test_slotUsedAgainAtOnce(self) -> None:
+        """
+        A slot that frees is used again, whatever still runs in the other.
+        """
+        long = self.queue.put(NEVER)
+        short = self.queue.putAll(sleeping(0.02), 20)
+        self.start(limit=2)
+        await self.untilState("completed", short)
+        self.assertEqual(long.state, "leased")
+
+    async def test_tasksThatComeOneByOne(self) -> None:
+        """
+        An idle consumer keeps one claim open, and runs what comes while it is.
+        """
+        self.start(limit=4, pollers=3)
+        for _ in range(3):
+            await self.untilIdle()
+            job = self.queue.put(returning(1))
+            await self.untilState("completed", [job])
+        self.assertEqual(self.endpoint.mostOpenClaims, 1)
+
+    async def test_pollers(self) -> None:
+        """
+        While claims come back full several are open, but no more than C{--pollers},
+        and together they ask for no more than is free; in the end one is.
+        """
+        self.endpoint.roundTrip = 0.2
+        for number in range(150):
+            self.queue.put(sleeping(0.02 * (number % 10)))
+        self.start(limit=20, pollers=3, wait=2)
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+        self.assertEqual(self.endpoint.mostOpenClaims, 3)
+        self.assertLessEqual(self.mostAtOnce(), 20)
+        self.assertAskedForNoMoreThan(20)
+        await self.untilIdle()
+
+    async def test_moreThanAskedFor(self) -> None:
+        """
+        Tasks beyond what was asked for are all run, within the limit, and nothing is
+        claimed while they wait.
+        """
+        self.queue.putAll(sleeping(0.05), 12)
+        self.endpoint.plan = faults.first("claim", faults.surplus(6))
+        self.start(limit=3)
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+        self.assertEqual(self.mostAtOnce(), 3)
+        first = self.endpoint.requests("claim")[0]
+        self.assertEqual(
+            sum(d.claim == first.body["claim"] for d in self.queue.deliveries), 9
+        )
+        for claim in self.endpoint.requests("claim")[1:]:
+            ended = [e for e in self.entries("end") if e.at < claim.at]
+            self.assertGreaterEqual(len(ended), 7)
+
+    async def test_sameTaskTwice(self) -> None:
+        """
+        A task that is held already is not begun again, when it is sent in the same
+        answer and when it is sent in each one.
+        """
+        held: list[Any] = []
+
+        def repeat(tasks: list[Any]) -> list[Any]:
+            held.extend(tasks[:1] if not held else [])
+            return [*tasks, *held]
+
+        self.queue.put(NEVER)
+        others = self.queue.putAll(returning(1), 5)
+        self.endpoint.plan = faults.always("claim", faults.edited(repeat))
+        consumer = self.start(limit=2)
+        await self.untilState("completed", others)
+        self.assertEqual(
+            [entry.id for entry in self.entries("start")].count("job-0"), 1
+        )
+        self.assertIn("#warn]", consumer.output)
+
+    async def test_pausesWhileUnsettled(self) -> None:
+        """
+        While the endpoint takes no settlements, claiming stops at some point; all are
+        settled once it does.
+        """
+        limit = 2
+        self.queue.putAll(returning(1), 40)
+        self.endpoint.plan = faults.always("settle", faults.status(500))
+        self.start(limit=limit)
+        await self.until(lambda: len(self.queue.held()) > 4 * limit, "it pauses")
+        await self.always(
+            lambda: len(self.queue.held()) <= 5 * limit, "no more are claimed", 2
+        )
+        self.endpoint.plan = lambda seen: None
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+
+    async def test_claimSaysAll(self) -> None:
+        """
+        A claim says how much, how long, for how long, who asks, and has a name of its
+        own.
+        """
+        consumer = self.start(limit=3, prefetch=2, wait=0.3, lease=7)
+        await self.until(
+            lambda: len(self.endpoint.requests("claim")) > 2, "it claims again"
+        )
+        claims = [seen.body for seen in self.endpoint.requests("claim")]
+        for claim in claims:
+            self.assertEqual(
+                set(claim), {"limit", "wait", "lease", "consumer", "claim"}
+            )
+            self.assertEqual(
+                (claim["limit"], claim["wait"], claim["lease"]), (5, 0.3, 7)
+            )
+            self.assertIn(f"-{consumer.pid}-", claim["consumer"])
+        self.assertEqual(len({claim["claim"] for claim in claims}), len(claims))
+        self.assertEqual(len({claim["consumer"] for claim in claims}), 1)
+
+    async def test_boundedMemory(self) -> None:
+        """
+        Memory does not grow with the number of tasks that went through.
+        """
+        self.queue.putAll(returning("x" * 300_000), 60)
+        consumer = self.start(limit=4)
+        await self.untilState("completed")
+        before = consumer.kilobytes("VmHWM")
+        self.queue.putAll(returning("x" * 300_000), 300)
+        await self.untilState("completed")
+        self.assertLess(consumer.kilobytes("VmHWM") - before, 15_000)

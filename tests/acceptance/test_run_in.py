@@ -1,0 +1,384 @@
+"""
+Callables that block, in threads and in processes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.case import AcceptanceCase
+from tests.acceptance.handlers import sleeping
+from tests.acceptance.model import Job
+from tests.acceptance.test_stopping import SLACK
+from tests.acceptance.twistd import Twistd
+
+
+def computing(seconds: float) -> dict[str, Any]:
+    """
+    The payload of a task that keeps a processor busy.
+    """
+    return {"do": "compute", "seconds": seconds}
+
+
+def untilCancelled(seconds: float = 0) -> dict[str, Any]:
+    """
+    The payload of a task that goes on for so long after it was cancelled.
+    """
+    return {"do": "untilCancelled", "seconds": seconds}
+
+
+class BlockingCase(AcceptanceCase):
+    """
+    Starts consumers whose callable blocks.
+    """
+
+    where: str
+
+    def startBlocking(self, **options: Any) -> Twistd:
+        """
+        Start a consumer.
+        """
+        return self.start(
+            python="tests.acceptance.blocking.work", run_in=self.where, **options
+        )
+
+    async def stopped(self, consumer: Twistd) -> float:
+        """
+        Stop a consumer, and give the seconds that it took.
+        """
+        consumer.signal("TERM")
+        await self.untilEnded(consumer)
+        assert consumer.ending is not None
+        self.assertEqual(consumer.ending.signal, signal.SIGTERM)
+        self.assertNothingLeased()
+        return consumer.stopSeconds
+
+    def assertGivenBack(self, jobs: Iterable[Job]) -> None:
+        """
+        Each job was delivered once and given back, and the attempt with it.
+        """
+        for job in jobs:
+            [delivery] = job.deliveries
+            self.assertEqual((delivery.ended, job.attempts), ("release", 0))
+
+
+class ThreadTests(BlockingCase):
+    """
+    C{--run-in thread}.
+    """
+
+    where = "thread"
+
+    async def test_sideBySide(self) -> None:
+        """
+        As many tasks block side by side as there are slots, more than the reactor has
+        threads, and meanwhile leases are kept, and names looked up.
+        """
+        jobs = self.queue.putAll(sleeping(2.5), 12)
+        url = self.endpoint.url.replace("127.0.0.1", "localhost")
+        self.startBlocking(limit=12, lease=1, url=url)
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+        self.assertEqual(self.mostAtOnce(), 12)
+        self.assertGreaterEqual(min(j.deliveries[0].extended for j in jobs), 3)
+
+    async def test_usedAgain(self) -> None:
+        """
+        Never more than the limit, and no thread for each task.
+        """
+        self.queue.putAll(sleeping(0.02), 100)
+        consumer = self.startBlocking(limit=4)
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+        self.assertEqual(self.mostAtOnce(), 4)
+        # the interpreter's own, the reactor's for looking up names, and ours
+        threads = len(os.listdir(f"/proc/{consumer.pid}/task"))
+        self.assertLess(threads, 4 + 5)
+
+    async def test_blockedForEver(self) -> None:
+        """
+        Threads that do not end do not keep the process: their tasks are given back
+        when their time is over, uncounted.
+        """
+        jobs = self.queue.putAll(sleeping(600), 4)
+        consumer = self.startBlocking(limit=4, drain=1)
+        await self.untilEvents("start", 4)
+        seconds = await self.stopped(consumer)
+        self.assertGreater(seconds, 1)
+        self.assertLess(seconds, 2 + SLACK)
+        self.assertGivenBack(jobs)
+        self.assertIn("4 threads that do not end are left behind", consumer.output)
+
+    async def test_drained(self) -> None:
+        """
+        What runs may end, and is told that it should when its time is over.
+        """
+        ends, late = self.queue.put(sleeping(1.5)), self.queue.put(untilCancelled())
+        consumer = self.startBlocking(drain=3)
+        await self.untilEvents("start", 2)
+        self.assertLess(await self.stopped(consumer), 3 + SLACK)
+        self.assertCompletedOnce([ends])
+        self.assertEqual([e.id for e in self.entries("cancelled")], [late.id])
+        # it ended well when it was told to
+        self.assertEqual(late.state, "completed")
+        self.assertNotIn("left behind", consumer.output)
+
+    async def test_lost(self) -> None:
+        """
+        A task whose lease is lost sees that it is cancelled; its slot is used again
+        when its thread has ended, and not before.
+        """
+        lost = self.queue.put(untilCancelled(1))
+        self.startBlocking(limit=1, lease=1)
+        await self.untilEvents("start", 1)
+        self.queue.withdraw(lost)
+        job = self.queue.put({"do": "echo", "text": "x"})
+        await self.untilState("completed", [job])
+        events = [(e.event, e.id) for e in self.entries()]
+        self.assertEqual(
+            events,
+            [
+                ("start", lost.id),
+                ("cancelled", lost.id),
+                ("end", lost.id),
+                ("start", job.id),
+                ("end", job.id),
+            ],
+        )
+
+    async def test_extend(self) -> None:
+        """
+        A thread may extend its lease.
+        """
+        job = self.queue.put({"do": "extend", "seconds": 120})
+        self.startBlocking()
+        await self.untilState("completed")
+        [extend] = [s for s in self.endpoint.seen if "extend" in s.outcomes]
+        self.assertEqual(extend.body["settle"][0]["lease"], 120)
+        self.assertEqual(job.deliveries[0].extended, 1)
+
+    async def test_coroutine(self) -> None:
+        """
+        A coroutine function is refused at start, in one line.
+        """
+        consumer = self.start(
+            python="tests.acceptance.blocking.coroutine", run_in=self.where
+        )
+        await self.untilEnded(consumer)
+        assert consumer.ending is not None
+        self.assertEqual(consumer.ending.status, 1)
+        [line] = consumer.errors.splitlines()
+        self.assertIn(f"--run-in {self.where}", line)
+
+
+class ProcessTests(BlockingCase):
+    """
+    C{--run-in process}.
+    """
+
+    where = "process"
+
+    def isRunning(self, pid: int) -> bool:
+        """
+        Whether there is such a process, and it is no zombie.
+        """
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return False
+        return status.rpartition(")")[2].split()[0] not in "ZX"
+
+    async def untilGone(self, pids: Iterable[int], seconds: float = 5) -> None:
+        """
+        Wait until processes are gone.
+        """
+        waiting = set(pids)
+        await self.until(
+            lambda: not any(map(self.isRunning, waiting)), "they are gone", seconds
+        )
+
+    def children(self, consumer: Twistd) -> set[int]:
+        """
+        The processes that a consumer has started, zombies too.
+        """
+        threads = Path(f"/proc/{consumer.pid}/task").iterdir()
+        return {
+            int(pid)
+            for thread in threads
+            for pid in (thread / "children").read_text().split()
+        }
+
+    async def test_parallel(self) -> None:
+        """
+        Tasks that compute do so in processes of their own, which are used again, and
+        leases are kept meanwhile.
+        """
+        jobs = self.queue.putAll(computing(0.5), 4)
+        consumer = self.startBlocking(limit=2, lease=1)
+        await self.untilState("completed")
+        self.assertCompletedOnce()
+        pids = {job.result for job in jobs}
+        self.assertEqual(len(pids - {consumer.pid}), 2)
+        self.assertEqual(self.children(consumer), pids)
+        first, second = self.entries("start")[:2]
+        self.assertLess(second.at, min(e.at for e in self.entries("end")))
+        self.assertNotEqual(first.pid, second.pid)
+        await self.stopped(consumer)
+        self.assertFalse(any(map(self.isRunning, pids)))
+
+    async def test_killed(self) -> None:
+        """
+        A process that is killed in the midst of its task fails that task, counted and
+        with the reason, which then is delivered again; the others go on.
+        """
+        jobs = self.queue.putAll(sleeping(2), 3)
+        consumer = self.startBlocking(limit=3)
+        await self.untilEvents("start", 3)
+        victim = self.entries("start")[1]
+        os.kill(victim.pid, signal.SIGKILL)
+        await self.untilState("completed")
+        for job in jobs:
+            outcomes = [d.ended for d in job.deliveries]
+            if job.id == victim.id:
+                self.assertEqual(outcomes, ["release", "complete"])
+                told = job.deliveries[0].settlement
+                self.assertEqual(
+                    told["error"], "the worker process was killed by SIGKILL"
+                )
+                self.assertEqual(job.deliveries[1].attempt, 2)
+            else:
+                self.assertEqual(outcomes, ["complete"])
+        self.assertNotIn("Traceback", consumer.output)
+        self.assertEqual(len(self.children(consumer)), 3)
+
+    async def test_allKilled(self) -> None:
+        """
+        Whatever is killed, all tasks are done in the end.
+        """
+        self.queue.putAll(sleeping(0.3), 12)
+        consumer = self.startBlocking(limit=3)
+        for count in (1, 4, 7):
+            await self.untilEvents("start", count)
+            for pid in self.children(consumer):
+                os.kill(pid, signal.SIGKILL)
+        await self.untilState("completed", seconds=60)
+        self.assertLessEqual(len(self.children(consumer)), 3)
+
+    async def test_ends(self) -> None:
+        """
+        A process that ends by itself fails its task; C{sys.exit} fails the task alone.
+        """
+        died = self.queue.put({"do": "dieAtFirst"})
+        left = self.queue.put({"do": "exit"})
+        self.startBlocking()
+        await self.untilState("completed", [died])
+        self.assertEqual(
+            died.deliveries[0].settlement["error"],
+            "the worker process exited with status 3",
+        )
+        self.assertEqual((died.result, died.attempts), ("done", 2))
+        self.assertIn("sys.exit(4)", left.deliveries[0].settlement["error"])
+
+    async def test_values(self) -> None:
+        """
+        Large payloads and results pass, what is no JSON is left out, and what is
+        printed is in the log.
+        """
+        text = "0123456789" * 500_000
+        large = self.queue.put({"do": "echo", "text": text})
+        unsendable = self.queue.put({"do": "object"})
+        printing = self.queue.put({"do": "print"})
+        extending = self.queue.put({"do": "extend", "seconds": 120})
+        consumer = self.startBlocking()
+        await self.untilState("completed")
+        self.assertTrue(large.result == text, "it has changed")
+        self.assertNotIn("result", unsendable.deliveries[0].settlement)
+        self.assertIn(f"result of task {unsendable.id} is no JSON", consumer.output)
+        self.assertIn(f"a line of {printing.id}", consumer.output)
+        self.assertEqual(extending.deliveries[0].extended, 1)
+
+    async def test_lost(self) -> None:
+        """
+        The process of a task whose lease is lost is ended, and the slot used again.
+        """
+        lost = self.queue.put(sleeping(600))
+        self.startBlocking(limit=1, lease=1)
+        await self.untilEvents("start", 1)
+        self.queue.withdraw(lost)
+        job = self.queue.put({"do": "echo", "text": "x"})
+        await self.untilState("completed", [job])
+        first, second = self.entries("start")
+        self.assertFalse(self.isRunning(first.pid))
+        self.assertNotEqual(first.pid, second.pid)
+
+    async def test_timeout(self) -> None:
+        """
+        A task that takes too long is ended, and says so.
+        """
+        warm = self.queue.put({"do": "echo", "text": "x"})
+        self.startBlocking(timeout=1.5, limit=1)
+        await self.untilState("completed", [warm])
+        job = self.queue.put(sleeping(600))
+        await self.until(lambda: job.error, "it is given back")
+        self.assertEqual(job.error, "timed out after 1.5 s")
+        await self.untilGone([self.entries("start")[-1].pid])
+
+    async def test_stopped(self) -> None:
+        """
+        At a stop what runs may end; what does not is ended and given back, uncounted.
+        No process is left.
+        """
+        ends = self.queue.put(sleeping(1.5))
+        late = self.queue.put(sleeping(600))
+        consumer = self.startBlocking(drain=3)
+        await self.untilEvents("start", 2)
+        self.assertLess(await self.stopped(consumer), 4 + SLACK)
+        self.assertCompletedOnce([ends])
+        self.assertGivenBack([late])
+        self.assertFalse(any(self.isRunning(e.pid) for e in self.entries("start")))
+
+    async def test_interrupted(self) -> None:
+        """
+        Ctrl-C, which the processes get, too, drains.
+        """
+        self.queue.putAll(sleeping(1.5), 2)
+        consumer = self.startBlocking()
+        await self.untilEvents("start", 2)
+        for entry in self.entries("start"):
+            os.kill(entry.pid, signal.SIGINT)
+        consumer.signal("INT")
+        await self.untilEnded(consumer)
+        self.assertCompletedOnce()
+
+    async def test_consumerKilled(self) -> None:
+        """
+        Processes end with the consumer, busy or not, even if that is killed.
+        """
+        idle = self.queue.put({"do": "echo", "text": "x"})
+        busy = self.queue.put(sleeping(600))
+        computes = self.queue.put(computing(600))
+        consumer = self.startBlocking(limit=3)
+        await self.untilState("completed", [idle])
+        await self.untilEvents("start", 3)
+        self.assertEqual({busy.state, computes.state}, {"leased"})
+        pids = self.children(consumer)
+        self.assertEqual(len(pids), 3)
+        await consumer.kill()
+        await self.untilGone(pids)
+
+    async def test_coroutine(self) -> None:
+        """
+        A coroutine function is refused at start, in one line.
+        """
+        consumer = self.start(
+            python="tests.acceptance.blocking.coroutine", run_in=self.where
+        )
+        await self.untilEnded(consumer)
+        assert consumer.ending is not None
+        self.assertEqual(consumer.ending.status, 1)
+        [line] = consumer.errors.splitlines()
+        self.assertIn(f"--run-in {self.where}", line)

@@ -1,0 +1,95 @@
+"""
+C{--until-empty}: a run that ends, and the status that it ends with.
+"""
+
+from __future__ import annotations
+
+from tests.acceptance import faults
+from tests.acceptance.case import AcceptanceCase
+from tests.acceptance.handlers import FAILING, NEVER, returning, sleeping
+from tests.acceptance.twistd import Twistd
+
+
+class UntilEmptyTests(AcceptanceCase):
+    """
+    The process ends by itself, and says whether all is done.
+    """
+
+    async def assertEndsWith(self, status: int, consumer: Twistd) -> None:
+        """
+        The process ends by itself, with a status.
+        """
+        await self.untilEnded(consumer)
+        assert consumer.ending is not None
+        self.assertEqual(
+            (consumer.ending.signal, consumer.ending.status), (None, status)
+        )
+
+    async def test_allDone(self) -> None:
+        """
+        Once all is done and settled it ends with 0; no claim waits.
+        """
+        self.queue.put(sleeping(1))
+        self.queue.putAll(sleeping(0.02), 30)
+        await self.assertEndsWith(0, self.start(until_empty=True))
+        self.assertCompletedOnce()
+        waits = {seen.body["wait"] for seen in self.endpoint.requests("claim")}
+        self.assertEqual(waits, {0})
+
+    async def test_nothingToDo(self) -> None:
+        """
+        With nothing to do it ends with 0 at once.
+        """
+        await self.assertEndsWith(0, self.start(until_empty=True))
+        self.assertEqual(len(self.endpoint.requests("claim")), 1)
+
+    async def test_releasedForLater(self) -> None:
+        """
+        What is to come again later is not waited for.
+        """
+        later = self.queue.put({"do": "release", "delay": 600})
+        failed = self.queue.put(FAILING)
+        await self.assertEndsWith(0, self.start(until_empty=True, max_attempts=1))
+        self.assertEqual((later.state, failed.state), ("delayed", "failed"))
+
+    async def test_failsFiveTimes(self) -> None:
+        """
+        With nothing running, the fifth failure in a row ends it with 1.
+        """
+        self.endpoint.plan = faults.always("claim", faults.status(500))
+        consumer = self.start(until_empty=True)
+        await self.assertEndsWith(1, consumer)
+        self.assertEqual(len(self.endpoint.requests("claim")), 5)
+        self.assertNotIn("Traceback", consumer.output)
+
+    async def test_failsForAWhile(self) -> None:
+        """
+        Failures that pass do not end it.
+        """
+        self.queue.put(returning(1))
+        self.endpoint.plan = faults.first(
+            "claim", faults.status(500), faults.reset, faults.proxyPage
+        )
+        await self.assertEndsWith(0, self.start(until_empty=True))
+        self.assertCompletedOnce()
+
+    async def test_refused(self) -> None:
+        """
+        With nothing running, a refusal ends it with 1 at once.
+        """
+        self.endpoint.plan = faults.always("claim", faults.status(404))
+        await self.assertEndsWith(1, self.start(until_empty=True))
+        self.assertEqual(len(self.endpoint.requests("claim")), 1)
+
+    async def test_stopped(self) -> None:
+        """
+        Stopped by a signal it ends by that signal, and not well.
+        """
+        self.queue.put(NEVER)
+        consumer = self.start(until_empty=True, drain=0)
+        await self.untilEvents("start", 1)
+        consumer.signal("TERM")
+        await self.untilEnded(consumer)
+        assert consumer.ending is not None
+        self.assertEqual(consumer.ending.signal, 15)
+        self.assertNothingLeased()
