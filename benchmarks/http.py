@@ -162,7 +162,7 @@ def consumerCommand(
     """
     twistd = [str(TWISTD), "--nodaemon", "--pidfile="]
     options = [f"--url={endpoint.url}", f"--limit={limit}", "--python"]
-    return [*twistd, "consumer", *options, f"benchmarks.handlers.{handler}", *more]
+    return [*twistd, "consumer", *options, f"benchmarks.noop.{handler}", *more]
 
 
 def bareCommand(endpoint: Endpoint, limit: int) -> list[str]:
