@@ -1,0 +1,519 @@
+"""
+Tests for what is in the folder of examples.
+"""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.application.internet import TimerService
+from twisted.application.service import IServiceCollection, loadApplication
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer import ConsumerService
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+class EndpointCase(SynchronousTestCase):
+    """
+    Has the example endpoint, and talks to it.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        module = runpy.run_path(str(EXAMPLES / "endpoint.py"))
+        self.resource = module["Endpoint"](self.clock)
+        self.treq = StubTreq(self.resource)
+        self.addCleanup(self.settleDown)
+
+    def settleDown(self) -> None:
+        """
+        Nothing is put off for longer than the longest lease, delay or wait.
+        """
+        self.pass_(10**7)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def pass_(self, seconds: float) -> None:
+        """
+        Let time pass, and what is written then arrive.
+        """
+        self.clock.advance(seconds)
+        self.treq.flush()
+
+    def send(self, method: str, path: str, body: Any = None) -> Deferred[Any]:
+        """
+        @return: Fires with the answer's code and what it holds.
+        """
+        data = body if isinstance(body, bytes) or body is None else encode(body)
+        sent = self.treq.request(method, f"http://endpoint.test{path}", data=data)
+
+        async def read() -> tuple[int, Any]:
+            response = await sent
+            content = await self.treq.content(response)
+            return response.code, json.loads(content) if content else None
+
+        answer = Deferred.fromCoroutine(read())
+        self.treq.flush()
+        return answer
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """
+        @return: The answer's code and what it holds; it has to come at once.
+        """
+        code, content = self.successResultOf(self.send(method, path, body))
+        return code, content
+
+    def queue(self, *payloads: Any) -> None:
+        """
+        Queue tasks.
+        """
+        tasks = [{"payload": payload} for payload in payloads]
+        code, _ = self.ask("POST", "/", tasks)
+        self.assertEqual(code, 201)
+
+    def poll(self, claim: str = "c", **fields: Any) -> Deferred[Any]:
+        """
+        Claim tasks.
+        """
+        body = {"limit": 9, "wait": 20, "lease": 60, "consumer": "x", "claim": claim}
+        return self.send("POST", "/claim", body | fields)
+
+    def tasks(self, answer: Deferred[Any]) -> list[dict[str, Any]]:
+        """
+        @return: The tasks of an answer to a claim that has come.
+        """
+        code, content = self.successResultOf(answer)
+        self.assertEqual(code, 200)
+        found: list[dict[str, Any]] = content["tasks"]
+        return found
+
+    def claim(self, **fields: Any) -> list[dict[str, Any]]:
+        """
+        Claim tasks without waiting for any.
+        """
+        answer = self.poll(wait=0, **fields)
+        self.pass_(0)
+        return self.tasks(answer)
+
+    def settle(self, *settlements: dict[str, Any]) -> list[str]:
+        """
+        @return: The receipts that are lost.
+        """
+        body = {"consumer": "x", "settle": list(settlements)}
+        code, content = self.ask("POST", "/settle", body)
+        self.assertEqual(code, 200)
+        lost: list[str] = content["lost"]
+        return lost
+
+    def queued(self) -> int:
+        """
+        @return: How many tasks have not ended.
+        """
+        _, content = self.ask("GET", "/")
+        count: int = content["queued"]
+        return count
+
+
+class ClaimTests(EndpointCase):
+    """
+    Claims of the example endpoint.
+    """
+
+    def test_order(self) -> None:
+        """
+        Tasks are handed out in their order, as many as are asked for.
+        """
+        self.queue("a", "b", "c")
+        first, second = self.claim(limit=2)
+        self.assertEqual([first["payload"], second["payload"]], ["a", "b"])
+        self.assertEqual([first["id"], second["id"]], ["1", "2"])
+        self.assertEqual([task["payload"] for task in self.claim()], ["c"])
+
+    def test_fields(self) -> None:
+        """
+        A task bears its attempt, a receipt of its own and its lease.
+        """
+        self.queue({"any": ["JSON", None]}, None)
+        first, second = self.claim(lease=7)
+        self.assertEqual(first["payload"], {"any": ["JSON", None]})
+        self.assertIsNone(second["payload"])
+        self.assertEqual((first["attempt"], first["lease"]), (1, 7))
+        self.assertNotEqual(first["receipt"], second["receipt"])
+
+    def test_empty(self) -> None:
+        """
+        A claim that need not wait is answered with nothing.
+        """
+        self.assertEqual(self.claim(), [])
+
+    def test_atOnce(self) -> None:
+        """
+        A claim that may wait is answered at once if there is a task.
+        """
+        self.queue("a")
+        self.pass_(0)
+        answer = self.poll(wait=20)
+        self.pass_(0)
+        self.assertEqual([task["payload"] for task in self.tasks(answer)], ["a"])
+
+    def test_waits(self) -> None:
+        """
+        A claim waits for as long as it says, and then gets nothing.
+        """
+        answer = self.poll(wait=20)
+        self.pass_(19.9)
+        self.assertNoResult(answer)
+        self.pass_(0.2)
+        self.assertEqual(self.tasks(answer), [])
+
+    def test_woken(self) -> None:
+        """
+        A claim that waits is answered at once, with all that is queued together.
+        """
+        answer = self.poll()
+        self.queue("a", "b")
+        self.pass_(0)
+        self.assertEqual([task["payload"] for task in self.tasks(answer)], ["a", "b"])
+
+    def test_oldestFirst(self) -> None:
+        """
+        Of several claims that wait the oldest is served first.
+        """
+        answers = [self.poll(claim=name, limit=1) for name in "xyz"]
+        self.queue("a", "b")
+        self.pass_(0)
+        self.assertEqual(
+            [task["payload"] for answer in answers[:2] for task in self.tasks(answer)],
+            ["a", "b"],
+        )
+        self.assertNoResult(answers[2])
+        self.pass_(20)
+        self.assertEqual(self.tasks(answers[2]), [])
+
+    def test_gone(self) -> None:
+        """
+        A claim whose client has gone gets nothing: the next one does.
+        """
+        answer = self.poll(claim="gone")
+        answer.cancel()
+        self.failureResultOf(answer)
+        self.treq.flush()
+        self.queue("a")
+        self.pass_(0)
+        (task,) = self.claim()
+        self.assertEqual((task["payload"], task["attempt"]), ("a", 1))
+
+    def test_deleted(self) -> None:
+        """
+        DELETE ends a claim that waits, at once and empty; the next one gets the task.
+        """
+        answer = self.poll(claim="c 1")
+        self.assertEqual(self.ask("DELETE", "/claim/c%201"), (204, None))
+        self.treq.flush()
+        self.assertEqual(self.tasks(answer), [])
+        self.queue("a")
+        self.pass_(0)
+        self.assertEqual(len(self.claim(claim="other")), 1)
+
+    def test_crossing(self) -> None:
+        """
+        A claim that arrives after its DELETE is answered empty, at once, though there
+        are tasks; they go to the next claim.
+        """
+        self.assertEqual(self.ask("DELETE", "/claim/late"), (204, None))
+        self.queue("a")
+        answer = self.poll(claim="late")
+        self.pass_(0)
+        self.assertEqual(self.tasks(answer), [])
+        (task,) = self.claim(claim="other")
+        self.assertEqual(task["attempt"], 1)
+
+    def test_deletedAfterItsAnswer(self) -> None:
+        """
+        DELETE of a claim that was answered takes nothing away.
+        """
+        self.queue("a")
+        (task,) = self.claim(claim="c")
+        self.assertEqual(self.ask("DELETE", "/claim/c"), (204, None))
+        self.assertEqual(self.claim(claim="other"), [])
+        settled = {"receipt": task["receipt"], "outcome": "complete"}
+        self.assertEqual(self.settle(settled), [])
+
+
+class LeaseTests(EndpointCase):
+    """
+    Leases of the example endpoint.
+    """
+
+    def test_ends(self) -> None:
+        """
+        A lease that ends gives the task to a claim that waits, as the next attempt.
+        """
+        self.queue("a")
+        (first,) = self.claim(lease=5)
+        answer = self.poll()
+        self.pass_(4.9)
+        self.assertNoResult(answer)
+        self.pass_(0.1)
+        (second,) = self.tasks(answer)
+        self.assertEqual((second["id"], second["attempt"]), (first["id"], 2))
+
+    def test_lost(self) -> None:
+        """
+        Once the lease has ended each settlement is lost, and has no effect, whether or
+        not somebody else has the task by then.
+        """
+        for outcome in ("complete", "release", "fail", "extend"):
+            self.queue(outcome)
+            (first,) = self.claim(lease=5)
+            self.pass_(5)
+            settlement = {"receipt": first["receipt"], "outcome": outcome, "lease": 9}
+            self.assertEqual(self.settle(settlement), [first["receipt"]])
+            (second,) = self.claim(lease=5)
+            self.assertEqual(self.settle(settlement), [first["receipt"]])
+            complete = {"receipt": second["receipt"], "outcome": "complete"}
+            self.assertEqual(self.settle(complete), [])
+        self.assertEqual(self.queued(), 0)
+
+    def test_extend(self) -> None:
+        """
+        A lease that is extended ends so long from then on.
+        """
+        self.queue("a")
+        (first,) = self.claim(lease=5)
+        extend = {"receipt": first["receipt"], "outcome": "extend", "lease": 5}
+        for _ in range(3):
+            self.pass_(4)
+            self.assertEqual(self.settle(extend), [])
+        self.assertEqual(self.claim(), [])
+        self.pass_(5)
+        self.assertEqual(self.claim()[0]["attempt"], 2)
+
+    def test_foreignReceipt(self) -> None:
+        """
+        A receipt never heard of is lost; its neighbours are settled.
+        """
+        self.queue("a")
+        (task,) = self.claim()
+        forged = task["receipt"].partition(".")[0] + ".0"
+        settlements = [
+            {"receipt": receipt, "outcome": "complete"}
+            for receipt in ("nothing", forged, task["receipt"])
+        ]
+        self.assertEqual(self.settle(*settlements), ["nothing", forged])
+        self.assertEqual(self.queued(), 0)
+
+
+class SettleTests(EndpointCase):
+    """
+    Settlements of the example endpoint.
+    """
+
+    def test_completeAndFail(self) -> None:
+        """
+        A task that is complete or has failed is never delivered again.
+        """
+        self.queue("a", "b")
+        first, second = self.claim()
+        lost = self.settle(
+            {"receipt": first["receipt"], "outcome": "complete", "result": 42},
+            {"receipt": second["receipt"], "outcome": "fail", "error": "why"},
+        )
+        self.assertEqual(lost, [])
+        self.pass_(100)
+        self.assertEqual((self.claim(), self.queued()), ([], 0))
+
+    def test_release(self) -> None:
+        """
+        A task that is released is delivered again after its delay, with the attempt
+        that is due.
+        """
+        for fields, attempt in ({}, 2), ({"counted": True}, 3), ({"counted": False}, 3):
+            if attempt == 2:
+                self.queue("a")
+            (task,) = self.claim()
+            release = {"receipt": task["receipt"], "outcome": "release", "delay": 3}
+            self.assertEqual(self.settle(release | fields), [])
+            answer = self.poll()
+            self.pass_(2.9)
+            self.assertNoResult(answer)
+            self.pass_(0.1)
+            (again,) = self.tasks(answer)
+            self.assertEqual(again["attempt"], attempt)
+            back = {"receipt": again["receipt"], "outcome": "release"}
+            self.settle(back | {"counted": False})
+            self.pass_(0)
+
+    def test_repeated(self) -> None:
+        """
+        Repeating a settlement changes nothing.
+        """
+        self.queue("a", "b", "c")
+        outcomes = ("complete", "release", "fail")
+        settlements = [
+            {"receipt": task["receipt"], "outcome": outcome}
+            for task, outcome in zip(self.claim(), outcomes, strict=True)
+        ]
+        self.assertEqual(self.settle(*settlements), [])
+        self.pass_(0)
+        self.settle(*settlements)
+        (again,) = self.claim()
+        self.assertEqual((again["payload"], again["attempt"]), ("b", 2))
+        self.settle(*settlements)
+        extend = {"receipt": again["receipt"], "outcome": "extend", "lease": 60}
+        self.assertEqual(self.settle(extend), [])
+
+    def test_settledOtherwise(self) -> None:
+        """
+        What was settled one way cannot be settled another: that is lost.
+        """
+        self.queue("a")
+        (task,) = self.claim()
+        self.settle({"receipt": task["receipt"], "outcome": "complete"})
+        for other in ("release", "fail", "extend"):
+            settlement = {"receipt": task["receipt"], "outcome": other, "lease": 60}
+            self.assertEqual(self.settle(settlement), [task["receipt"]])
+        self.assertEqual(self.queued(), 0)
+
+    def test_settledWhileDelayed(self) -> None:
+        """
+        A receipt is of no use any more once its task was released, though nobody else
+        has the task yet.
+        """
+        self.queue("a")
+        (task,) = self.claim()
+        release = {"receipt": task["receipt"], "outcome": "release", "delay": 9}
+        self.assertEqual(self.settle(release), [])
+        complete = {"receipt": task["receipt"], "outcome": "complete"}
+        self.assertEqual(self.settle(complete), [task["receipt"]])
+        self.pass_(9)
+        self.assertEqual(self.claim()[0]["attempt"], 2)
+
+
+class BadRequestTests(EndpointCase):
+    """
+    What the example endpoint makes of requests that it cannot serve.
+    """
+
+    def refuses(self, path: str, body: Any, what: str) -> None:
+        """
+        Check that a request is answered with 400 and says what is wrong.
+        """
+        code, content = self.ask("POST", path, body)
+        self.assertEqual(code, 400, body)
+        self.assertIn(what, content["error"], body)
+
+    def test_noJSON(self) -> None:
+        """
+        A body that is no JSON is refused, on each path.
+        """
+        for path in ("/", "/claim", "/settle"):
+            for body in (b"", b"{", b"\xff", b"[" * 100_000):
+                code, content = self.ask("POST", path, body)
+                self.assertEqual((code, set(content)), (400, {"error"}), body[:9])
+
+    def test_claim(self) -> None:
+        """
+        A claim has to be whole, and within reason; else nothing is leased, and the
+        claims that wait go on.
+        """
+        self.queue("a")
+        good = {"limit": 1, "wait": 0, "lease": 1, "claim": "c"}
+        for field, what, values in (
+            ("limit", "`int`", (0, -1, 1.5, "x", None, True)),
+            ("wait", "`float`", (-1, "x", None, True)),
+            ("wait", "JSON", (float("nan"), float("inf"))),
+            ("wait", "out of range", (10**400,)),
+            ("lease", "`float`", (-1, "x", None, [])),
+            ("lease", "JSON", (float("nan"),)),
+        ):
+            for value in values:
+                self.refuses("/claim", good | {field: value}, what)
+        for field in good:
+            rest = {key: good[key] for key in good if key != field}
+            self.refuses("/claim", rest, f"'{field}'")
+        self.refuses("/claim", [good], "mapping")
+        (task,) = self.claim()
+        self.assertEqual(task["attempt"], 1)
+
+    def test_settle(self) -> None:
+        """
+        A settlement has to be whole, and what is leased stays so.
+        """
+        self.queue("a")
+        (task,) = self.claim()
+        good = {"receipt": task["receipt"], "outcome": "release"}
+        for fields, what in (
+            ({"receipt": None}, "None"),
+            ({"receipt": 1}, "int"),
+            ({"outcome": None}, "null"),
+            ({"outcome": "done"}, "done"),
+            ({"delay": -1}, ">= 0"),
+            ({"delay": "x"}, "`float`"),
+            ({"outcome": "extend", "lease": None}, "`float`"),
+        ):
+            self.refuses("/settle", {"settle": [good | fields]}, what)
+        for field in good:
+            rest = {key: good[key] for key in good if key != field}
+            self.refuses("/settle", {"settle": [rest]}, f"'{field}'")
+        self.refuses("/settle", {"settle": [1]}, "mapping")
+        self.refuses("/settle", {"settle": good}, "mapping")
+        self.refuses("/settle", {}, "settle")
+        self.assertEqual(self.claim(), [])
+        self.assertEqual(self.settle(good), [])
+        self.pass_(0)
+        self.assertEqual(self.claim()[0]["attempt"], 2)
+
+    def test_tasks(self) -> None:
+        """
+        A task has to have a payload that every JSON reader takes; of a list with
+        something else in it nothing is queued.
+        """
+        good = {"payload": 1}
+        for wrong, what in (({}, "payload"), (1, "int"), ({"id": "x"}, "payload")):
+            self.refuses("/", wrong, what)
+            self.refuses("/", [good, wrong], what)
+        for body, what in (
+            (b'{"payload": NaN}', "JSON"),
+            (b'{"payload": 1e999}', "out of range"),
+            (b'{"payload": "\\ud800"}', ""),
+        ):
+            self.refuses("/", body, what)
+        self.assertEqual(self.queued(), 0)
+
+    def test_elsewhere(self) -> None:
+        """
+        There is nothing at other paths.
+        """
+        for method, path in (("GET", "/claim"), ("PUT", "/"), ("POST", "/claim/x")):
+            code, _ = self.ask(method, path, {} if method == "POST" else None)
+            self.assertEqual(code, 404, (method, path))
+
+
+class ComposedTests(SynchronousTestCase):
+    """
+    The application that has a consumer in it.
+    """
+
+    def test_services(self) -> None:
+        """
+        It holds a consumer, which holds what the handler needs, and a timer.
+        """
+        application = loadApplication(str(EXAMPLES / "composed.tac"), "python")
+        consumer, timer = IServiceCollection(application)
+        self.assertIsInstance(consumer, ConsumerService)
+        self.assertIsInstance(timer, TimerService)
+        (squares,) = consumer
+        self.assertEqual(squares.known, {})
+        self.assertEqual((consumer.running, timer.running), (0, 0))
+
+
+def encode(body: Any) -> bytes:
+    return json.dumps(body).encode()
