@@ -170,6 +170,30 @@ class RateLimitTests(SynchronousTestCase):
                 else:
                     self.assertGreater(limit.wait(), 0)
 
+    def test_most(self) -> None:
+        """
+        The most at once is what is saved, and one at least.
+        """
+        for perSecond, most in ((1 / 3600, 1), (10, 1), (19.9, 1), (30, 3), (1e6, 1e5)):
+            self.assertEqual(make(perSecond)[0].most, most)
+
+    def test_waitForSeveral(self) -> None:
+        """
+        One may ask when there will be several: exactly then there are, for any rate,
+        whenever the clock began.
+        """
+        for perSecond in (20.0, 30.0, 33.3, 1e3):
+            for beginning in BEGINNINGS:
+                limit, clock = make(perSecond, beginning)
+                takeAll(limit)
+                for count in range(1, limit.most + 1):
+                    seconds = limit.wait(count)
+                    clock.rightNow += seconds - 0.01 / perSecond
+                    self.assertEqual(limit.available(), count - 1)
+                    clock.rightNow += 0.01 / perSecond
+                    self.assertEqual(limit.available(), count)
+                    self.assertEqual(limit.wait(count), 0)
+
     def test_overdrawn(self) -> None:
         """
         What is taken though there is none delays the next.

@@ -1569,8 +1569,12 @@ class RateTests(SourceCase):
             left -= count
             claim.bring(*[Task(str(number), None) for number in range(count)])
 
+        def run() -> bool:
+            self.note()
+            return True
+
         self.queue.onClaim = answer
-        self.onRun = lambda: (self.note(), True)
+        self.onRun = run
         self.make(4, rate=2.0, untilEmpty=True)
         self.passTime(1.9)
         self.assertNoResult(self.end)
@@ -1704,6 +1708,17 @@ class PauseTests(SourceCase):
         claim.bring(task(1))
         [claim] = self.passTime(0)
         self.assertEqual((self.ids(), claim.limit), (["1"], 3))
+
+    def test_resumedBeforeAnEmptyAnswer(self) -> None:
+        """
+        An ended claim that is answered early and empty is no reason to wait for the
+        interval.
+        """
+        self.make(4)
+        self.pause()
+        self.source.resume("a")
+        self.claim.bring()
+        self.assertEqual(len(self.passTime(0)), 1)
 
     def test_claimsAreAwaited(self) -> None:
         """
