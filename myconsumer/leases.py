@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -18,7 +19,7 @@ from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
 
 
-class Lease:
+class Lease(Struct, eq=False):
     """
     A claimed task that is ours until its settlement is acknowledged.
 
@@ -32,28 +33,14 @@ class Lease:
     @ivar extending: Fire once the next heartbeat has extended it.
     """
 
-    __slots__ = (
-        "expires",
-        "extending",
-        "id",
-        "length",
-        "lost",
-        "onLost",
-        "receipt",
-        "sent",
-    )
-
-    def __init__(
-        self, receipt: str, id: str | int, length: float, expires: float
-    ) -> None:
-        self.receipt = receipt
-        self.id = id
-        self.length = length
-        self.expires = expires
-        self.lost = False
-        self.onLost: Callable[[], object] | None = None
-        self.sent = 0
-        self.extending: list[Deferred[None]] = []
+    receipt: str
+    id: str | int
+    length: float
+    expires: float
+    lost: bool = False
+    onLost: Callable[[], object] | None = None
+    sent: int = 0
+    extending: list[Deferred[None]] = []
 
 
 class Leases:

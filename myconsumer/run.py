@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -15,7 +16,7 @@ from myconsumer.leases import Lease, Leases
 from myconsumer.task import LONGEST_LEASE, Task
 
 
-class Run:
+class Run(Struct, eq=False):
     """
     A task that runs and has not ended yet.
 
@@ -25,32 +26,20 @@ class Run:
         one.
     @ivar cancelled: Why it was told to end, if it was.
     @ivar abandoned: Whether it was settled without waiting for its end.
+    @ivar handling: Fires when it has ended; cancelling that is to end it.
+    @ivar timer: Ends it in time.
     """
 
-    __slots__ = (
-        "_handling",
-        "_timer",
-        "abandoned",
-        "cancelled",
-        "deadline",
-        "lease",
-        "leases",
-        "task",
-    )
+    task: Task
+    lease: Lease | None
+    leases: Leases
+    deadline: float | None
+    cancelled: Literal["timeout", "stop", "lost"] | None = None
+    abandoned: bool = False
+    handling: Deferred[Any] | None = None
+    timer: IDelayedCall | None = None
 
     _log = Logger()
-
-    def __init__(
-        self, task: Task, lease: Lease | None, leases: Leases, deadline: float | None
-    ) -> None:
-        self.task = task
-        self.lease = lease
-        self.leases = leases
-        self.deadline = deadline
-        self.cancelled: Literal["timeout", "stop", "lost"] | None = None
-        self.abandoned = False
-        self._handling: Deferred[Any] | None = None
-        self._timer: IDelayedCall | None = None
 
     def follow(
         self, handling: Deferred[Any], clock: IReactorTime, timeout: float
@@ -62,17 +51,17 @@ class Run:
         @param clock: What keeps the time.
         @param timeout: Cancel it after so many seconds; 0 for no limit.
         """
-        self._handling = handling
+        self.handling = handling
         if self.lease is not None:
             self.lease.onLost = self.lose
         if timeout:
-            self._timer = clock.callLater(timeout, self.timeOut)
+            self.timer = clock.callLater(timeout, self.timeOut)
 
     def timeOut(self) -> None:
         """
         Cancel it: it has run for too long.
         """
-        self._timer = None
+        self.timer = None
         self._cancel("timeout")
 
     def lose(self) -> None:
@@ -91,22 +80,22 @@ class Run:
         """
         There is nothing to cancel any more.
         """
-        self._handling = None
+        self.handling = None
         if self.lease is not None:
             self.lease.onLost = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def _cancel(self, why: Literal["timeout", "stop", "lost"]) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
         self.cancelled = why
-        if self._handling is None:
+        if self.handling is None:
             return
         try:
-            self._handling.cancel()
+            self.handling.cancel()
         except Exception:
             self._log.failure("Task {id} could not be cancelled", id=self.task.id)
 
