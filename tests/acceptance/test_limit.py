@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.task import deferLater
+
 from tests.acceptance import faults
 from tests.acceptance.case import AcceptanceCase
 from tests.acceptance.handlers import NEVER, returning, sleeping
@@ -143,6 +145,23 @@ class LimitTests(AcceptanceCase):
         self.endpoint.plan = lambda seen: None
         await self.untilState("completed")
         self.assertCompletedOnce()
+
+    async def test_rate(self) -> None:
+        """
+        With a rate tasks are started no faster, claims ask for no more than may start,
+        and leases do not pile up.
+        """
+        self.queue.putAll(sleeping(0.01), 30)
+        self.start(limit=10, prefetch=10, rate="20/s")
+        most = 0
+        while any(job.state != "completed" for job in self.queue.jobs):
+            most = max(most, len(self.queue.held()))
+            await deferLater(self.reactor, 0.01)
+        starts = sorted(entry.at for entry in self.entries("start"))
+        self.assertGreater(starts[-1] - starts[0], (30 - 3) / 20)
+        asked = {seen.body["limit"] for seen in self.endpoint.requests("claim")}
+        self.assertLessEqual(max(asked), 2)
+        self.assertLessEqual(most, 6)
 
     async def test_claimSaysAll(self) -> None:
         """
