@@ -249,13 +249,27 @@ class ConnectionTests(WireCase):
             sends(b"HTTP/1.0 204 No Content\r\n\r\n", close=True),
             sends(b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", close=True),
             sends(answer),
-            closesLater(answer),
+            self.closesLater(answer),
         ):
             server = self.served(reply)
             self.client = self.made(4)
             for _ in range(20):
                 await self.ask()
             self.assertEqual(server.opened, 20)
+
+    def closesLater(self, answer: bytes) -> Reply:
+        """
+        Make what answers at once and closes a moment later, as a slow server does.
+        """
+
+        def reply(connection: Connection) -> None:
+            transport: Any = connection.transport
+            transport.write(answer)
+            closing = reactor.callLater(0.001, transport.loseConnection)
+            # the client may be the first to close
+            self.addCleanup(lambda: closing.active() and closing.cancel())
+
+        return reply
 
     async def test_oldErrorPage(self) -> None:
         """
@@ -316,19 +330,6 @@ class ConnectionTests(WireCase):
         server = self.served(sends(OK))
         await self.ask()
         self.assertIn(b"Authorization: Bearer s3cret\r\n", server.requests[0])
-
-
-def closesLater(answer: bytes) -> Reply:
-    """
-    Make what answers at once and closes a moment later, as a slow server does.
-    """
-
-    def reply(connection: Connection) -> None:
-        transport: Any = connection.transport
-        transport.write(answer)
-        deferLater(reactor, 0.001, transport.loseConnection)
-
-    return reply
 
 
 class TLSTests(WireCase):
