@@ -17,7 +17,7 @@ from twisted.web._newclient import (
     ResponseNeverReceived,
 )
 
-_LONGEST_TEXT = 200
+_LONGEST_TEXT = 300
 
 
 def oneLine(text: str, limit: int = _LONGEST_TEXT) -> str:
@@ -27,10 +27,11 @@ def oneLine(text: str, limit: int = _LONGEST_TEXT) -> str:
     @param text: The text, of whatever source.
     @param limit: The most characters to keep.
 
-    @return: The printable characters, blanks and line ends made single blanks.
+    @return: The text, its blanks and line ends made single blanks, and what cannot be
+        printed made printable.
     """
-    piece = "".join(c if c.isprintable() else " " for c in text[: 4 * limit])
-    line = " ".join(piece.split())
+    line = " ".join(text[: 4 * limit].split())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 

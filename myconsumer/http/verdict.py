@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from hyperlink import URL
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
 from twisted.web.http import RESPONSES
 
 from myconsumer.errors import FaultError, QueueError, RefusalError
@@ -24,6 +27,13 @@ _PASSING = frozenset({408, 425, 429})
 _DIVISIBLE = frozenset({400, 413, 422})
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _QUOTED = 100
+
+
+class _Reason(Struct):
+    error: str
+
+
+_readReason: Callable[[bytes], _Reason] = Decoder(_Reason).decode
 
 
 def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
@@ -99,18 +109,23 @@ def _redirected(answer: Answer, url: URL) -> str:
 
 def quoted(answer: Answer, secret: bytes | None = None, limit: int = _QUOTED) -> str:
     """
-    Quote the beginning of a body.
+    Quote the reason that a body gives, in the field C{error} of an object, or else the
+    beginning of the body.
 
     @param answer: The answer.
     @param secret: What must not be quoted.
-    @param limit: The most characters to quote.
+    @param limit: The most characters to quote; of a reason twice as many.
 
     @return: The end of a sentence of one line; empty where the body is.
     """
-    body = answer.body[: 8 * limit]
+    body = answer.body
     if secret:
         body = body.replace(secret, b"(token)")
-    text = oneLine(body.decode("utf-8", "replace"), limit)
+    try:
+        text, most = _readReason(body).error, 2 * limit
+    except (MsgspecError, ValueError, RecursionError):
+        text, most = body[: 8 * limit].decode("utf-8", "replace"), limit
+    text = oneLine(text, most)
     return f"; it says: {text}" if text else ""
 
 

@@ -108,3 +108,9 @@ class OneLineTests(SynchronousTestCase):
         """
         self.assertEqual(oneLine("ein Ä, a\n\n b"), "ein Ä, a b")
         self.assertEqual(oneLine("abcdefghijkl", 10), "abcdefg...")
+
+    def test_control(self) -> None:
+        """
+        Control characters are shown, and do nothing.
+        """
+        self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")

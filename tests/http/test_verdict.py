@@ -94,7 +94,7 @@ class JudgeTests(SynchronousTestCase):
         """
         for code in (400, 500):
             error = str(verdict(code, b"bad\r\n\x1b[31m t0ken\x00 \xff" + b"x" * 9999))
-            self.assertIn("bad [31m (token)", error)
+            self.assertIn(r"bad \x1b[31m (token)", error)
             self.assertTrue(error.isprintable())
             self.assertLess(len(error), 300)
 
@@ -122,11 +122,23 @@ class QuotedTests(SynchronousTestCase):
             text = quoted(answer(500, b"x" * 9999), limit=limit)
             self.assertEqual(len(text), len("; it says: ") + limit)
 
+    def test_reason(self) -> None:
+        """
+        Of a body that gives a reason for itself only that is quoted, and more of it.
+        """
+        body = b'{"code": 7, "error": "no such\\nqueue", "more": "' + b"x" * 999 + b'"}'
+        self.assertEqual(quoted(answer(500, body)), "; it says: no such queue")
+        body = b'{"error": "' + b"x" * 999 + b'"}'
+        self.assertEqual(len(quoted(answer(500, body), limit=50)), 111)
+        for other in (b'{"error": 7}', b'["error"]', b'{"error": "\\ud800"}'):
+            said = quoted(answer(500, other))
+            self.assertEqual(said, f"; it says: {other.decode()}")
+
     def test_nothing(self) -> None:
         """
         Where there is nothing to quote, nothing is said.
         """
-        for body in (b"", b" \r\n", b"\x00"):
+        for body in (b"", b" \r\n", b'{"error": " "}'):
             self.assertEqual(quoted(answer(500, body)), "")
 
     def test_named(self) -> None:
