@@ -27,8 +27,8 @@ from myconsumer.queues.reading import (
     fieldsOf,
     loads,
     receiptOf,
-    summed,
     taskOf,
+    tell,
     unfit,
 )
 from myconsumer.task import Claimed, Settlement, Task
@@ -173,18 +173,7 @@ class JSONQueue:
                     dropped.append(reason)
                 else:
                     malformed.append(Settlement(receipt, "fail", error=reason))
-        if complaints:
-            self._log.warn(
-                "The endpoint sent fields that are taken as absent: {fields}.",
-                fields=summed(complaints),
-            )
-        if dropped:
-            self._log.error(
-                "The endpoint sent {count} malformed task(s) without a receipt, "
-                "which are dropped: {reasons}.",
-                count=len(dropped),
-                reasons=summed(dropped),
-            )
+        tell(self._log, complaints, dropped)
         return Claimed(tasks, malformed, len(dropped))
 
 

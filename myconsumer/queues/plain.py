@@ -24,8 +24,8 @@ from myconsumer.queues.reading import (
     Malformed,
     loads,
     readRaw,
-    summed,
     taskOf,
+    tell,
     unfit,
 )
 from myconsumer.task import Claimed, Settlement, Task
@@ -100,18 +100,7 @@ class PlainQueue:
                 tasks.append(taskOf(_fieldsOf(value), complaints))
             except Malformed as error:
                 dropped.append(str(error))
-        if complaints:
-            self._log.warn(
-                "The endpoint sent fields that are taken as absent: {fields}.",
-                fields=summed(complaints),
-            )
-        if dropped:
-            self._log.error(
-                "The endpoint sent {count} malformed task(s), which are dropped: "
-                "{reasons}.",
-                count=len(dropped),
-                reasons=summed(dropped),
-            )
+        tell(self._log, complaints, dropped)
         return Claimed(tasks, dropped=len(dropped))
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 from msgspec import Meta, Raw, Struct
+from twisted.logger import Logger
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
@@ -167,12 +168,29 @@ def shortened(name: str | int) -> str:
     return oneLine(repr(name[:60] if isinstance(name, str) else name), 62)
 
 
-def summed(lines: list[str]) -> str:
+def tell(log: Logger, complaints: list[str], dropped: list[str]) -> None:
     """
-    Put reasons together, not too many.
+    Log what is wrong with the tasks of an answer, if anything is.
 
-    @param lines: The reasons, one or more.
+    @param log: Where to.
+    @param complaints: A line for each field that is taken as absent.
+    @param dropped: Why, for each task that can be neither run nor settled.
     """
+    if complaints:
+        log.warn(
+            "The endpoint sent fields that are taken as absent: {fields}.",
+            fields=_summed(complaints),
+        )
+    if dropped:
+        log.error(
+            "The endpoint sent {count} malformed task(s) that cannot be settled and "
+            "are dropped: {reasons}.",
+            count=len(dropped),
+            reasons=_summed(dropped),
+        )
+
+
+def _summed(lines: list[str]) -> str:
     text = "; ".join(lines[:_MOST_NAMED])
     more = len(lines) - _MOST_NAMED
     return f"{text}; and {more} more" if more > 0 else text
