@@ -6,35 +6,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from functools import partial
-from getopt import GetoptError
-from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import Any
 
 from hyperlink import URL
 from twisted.application.service import IService
-from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
 from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.waiting import WaitFor
 from myconsumer.http import makeClient
 from myconsumer.makers import handlerMakers, queueMakers
-from myconsumer.options.resolving import Refused, isSecret, oneLine, resolve, shown
-from myconsumer.options.table import CONFIG, HANDLERS, OPTIONS
+from myconsumer.options import COMMAND, HANDLERS
+from myconsumer.parsing.commandline import CommandOptions
+from myconsumer.parsing.resolving import isSecret
 from myconsumer.process import ExitStatus, handleSignals, steadyClock
 from myconsumer.service import ConsumerService
 
-_TAKES = {option.name: option.takes for option in (*OPTIONS, CONFIG)}
 
-
-class Options(UsageOptions):
+class Options(CommandOptions):
     """
-    What C{twistd consumer} takes.  Once parsed, it maps the long name of every
-    option of L{OPTIONS} to a value that has been checked.
+    What C{twistd consumer} takes.
     """
 
+    command = COMMAND
     synopsis = (
         "--url URL --limit N (--python NAME | --exec COMMAND | --forward URL) [options]"
     )
@@ -44,51 +38,10 @@ class Options(UsageOptions):
         "or in the TOML file of --config (limit = 4). The command line counts most, "
         "then the environment, then the file."
     )
-    optParameters = [  # noqa: RUF012 - its type is Twisted's
-        [option.name, None, option.default, option.help]
-        for option in (*OPTIONS, CONFIG)
-        if option.type is not bool
-    ]
-    optFlags = [  # noqa: RUF012
-        [option.name, None, option.help] for option in OPTIONS if option.type is bool
-    ]
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.exitStatus = ExitStatus()
-        # so that it holds what was given, until it holds what that comes to
-        self.clear()
-
-    def opt_version(self) -> None:
-        """
-        Display the version and exit.
-        """
-        print("myconsumer", version("myconsumer"))
-        sys.exit(0)
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """
-        Parse the command line and resolve all options.
-
-        @raise SystemExit: An option is wrong or missing; the text is one line.
-            C{twistd} prints its whole help when it meets a L{UsageError}.
-        """
-        try:
-            super().parseOptions(options)  # type: ignore[no-untyped-call]
-        except Refused as error:
-            _exit(str(error))
-        except UsageError as error:
-            _exit(_inOurWords(error))
-
-    def parseArgs(self, *args: str) -> None:
-        """
-        There are none.
-        """
-        if args:
-            what = (
-                "an argument that is not shown" if isSecret(args[0]) else shown(args[0])
-            )
-            raise Refused(f"{what} is no option, and only options are taken")
 
     def postOptions(self) -> None:
         """
@@ -98,27 +51,7 @@ class Options(UsageOptions):
         if here not in sys.path:
             # as "python -m" does, and an installed twistd does not
             sys.path.insert(0, here)
-        self.update(resolve(dict(self), os.environ))
-
-
-def _inOurWords(error: UsageError) -> str:
-    """
-    Word what was found wrong with the command line before any value was looked at.
-    """
-    cause = error.__context__
-    if isinstance(cause, GetoptError) and cause.opt in _TAKES:
-        if cause.opt == "until-empty":
-            return f"--{cause.opt} takes no value on the command line"
-        return f"--{cause.opt} takes {_TAKES[cause.opt]}, and nothing was given"
-    text = str(error)
-    what = (
-        "an option that is not shown is not known" if isSecret(text) else oneLine(text)
-    )
-    return f"{what}; twistd consumer --help lists all"
-
-
-def _exit(line: str) -> NoReturn:
-    sys.exit(f"consumer: {oneLine(line)}")
+        super().postOptions()
 
 
 def makeService(options: Options) -> ConsumerService:
@@ -139,7 +72,9 @@ def makeService(options: Options) -> ConsumerService:
         handler = makers[kind].makeHandler(reactor, options)
     except ValueError as error:
         text = str(error)
-        _exit(f"--{kind} is refused; why is not shown" if isSecret(text) else text)
+        options.exit(
+            f"--{kind} is refused; why is not shown" if isSecret(text) else text
+        )
     service = ConsumerService(
         queue,
         handler,

@@ -25,7 +25,7 @@ from myconsumer.interfaces import (
     ITaskQueueMaker,
 )
 from myconsumer.makers import HandlerMaker, QueueMaker, handlerMakers, queueMakers
-from myconsumer.options.table import HANDLERS
+from myconsumer.options import HANDLERS
 
 OPTIONS = {"url": "http://host/q", "limit": 1, "pollers": 1, "token-file": None}
 

@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from msgspec import Meta, ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.options.table import CONFIG, HANDLERS, OPTIONS, Option
+from myconsumer.options import COMMAND, HANDLERS, OPTIONS
+from myconsumer.parsing.option import CONFIG, Option
 
 
 def limits(option: Option) -> dict[str, Any]:
@@ -43,16 +44,16 @@ class TableTests(SynchronousTestCase):
         """
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
-            "url limit python exec forward run-in exec-env kill-after "
-            "forward-wait-for protocol wait lease interval prefetch pollers rate "
-            "timeout drain max-attempts until-empty token-file config",
+            "url limit python exec forward run-in exec-env "
+            "kill-after forward-wait-for protocol wait lease interval prefetch "
+            "pollers rate timeout drain max-attempts until-empty token-file config",
         )
 
     def test_variables(self) -> None:
         """
         Each has a variable of its own.
         """
-        variables = {option.name: option.variable for option in OPTIONS}
+        variables = {option.name: COMMAND.variable(option) for option in OPTIONS}
         self.assertEqual(variables["limit"], "CONSUMER_LIMIT")
         self.assertEqual(variables["until-empty"], "CONSUMER_UNTIL_EMPTY")
         self.assertEqual(len(set(variables.values())), len(OPTIONS))
@@ -137,7 +138,7 @@ class TableTests(SynchronousTestCase):
                 "forward-wait-for": "forward",
             },
         )
-        self.assertTrue({o.goesWith for o in OPTIONS} - {None} <= set(HANDLERS))
+        self.assertTrue({o.goesWith for o in OPTIONS} - {None} <= {*HANDLERS})
 
     def test_infinity(self) -> None:
         """

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.handlers.callables import NamedCallable
-from myconsumer.options.resolving import Refused, isSecret, oneLine, resolve, shown
-from myconsumer.options.table import CONFIG, OPTIONS
+from myconsumer.options import COMMAND, OPTIONS
+from myconsumer.parsing.option import CONFIG
+from myconsumer.parsing.resolving import Refused, isSecret, resolve, shown
 
 NEEDED = {"url": "http://localhost:1/queue", "limit": "2", "python": "os.getcwd"}
 
@@ -162,7 +163,7 @@ class ResolvingCase(SynchronousTestCase):
         if file is not None:
             Path(self.path).write_text(file, encoding="utf-8")
             given["config"] = self.path
-        return resolve(given, environ)
+        return resolve(COMMAND, given, environ)
 
     def refused(self, *args: Any, **kwargs: Any) -> str:
         """
@@ -735,7 +736,7 @@ class OrderTests(ResolvingCase):
         """
         An empty variable counts as not set.
         """
-        environ = {option.variable: "" for option in (*OPTIONS, CONFIG)}
+        environ = {COMMAND.variable(option): "" for option in (*OPTIONS, CONFIG)}
         self.assertEqual(self.resolve(NEEDED, environ), self.resolve(NEEDED))
         self.assertEqual(
             self.resolve(NEEDED, environ, "wait = 3")["wait"],
@@ -827,13 +828,6 @@ class WordsTests(SynchronousTestCase):
         self.assertEqual(shown(True), "true")
         self.assertEqual(len(shown("x" * 1000)), 120)
 
-    def test_oneLine(self) -> None:
-        """
-        A text of several lines becomes one, without control characters.
-        """
-        self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")
-        self.assertEqual(len(oneLine("x" * 1000)), 300)
-
     def test_isSecret(self) -> None:
         """
         What has a user's part or a query may be a secret; ordinary values are not.
@@ -866,16 +860,17 @@ class AnyTextTests(PlainTestCase):
         Any text for any option: it is in range, or there is one line.
         """
         arguments = neededFor(option.name)
-        environ = {option.variable: text} if environment and text else {}
+        environ = {COMMAND.variable(option): text} if environment and text else {}
         if not environ:
             arguments[option.name] = text
         try:
-            value = resolve(arguments, environ)[option.name]
+            value = resolve(COMMAND, arguments, environ)[option.name]
         except Refused as refused:
             line = str(refused)
             self.assertEqual(len(line.splitlines()), 1)
             self.assertTrue(line.isprintable())
-            self.assertIn(option.variable if environ else f"--{option.name}", line)
+            origin = COMMAND.variable(option) if environ else f"--{option.name}"
+            self.assertIn(origin, line)
         else:
             self.assertIsNotNone(value)
             if isinstance(value, (int, float)):

@@ -6,13 +6,14 @@ order, the one check that each value passes, and the words of a refusal.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import convert
 from twisted.python.usage import UsageError
 
-from myconsumer.options.table import CONFIG, HANDLERS, OPTIONS, Option
+from myconsumer.http.faults import oneLine
+from myconsumer.parsing.option import CONFIG, Option
 
 # what may be a user name with a password, a key in a query, or a variable's value
 _SECRET = re.compile(r"@|%40|://.*[?#]|^\s*(?:\w+\s*,\s*)*[A-Za-z_]\w*=", re.DOTALL)
@@ -39,11 +40,35 @@ class Given(NamedTuple):
     strict: bool = False
 
 
-def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+class Command(NamedTuple):
+    """
+    A command, to those who parse its options.
+
+    @ivar name: Its name.
+    @ivar options: Its options, but for C{--config}, which every command has.
+    @ivar together: Checks what options say of each other, given all values of each;
+        raises L{Refused}.
+    """
+
+    name: str
+    options: Sequence[Option]
+    together: Callable[[Mapping[str, Sequence[Given]]], None] = lambda given: None
+
+    def variable(self, option: Option) -> str:
+        """
+        @return: The environment variable that gives an option.
+        """
+        return f"{self.name}_{option.name}".upper().replace("-", "_")
+
+
+def resolve(
+    command: Command, arguments: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Any]:
     """
     Find every option's value: the command line counts most, then the environment,
     then the file, then the default.  What does not count has to be right, too.
 
+    @param command: The command.
     @param arguments: What was given on the command line, by long names.
     @param environ: The environment.  An empty variable counts as not set.
 
@@ -52,59 +77,54 @@ def resolve(arguments: Mapping[str, Any], environ: Mapping[str, str]) -> dict[st
 
     @raise Refused: A value is wrong, wherever it was given, or missing.
     """
-    layers = [_fromArguments(arguments), _fromEnvironment(environ)]
+    layers = [_fromArguments(command, arguments), _fromEnvironment(command, environ)]
     files = _given(CONFIG, layers)
     if files:
-        layers.append(_fromFile(files[0].value, _settle(CONFIG, files)))
+        file = _settle(command, CONFIG, files)
+        layers.append(_fromFile(command, files[0].value, file))
     # what is wrong is told of before what is missing
-    everything = {option: _given(option, layers) for option in OPTIONS}
-    _checkTogether({option.name: given for option, given in everything.items()})
-    return {option.name: _settle(option, given) for option, given in everything.items()}
+    everything = {option: _given(option, layers) for option in command.options}
+    _checkTogether(
+        command, {option.name: given for option, given in everything.items()}
+    )
+    return {
+        option.name: _settle(command, option, given)
+        for option, given in everything.items()
+    }
 
 
-def _checkTogether(given: Mapping[str, Sequence[Given]]) -> None:
-    """
-    Check what options say of each other.
-    """
-    handlers = [given[name][0] for name in HANDLERS if given[name]]
-    if len(handlers) > 1:
-        first, second = handlers[:2]
-        raise Refused(f"{first.origin} and {second.origin} exclude each other")
-    for option in OPTIONS:
+def _checkTogether(command: Command, given: Mapping[str, Sequence[Given]]) -> None:
+    for option in command.options:
         if option.goesWith and given[option.name] and not given[option.goesWith]:
             raise Refused(
                 f"{given[option.name][0].origin} goes with --{option.goesWith}, "
                 "which is not given"
             )
-    if given["url"] and given["limit"] and not handlers:
-        raise Refused(
-            "one of --python, --exec and --forward is needed: --python takes the "
-            "dotted name of a callable, --exec a command, --forward a URL"
-        )
+    command.together(given)
 
 
-def _fromArguments(arguments: Mapping[str, Any]) -> dict[str, Given]:
+def _fromArguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, Given]:
     return {
         option.name: Given(
             f"--{option.name}",
             # a flag has no value of its own there
             True if option.type is bool else arguments[option.name],
         )
-        for option in (*OPTIONS, CONFIG)
+        for option in (*command.options, CONFIG)
         if option.name in arguments
     }
 
 
-def _fromEnvironment(environ: Mapping[str, str]) -> dict[str, Given]:
+def _fromEnvironment(command: Command, environ: Mapping[str, str]) -> dict[str, Given]:
     return {
-        option.name: Given(option.variable, environ[option.variable])
-        for option in (*OPTIONS, CONFIG)
-        if environ.get(option.variable)
+        option.name: Given(command.variable(option), environ[command.variable(option)])
+        for option in (*command.options, CONFIG)
+        if environ.get(command.variable(option))
     }
 
 
-def _fromFile(path: str, file: Mapping[str, Any]) -> dict[str, Given]:
-    names = [option.name for option in OPTIONS]
+def _fromFile(command: Command, path: str, file: Mapping[str, Any]) -> dict[str, Given]:
+    names = [option.name for option in command.options]
     for key in file:
         if key not in names:
             what = "a key that is not shown" if isSecret(key) else shown(key)
@@ -131,11 +151,11 @@ def _check(option: Option, given: Given) -> Given:
     try:
         value = convert(given.value, option.type, strict=given.strict)
     except ValueError:
-        raise _refusal(given, option.takes) from None
+        raise refusal(given.origin, option.takes, given.value) from None
     return given._replace(value=value)
 
 
-def _settle(option: Option, values: Sequence[Given]) -> Any:
+def _settle(command: Command, option: Option, values: Sequence[Given]) -> Any:
     """
     @return: What the first of the values stands for, or the default.
     """
@@ -143,29 +163,32 @@ def _settle(option: Option, values: Sequence[Given]) -> Any:
         if option.needed:
             raise Refused(
                 f"--{option.name} is needed: it takes {option.takes}; "
-                f"{option.variable} or the file of --config may give it, too"
+                f"{command.variable(option)} or the file of --config may give it, too"
             )
-        return option.default
-    if option.find is None:
-        return values[0].value
+        given = Given("the default", option.default)
+    else:
+        given = values[0]
+    if option.find is None or given.value is None:
+        return given.value
     try:
-        return option.find(values[0].value)
+        return option.find(given.value)
     except ValueError as error:
-        raise _refusal(values[0], option.takes, str(error)) from None
+        raise refusal(given.origin, option.takes, given.value, str(error)) from None
 
 
-def _refusal(given: Given, takes: str, reason: str = "") -> Refused:
+def refusal(origin: str, takes: str, value: Any, reason: str = "") -> Refused:
     """
     Word a refusal, without the value if that may be a secret.
 
-    @param given: What is refused.
-    @param takes: What is taken instead.
+    @param origin: What was given the value, in words that begin a sentence.
+    @param takes: What it takes instead.
+    @param value: The value.
     @param reason: What is wrong, where that does not go without saying.
     """
-    if not isSecret(given.value):
-        line = f"{given.origin} takes {takes}, not {shown(given.value)}"
+    if not isSecret(value):
+        line = f"{origin} takes {takes}, not {shown(value)}"
     else:
-        line = f"{given.origin} takes {takes}, not what was given and is not shown"
+        line = f"{origin} takes {takes}, not what was given and is not shown"
         reason = "" if isSecret(reason) else reason
     return Refused(f"{line}: {oneLine(reason)}" if reason else line)
 
@@ -185,20 +208,6 @@ def shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     try:
-        return _bounded(repr(value), 120)
+        return oneLine(repr(value), 120)
     except ValueError:
         return "a number of too many digits to show"
-
-
-def oneLine(text: str) -> str:
-    """
-    @return: C{text} as one line of a bounded length.
-    """
-    line = " ".join(text.split())
-    return _bounded(
-        "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), 300
-    )
-
-
-def _bounded(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."

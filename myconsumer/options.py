@@ -6,20 +6,23 @@ from __future__ import annotations
 
 import re
 import shlex
-import tomllib
-from collections.abc import Callable, Sequence
-from os.path import abspath
-from typing import Annotated, Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from myconsumer.handlers.callables import NamedCallable
-from myconsumer.http.token import TokenFile
 from myconsumer.http.urls import parseURL
 from myconsumer.makers import queueMakers
+from myconsumer.parsing.option import (
+    TOKEN_FILE,
+    YEAR,
+    Option,
+    countOption,
+    secondsOption,
+)
+from myconsumer.parsing.resolving import Command, Given, Refused
 
-# also what keeps out "inf", for which no timer can be set
-_YEAR = 31_536_000
 _HOUR = 3_600
 _MILLION = 1_000_000
 
@@ -29,56 +32,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: Exactly one of these is to be given.
 HANDLERS = ("python", "exec", "forward")
-
-
-class Option(NamedTuple):
-    """
-    One option.
-
-    @ivar name: Its long name, without dashes.
-    @ivar type: Its type and range, as L{msgspec.convert} takes them.
-    @ivar takes: What it takes, in words that follow "takes".
-    @ivar default: Its value where none is given.
-    @ivar help: What it is for.
-    @ivar needed: Whether a value has to be given.
-    @ivar find: Turns a value into what it stands for; raises C{ValueError} with
-        the reason where there is no such thing.
-    @ivar goesWith: The option without which it has no meaning.
-    """
-
-    name: str
-    type: Any
-    takes: str
-    default: Any
-    help: str
-    needed: bool = False
-    find: Callable[[Any], Any] | None = None
-    goesWith: str | None = None
-
-    @property
-    def variable(self) -> str:
-        """
-        The environment variable that gives it.
-        """
-        return f"CONSUMER_{self.name.upper().replace('-', '_')}"
-
-
-def _count(name: str, least: int, default: int | None, help: str) -> Option:
-    type_ = Annotated[int, Meta(ge=least, le=_MILLION)]
-    takes = f"a whole number from {least} to {_MILLION}"
-    return Option(name, type_, takes, default, help, needed=default is None)
-
-
-def _seconds(
-    name: str,
-    default: float,
-    help: str,
-    most: int = _YEAR,
-    goesWith: str | None = None,
-) -> Option:
-    type_ = Annotated[float, Meta(ge=0, le=most)]
-    takes = f"a number of seconds from 0 to {most}"
-    return Option(name, type_, takes, default, help, goesWith=goesWith)
 
 
 def _protocol(name: str) -> str:
@@ -108,25 +61,9 @@ def _names(text: str) -> list[str]:
 def _perSecond(text: str) -> float:
     matched = _RATE.fullmatch(text)
     perSecond = float(matched[1]) / _UNITS[matched[2]] if matched else 0
-    if not 1 / _YEAR <= perSecond <= _MILLION:
+    if not 1 / YEAR <= perSecond <= _MILLION:
         raise ValueError(f"it is from once a year to {_MILLION}/s")
     return perSecond
-
-
-def _tokenFile(path: str) -> str:
-    TokenFile(path).read()
-    # twistd may change the directory
-    return abspath(path)
-
-
-def _readFile(path: str) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as stream:
-            return tomllib.load(stream)
-    except OSError as error:
-        raise ValueError(error.strerror or "it cannot be read") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
 
 
 OPTIONS: Sequence[Option] = (
@@ -139,7 +76,7 @@ OPTIONS: Sequence[Option] = (
         needed=True,
         find=parseURL,
     ),
-    _count("limit", 1, None, "how many tasks run at once, at most; needed"),
+    countOption("limit", 1, None, "how many tasks run at once, at most; needed"),
     Option(
         "python",
         str,
@@ -181,7 +118,7 @@ OPTIONS: Sequence[Option] = (
         find=_names,
         goesWith="exec",
     ),
-    _seconds(
+    secondsOption(
         "kill-after",
         5,
         "seconds from SIGTERM to SIGKILL for a command that is to end",
@@ -205,17 +142,21 @@ OPTIONS: Sequence[Option] = (
         "how the endpoint is spoken to",
         find=_protocol,
     ),
-    _seconds("wait", 20, "seconds to wait at the endpoint for a first task", _HOUR),
+    secondsOption(
+        "wait", 20, "seconds to wait at the endpoint for a first task", _HOUR
+    ),
     Option(
         "lease",
-        Annotated[float, Meta(gt=0, le=_YEAR)],
-        f"a number of seconds above 0, up to {_YEAR}",
+        Annotated[float, Meta(gt=0, le=YEAR)],
+        f"a number of seconds above 0, up to {YEAR}",
         60,
         "seconds for which a task is ours, renewed while it is held",
     ),
-    _seconds("interval", 1, "seconds between claims where the endpoint does not wait"),
-    _count("prefetch", 0, 0, "tasks claimed beyond the limit, to wait for a slot"),
-    _count("pollers", 1, 1, "claims open side by side, while they come back full"),
+    secondsOption(
+        "interval", 1, "seconds between claims where the endpoint does not wait"
+    ),
+    countOption("prefetch", 0, 0, "tasks claimed beyond the limit, to wait for a slot"),
+    countOption("pollers", 1, 1, "claims open side by side, while they come back full"),
     Option(
         "rate",
         str,
@@ -224,9 +165,9 @@ OPTIONS: Sequence[Option] = (
         "starts tasks no faster than this: 5/s, 90/m, 1000/h",
         find=_perSecond,
     ),
-    _seconds("timeout", 0, "seconds that a task may run; 0: as long as it takes"),
-    _seconds("drain", 20, "seconds that running tasks get when stopped"),
-    _count(
+    secondsOption("timeout", 0, "seconds that a task may run; 0: as long as it takes"),
+    secondsOption("drain", 20, "seconds that running tasks get when stopped"),
+    countOption(
         "max-attempts",
         0,
         20,
@@ -239,21 +180,23 @@ OPTIONS: Sequence[Option] = (
         False,
         "end once nothing is left",
     ),
-    Option(
-        "token-file",
-        str,
-        "the path of a file that holds a bearer token",
-        None,
-        "file with the bearer token, read again when it changes",
-        find=_tokenFile,
-    ),
+    TOKEN_FILE,
 )
 
-CONFIG = Option(
-    "config",
-    str,
-    "the path of a TOML file",
-    None,
-    "TOML file with any of these options by their long names",
-    find=_readFile,
-)
+
+def _together(given: Mapping[str, Sequence[Given]]) -> None:
+    """
+    Check what the options say of each other.
+    """
+    handlers = [given[name][0] for name in HANDLERS if given[name]]
+    if len(handlers) > 1:
+        first, second = handlers[:2]
+        raise Refused(f"{first.origin} and {second.origin} exclude each other")
+    if given["url"] and given["limit"] and not handlers:
+        raise Refused(
+            "one of --python, --exec and --forward is needed: --python takes the "
+            "dotted name of a callable, --exec a command, --forward a URL"
+        )
+
+
+COMMAND = Command("consumer", OPTIONS, _together)
