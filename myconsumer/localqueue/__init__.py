@@ -1,0 +1,3 @@
+"""
+The embedded queue: tasks in a SQLite file, handed out over HTTP by the pull contract.
+"""

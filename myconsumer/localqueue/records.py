@@ -1,0 +1,138 @@
+"""
+The values that travel between the embedded queue's store and its two doors, HTTP and
+the consumer of the same process: plain and frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+State = Literal["ready", "delayed", "leased", "completed", "failed"]
+
+STATES: Sequence[State] = ("ready", "leased", "delayed", "failed", "completed")
+
+#: The largest payload, in bytes of JSON.  A consumer takes 16 MiB in one answer.
+LARGEST_PAYLOAD = 8 * 1024 * 1024
+
+
+class NewTask(Struct, frozen=True, gc=False):
+    """
+    A task that a producer wants to have queued.
+
+    @ivar payload: The payload, as JSON.
+    @ivar id: The producer's name for it; L{None}: one is made up.
+    @ivar delay: The seconds before it is delivered.
+    @ivar priority: Those with the highest are delivered first.
+    """
+
+    payload: bytes
+    id: str | None = None
+    delay: float = 0.0
+    priority: int = 0
+
+
+class Enqueued(Struct, frozen=True):
+    """
+    What became of new tasks.
+
+    @ivar ids: Their names, in order.
+    @ivar known: Those of the names that were known, and so not queued again.
+    """
+
+    ids: list[str]
+    known: list[str]
+
+
+class Delivery(Struct, frozen=True, gc=False):
+    """
+    A task that is leased to a claim.
+
+    @ivar id: Its name.
+    @ivar payload: Its payload, as JSON.
+    @ivar receipt: The proof of this lease.
+    @ivar attempt: 1 for the first delivery, one more for each that was counted.
+    @ivar lease: The seconds for which it is leased.
+    @ivar enqueued: When it was queued, in seconds since the epoch.
+    """
+
+    id: str
+    payload: Raw
+    receipt: str
+    attempt: int
+    lease: float
+    enqueued: float
+
+
+class FailedTask(Struct, frozen=True, omit_defaults=True):
+    """
+    A task that has failed for good.
+
+    @ivar id: Its name.
+    @ivar payload: Its payload, as JSON.
+    @ivar attempts: How often it was delivered.
+    @ivar enqueued: When it was queued, in seconds since the epoch.
+    @ivar ended: When it failed, likewise.
+    @ivar error: Why, if that was said.
+    """
+
+    id: str
+    payload: Raw
+    attempts: int
+    enqueued: float
+    ended: float
+    error: str | UnsetType = UNSET
+
+
+class FailedTasks(Struct, frozen=True, omit_defaults=True):
+    """
+    Some of the tasks that have failed, the oldest first.
+
+    @ivar failed: The tasks.
+    @ivar next: What C{after} has to be, to get those that follow; unset: there are
+        none.
+    """
+
+    failed: list[FailedTask]
+    next: int | UnsetType = UNSET
+
+
+class Retried(Struct, frozen=True, omit_defaults=True):
+    """
+    What became of failed tasks that were to be tried again.
+
+    @ivar retried: How many are ready again.
+    @ivar unknown: The names that are those of no failed task.
+    """
+
+    retried: int
+    unknown: list[str] = []
+
+
+class TaskRecord(Struct, frozen=True, omit_defaults=True):
+    """
+    How things are with one task.
+
+    @ivar id: Its name.
+    @ivar state: Its state.
+    @ivar attempts: How often it was delivered, the deliveries given back uncounted
+        not among them.
+    @ivar priority: Its priority.
+    @ivar enqueued: When it was queued, in seconds since the epoch.
+    @ivar due: When its delay or lease ends, likewise.
+    @ivar ended: When it completed or failed, likewise.
+    @ivar result: What its handler returned, as JSON.
+    @ivar error: Why it last did not succeed.
+    """
+
+    id: str
+    state: State
+    attempts: int
+    priority: int
+    enqueued: float
+    due: float | UnsetType = UNSET
+    ended: float | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    error: str | UnsetType = UNSET
