@@ -1,0 +1,307 @@
+"""
+The embedded queue without a door: what its two doors, HTTP and the consumer of the same
+process, have in common.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import TypeVar
+
+from msgspec import UNSET
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from myconsumer.localqueue.database import CHUNK
+from myconsumer.localqueue.polls import Polls
+from myconsumer.localqueue.records import (
+    STATES,
+    Delivery,
+    Enqueued,
+    FailedTasks,
+    NewTask,
+    Retried,
+    State,
+    TaskRecord,
+)
+from myconsumer.localqueue.store import Leased, Store
+from myconsumer.localqueue.writer import Operation, Outcome, Writer
+from myconsumer.task import Settlement
+
+T = TypeVar("T")
+
+#: The seconds between two looks for tasks that are to be forgotten.
+PRUNING = 60.0
+
+#: The seconds until that is tried again which has failed and nobody waits for.
+AGAIN = 1.0
+
+
+class Broker:
+    """
+    Queues of tasks, each by its name.  They are there as soon as they are spoken of.
+
+    Every Deferred fails with L{sqlite3.Error} where the file cannot be read or
+    written; then nothing was changed, and the same may work later.
+    """
+
+    def __init__(self, writer: Writer, clock: IReactorTime, keep: float) -> None:
+        """
+        @param writer: Reaches the tasks.
+        @param clock: What keeps the time.
+        @param keep: The seconds for which tasks are kept that completed or failed.
+        """
+        self._writer = writer
+        self._clock = clock
+        self._keep = keep
+        self._counts: Counter[tuple[str, State]] = Counter()
+        self._isOpen = False
+        # leases from before the start, by claim: whether these claims were answered
+        # is not known
+        self._unanswered: dict[tuple[str, str], list[str]] = {}
+        self._opening: list[Deferred[None]] = []
+        self._timers: dict[str, IDelayedCall] = {}
+        self._nextDue: float | None = None
+        self._isWaking = False
+        self._isClosed = False
+        self._isOver = False
+        self._polls = Polls(writer, clock, self._readyTasks)
+        writer.onCommit = self._committed
+
+    def open(self) -> Deferred[None]:
+        """
+        Find out how things are, for as long as it takes, and begin all leases anew.
+        What is asked meanwhile waits for that.
+
+        @return: Fires once that is known.
+        """
+        self._writer.do(
+            lambda store, now: (store.count(), store.resume(now))
+        ).addCallbacks(self._opened, self._notOpened)
+        return self._whenOpen()
+
+    def close(self) -> Deferred[None]:
+        """
+        Answer all open claims.
+
+        @return: Fires once all that was asked for is done.
+        """
+        self._isClosed = True
+        self._polls.close()
+        self._proceed()
+        return self._writer.idle().addCallback(self._closed)
+
+    def enqueue(self, queue: str, tasks: Sequence[NewTask]) -> Deferred[Enqueued]:
+        """
+        Queue tasks: all of them or, if this fails, none.
+
+        @param queue: The name of the queue.
+        @param tasks: The tasks.
+
+        @return: Fires once they are durable.
+        """
+        return self._do(lambda store, now: store.enqueue(queue, tasks, now))
+
+    def claim(
+        self, queue: str, name: str, limit: int, wait: float, lease: float
+    ) -> Deferred[list[Delivery]]:
+        """
+        See L{Polls.claim}.
+        """
+        return self._whenOpen().addCallback(
+            lambda _: self._polls.claim(queue, name, limit, wait, lease)
+        )
+
+    def cancelClaim(self, queue: str, name: str) -> Deferred[None]:
+        """
+        End a claim, or one that is still to come.  What was leased under it and not
+        answered goes back, uncounted.
+
+        @param queue: The name of the queue.
+        @param name: The claim's own name.
+
+        @return: Fires once that is so.
+        """
+        return self._whenOpen().addCallback(lambda _: self._cancelClaim(queue, name))
+
+    def settle(
+        self, queue: str, settlements: Sequence[Settlement]
+    ) -> Deferred[list[str]]:
+        """
+        Take note of how tasks ended, or that they still run.
+
+        @param queue: The name of the queue.
+        @param settlements: What is said of them.
+
+        @return: Fires, once that is durable, with the receipts that are no longer
+            those of a lease.
+        """
+        return self._do(lambda store, now: store.settle(queue, settlements, now))
+
+    def counts(self) -> Deferred[dict[str, dict[State, int]]]:
+        """
+        @return: Fires with the number of tasks in each state, by queue.
+        """
+        return self._whenOpen().addCallback(lambda _: self._counted())
+
+    def failed(self, queue: str, limit: int, after: int) -> Deferred[FailedTasks]:
+        """
+        List tasks that have failed.
+
+        @param queue: The name of the queue.
+        @param limit: The most tasks.
+        @param after: Where to go on, L{FailedTasks.next}; 0: at the beginning.
+        """
+        return self._do(lambda store, now: store.archive.failed(queue, limit, after))
+
+    def retry(self, queue: str, ids: Collection[str]) -> Deferred[Retried]:
+        """
+        Make failed tasks ready, their attempts beginning anew.
+
+        @param queue: The name of the queue.
+        @param ids: Their names.
+        """
+        return self._do(lambda store, now: store.archive.retry(queue, ids))
+
+    def retryAll(self, queue: str) -> Deferred[Retried]:
+        """
+        Make all failed tasks ready, their attempts beginning anew.
+
+        @param queue: The name of the queue.
+        """
+        return Deferred.fromCoroutine(self._retryAll(queue))
+
+    def task(self, queue: str, id: str) -> Deferred[TaskRecord | None]:
+        """
+        Look a task up.
+
+        @param queue: The name of the queue.
+        @param id: Its name.
+
+        @return: Fires with how things are with it; with L{None} if it is not known.
+        """
+        return self._do(lambda store, now: store.archive.task(queue, id))
+
+    def _cancelClaim(self, queue: str, name: str) -> Deferred[None]:
+        ended = self._polls.end(queue, name)
+        receipts = self._unanswered.get((queue, name), ())
+        if not receipts:
+            return ended
+
+        def released(_: object) -> Deferred[None]:
+            self._unanswered.pop((queue, name), None)
+            return ended
+
+        settlements = [Settlement(each, "release", counted=False) for each in receipts]
+        return self.settle(queue, settlements).addCallback(released)
+
+    async def _retryAll(self, queue: str) -> Retried:
+        retried = 0
+        while True:
+            some = await self._do(lambda store, now: store.archive.retryAll(queue))
+            retried += some.retried
+            if some.retried < CHUNK:
+                return Retried(retried)
+
+    def _do(self, operation: Operation[T]) -> Deferred[T]:
+        if self._isOver:
+            return fail(sqlite3.OperationalError("the queue is closed"))
+        if self._isOpen:
+            return self._writer.do(operation)
+        return self._whenOpen().addCallback(lambda _: self._writer.do(operation))
+
+    def _whenOpen(self) -> Deferred[None]:
+        if self._isOpen:
+            return succeed(None)
+        self._opening.append(Deferred())
+        return self._opening[-1]
+
+    def _opened(self, found: tuple[Counter[tuple[str, State]], list[Leased]]) -> None:
+        counts, leased = found
+        self._counts.update(counts)
+        for each in leased:
+            receipts = self._unanswered.setdefault((each.queue, each.claim), [])
+            receipts.append(each.receipt)
+        self._isOpen = True
+        self._proceed()
+        self._prune()
+
+    def _proceed(self) -> None:
+        opening, self._opening = self._opening, []
+        for waiting in opening:
+            waiting.callback(None)
+
+    def _notOpened(self, _: Failure) -> None:
+        if not self._isClosed:
+            self._timers["open"] = self._clock.callLater(AGAIN, self.open)
+
+    def _counted(self) -> dict[str, dict[State, int]]:
+        counted: dict[str, dict[State, int]] = {}
+        for (queue, state), count in self._counts.items():
+            counted.setdefault(queue, dict.fromkeys(STATES, 0))[state] = count
+        return counted
+
+    def _readyTasks(self, queue: str) -> int:
+        # while tasks become ready nobody knows how many, and what is asked for is
+        # asked for after that
+        return CHUNK if self._isWaking else self._counts[queue, "ready"]
+
+    def _committed(self, outcome: Outcome) -> None:
+        self._counts.update(outcome.changes)
+        if outcome.due is not UNSET:
+            self._nextDue = outcome.due
+            self._wakeAt(outcome.due)
+        for (queue, state), change in outcome.changes.items():
+            if state == "ready" and change > 0:
+                self._polls.serve(queue)
+
+    def _wakeAt(self, due: float | None) -> None:
+        """
+        Have tasks become ready when the first delay or lease ends.
+        """
+        if self._isWaking or self._isClosed:
+            return
+        self._cancel("wake")
+        if due is not None:
+            left = max(0.0, due - self._clock.seconds())
+            self._timers["wake"] = self._clock.callLater(left, self._wake)
+
+    def _wake(self) -> None:
+        self._isWaking = True
+        self._writer.do(Store.wake).addCallbacks(self._woken, self._notWoken)
+
+    def _woken(self, _: None) -> None:
+        self._isWaking = False
+        self._wakeAt(self._nextDue)
+
+    def _notWoken(self, _: Failure) -> None:
+        self._isWaking = False
+        self._wakeAt(self._clock.seconds() + AGAIN)
+
+    def _prune(self) -> None:
+        self._writer.do(
+            lambda store, now: store.archive.prune(now - self._keep)
+        ).addCallbacks(self._pruned, self._notPruned)
+
+    def _pruned(self, count: int) -> None:
+        self._pruneIn(0.0 if count == CHUNK else PRUNING)
+
+    def _notPruned(self, _: Failure) -> None:
+        self._pruneIn(PRUNING)
+
+    def _pruneIn(self, seconds: float) -> None:
+        if not self._isClosed:
+            self._timers["prune"] = self._clock.callLater(seconds, self._prune)
+
+    def _closed(self, _: None) -> None:
+        self._isOver = True
+        for name in list(self._timers):
+            self._cancel(name)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None and timer.active():
+            timer.cancel()
