@@ -1,0 +1,67 @@
+"""
+What the HTTP API of the embedded queue answers with: JSON, also where it refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import msgspec
+from twisted.web.http import Request
+
+_HEADERS = (
+    (b"Content-Type", [b"application/json"]),
+    (b"Cache-Control", [b"no-store"]),
+    (b"X-Content-Type-Options", [b"nosniff"]),
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Refused(Exception):
+    """
+    A request is not done.  The text is a sentence for whoever has sent it.
+
+    @ivar code: The status code.
+    @ivar headers: What the head of the answer has to say besides.
+    """
+
+    def __init__(
+        self, code: int, text: str, headers: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.headers = headers or {}
+
+
+def answered(request: Request, content: object, code: int = HTTPStatus.OK) -> bytes:
+    """
+    Make an answer.
+
+    @param request: What is answered; its response's head is set.
+    @param content: What to say: anything that L{msgspec} encodes.
+    @param code: The status code.
+
+    @return: The body, to be written.
+    """
+    body = _encode(content)
+    # Twisted has no words for some
+    request.setResponseCode(code, HTTPStatus(code).phrase.encode())
+    headers = request.responseHeaders
+    headers.removeHeader(b"Server")
+    for name, values in _HEADERS:
+        headers.setRawHeaders(name, values)
+    headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
+    return body
+
+
+def refused(request: Request, refusal: Refused) -> bytes:
+    """
+    Make the answer to a request that is not done; see L{answered}.
+
+    @param refusal: Why.
+    """
+    for name, value in refusal.headers.items():
+        request.responseHeaders.setRawHeaders(name, [value])
+    return answered(request, {"error": str(refusal)}, refusal.code)

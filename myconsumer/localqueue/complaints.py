@@ -1,0 +1,88 @@
+"""
+What is wrong with a JSON object, in words for whoever has sent it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import fields
+
+from myconsumer.http.faults import oneLine
+from myconsumer.queues.reading import UNDECODABLE
+
+_READABLE = (
+    "JSON without halves of surrogate pairs, without numbers out of range, and not "
+    "nested too deeply"
+)
+_NAMES = {dict: "an object", list: "a list"}
+
+
+class Shape:
+    """
+    What an object has to be, in types and in words.
+    """
+
+    def __init__(
+        self, struct: type[Struct], *, isClosed: bool = False, **takes: str
+    ) -> None:
+        """
+        @param struct: What it is decoded to.
+        @param isClosed: Whether fields that are not known are refused.
+        @param takes: By field, what it takes, in words that follow "takes"; a field
+            not named takes any JSON.
+        """
+        self.fields = fields(struct)
+        self.isClosed = isClosed
+        self.takes = takes
+
+
+def complaint(value: Any, where: str, shape: Shape) -> str | None:
+    """
+    Find what is wrong with an object.
+
+    @param value: What should be one, as L{json} decodes it.
+    @param where: Where it is; empty: it is the whole body.
+    @param shape: What it has to be.
+
+    @return: A sentence on the first thing that is wrong; L{None}: nothing is found.
+    """
+    if not isinstance(value, dict):
+        return f"{where or 'the body'} takes an object, not {_shown(value)}"
+    at = f"{where}." if where else ""
+    for field in shape.fields:
+        name = field.name
+        if name not in value:
+            if field.required:
+                return f"{at}{name} is missing"
+        elif name not in shape.takes:
+            if not _fits(value[name], Any):
+                return f"{at}{name} takes {_READABLE}"
+        elif not _fits(value[name], field.type):
+            return f"{at}{name} takes {shape.takes[name]}, not {_shown(value[name])}"
+    known = [field.name for field in shape.fields]
+    for name in value if shape.isClosed else ():
+        if name not in known:
+            return (
+                f"{where or 'the body'} has a field {_shown(name)}; known are "
+                f"{', '.join(known)}"
+            )
+    return None
+
+
+def _fits(value: Any, type_: Any) -> bool:
+    try:
+        msgspec.convert(msgspec.json.decode(json.dumps(value)), type_)
+    except UNDECODABLE:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    for kind, name in _NAMES.items():
+        if isinstance(value, kind):
+            return name
+    return oneLine(json.dumps(value), 60)

@@ -1,0 +1,260 @@
+"""
+What is asked of the embedded queue over HTTP: read and checked in one pass, and, where
+that fails, gone through again for a sentence that says where and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from myconsumer.http.faults import oneLine
+from myconsumer.localqueue.answers import Refused
+from myconsumer.localqueue.complaints import Shape, complaint
+from myconsumer.localqueue.records import LARGEST_PAYLOAD, NewTask
+from myconsumer.queues.reading import UNDECODABLE, loads
+from myconsumer.task import LONGEST_LEASE, Settlement
+
+T = TypeVar("T")
+
+#: The most tasks that are queued by one request.
+MOST_TASKS = 10_000
+
+#: The longest name of a task or of a claim, in characters.
+LONGEST_NAME = 255
+
+#: The longest delay, in seconds: a year.
+LONGEST_DELAY = 31_536_000
+
+_Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+_Delay = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
+_Lease = Annotated[float, Meta(gt=0, le=LONGEST_LEASE)]
+
+
+class _Task(Struct, forbid_unknown_fields=True, gc=False):
+    payload: Raw
+    id: _Name | int | None = None
+    delay: _Delay = 0.0
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+
+
+class ClaimBody(Struct):
+    """
+    What a claim asks for.
+
+    @ivar limit: The most tasks.
+    @ivar wait: The seconds to wait for the first.
+    @ivar lease: The seconds for which they are to be leased.
+    @ivar claim: The claim's own name, if it has one.
+    """
+
+    limit: Annotated[int, Meta(ge=1)] = 1
+    wait: Annotated[float, Meta(ge=0)] = 0.0
+    lease: _Lease = 60.0
+    claim: _Name | None = None
+
+
+class _Settlement(Settlement, frozen=True, gc=False, omit_defaults=True):
+    delay: _Delay | UnsetType = UNSET
+    lease: _Lease | UnsetType = UNSET
+
+
+class _Settle(Struct):
+    settle: list[_Settlement]
+
+
+class _Retry(Struct):
+    ids: list[str | int] = []
+    all: bool = False
+
+
+_NAME = f"a string of 1 to {LONGEST_NAME} characters"
+_DELAY = f"a number of seconds from 0 to {LONGEST_DELAY}"
+_LEASE = f"a number of seconds above 0, up to {LONGEST_LEASE}"
+
+_TASK = Shape(
+    _Task,
+    isClosed=True,
+    id=f"{_NAME} or an integer",
+    delay=_DELAY,
+    priority="a whole number from -1000 to 1000",
+)
+_CLAIM = Shape(
+    ClaimBody,
+    limit="a whole number of 1 or more",
+    wait="a number of seconds of 0 or more",
+    lease=_LEASE,
+    claim=_NAME,
+)
+_SETTLEMENT = Shape(
+    _Settlement,
+    receipt="a string",
+    outcome="'complete', 'release', 'fail' or 'extend'",
+    delay=_DELAY,
+    error="a string",
+    counted="true or false",
+    lease=_LEASE,
+)
+_RETRY = Shape(_Retry, ids="a list of strings", all="true or false")
+
+_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(_Task | list[_Task]).decode
+_readClaim: Callable[[bytes], ClaimBody] = msgspec.json.Decoder(ClaimBody).decode
+_readSettle: Callable[[bytes], _Settle] = msgspec.json.Decoder(_Settle).decode
+_readRetry: Callable[[bytes], _Retry] = msgspec.json.Decoder(_Retry).decode
+
+
+def readTasks(body: bytes) -> Sequence[NewTask]:
+    """
+    Read what a producer wants to have queued: one task, or a list of tasks.
+
+    @param body: The body of the request, as everywhere here.
+
+    @raise Refused: It is not what it should be, as everywhere here.
+    """
+    found = _fast(_readTasks, body, _TASK, _tasks)
+    tasks = found if isinstance(found, list) else [found]
+    if not 1 <= len(tasks) <= MOST_TASKS:
+        raise Refused(
+            400, f"the body has {len(tasks)} tasks; it takes from 1 to {MOST_TASKS}"
+        )
+    new = [
+        NewTask(bytes(task.payload), _text(task.id), task.delay, task.priority)
+        for task in tasks
+    ]
+    if len(body) > LARGEST_PAYLOAD or any(map(_isTooLong, new)):
+        for number, task in enumerate(new):
+            _checkLengths(task, f"[{number}]." if found is tasks else "")
+    return new
+
+
+def readClaim(body: bytes) -> ClaimBody:
+    """
+    Read what a claim asks for.  No body at all is a claim that asks for nothing more
+    than one task.
+    """
+    return _fast(_readClaim, body or b"{}", _CLAIM, _whole)
+
+
+def readSettle(body: bytes) -> Sequence[Settlement]:
+    """
+    Read how tasks ended.
+    """
+    return _fast(_readSettle, body, _SETTLEMENT, _settlements).settle
+
+
+def readRetry(body: bytes) -> Sequence[str] | None:
+    """
+    Read which failed tasks are to be tried again.
+
+    @return: Their names; L{None}: all of them.
+    """
+    asked = _fast(_readRetry, body, _RETRY, _whole)
+    if asked.all is bool(asked.ids):
+        raise Refused(
+            400, 'the body takes either {"ids": ["ID", ...]} or {"all": true}'
+        )
+    return None if asked.all else list(dict.fromkeys(map(str, asked.ids)))
+
+
+def readNumber(
+    query: Mapping[bytes, list[bytes]], name: str, default: int, least: int, most: int
+) -> int:
+    """
+    Read a number from what follows C{?} in a URL.
+
+    @param query: That, taken apart.
+    @param name: What the number is called there.
+    @param default: The number if there is none.
+    @param least: The least that is taken.
+    @param most: The most that is taken.
+    """
+    text = query.get(name.encode(), [b"%d" % default])[-1].decode("latin-1")
+    if text.isascii() and text.isdecimal() and len(text) < 20:
+        number = int(text)
+        if least <= number <= most:
+            return number
+    raise Refused(
+        400,
+        f"{name} takes a whole number from {least} to {most}, "
+        f"not {oneLine(text, 40)!r}",
+    )
+
+
+def _fast(
+    read: Callable[[bytes], T],
+    body: bytes,
+    shape: Shape,
+    parts: Callable[[Any], Iterable[tuple[str, Any]]],
+) -> T:
+    try:
+        found = read(body)
+        # what is passed on as it came was not looked into
+        _read(body)
+    except UNDECODABLE as error:
+        raise Refused(400, _slow(body, shape, parts, error)) from None
+    return found
+
+
+def _slow(
+    body: bytes,
+    shape: Shape,
+    parts: Callable[[Any], Iterable[tuple[str, Any]]],
+    error: Exception,
+) -> str:
+    """
+    @return: What is wrong with a body, and where.
+    """
+    if not body.strip():
+        return "the body is empty; it takes JSON"
+    try:
+        value = loads(body)
+    except RecursionError:
+        return "the body is nested too deeply"
+    except ValueError as invalid:
+        return f"the body is no JSON: {oneLine(str(invalid), 100)}"
+    for where, part in parts(value):
+        if (found := complaint(part, where, shape)) is not None:
+            return found
+    return f"the body cannot be read: {oneLine(str(error), 100)}"
+
+
+def _whole(value: Any) -> Iterable[tuple[str, Any]]:
+    return [("", value)]
+
+
+def _tasks(value: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(value, list):
+        return _whole(value)
+    return ((f"[{number}]", each) for number, each in enumerate(value))
+
+
+def _settlements(value: Any) -> Iterable[tuple[str, Any]]:
+    settle = value.get("settle") if isinstance(value, dict) else None
+    if not isinstance(settle, list):
+        raise Refused(400, 'the body takes {"settle": [...]}, with a list in it')
+    return ((f"settle[{number}]", each) for number, each in enumerate(settle))
+
+
+def _text(name: str | int | None) -> str | None:
+    return str(name) if isinstance(name, int) else name
+
+
+def _isTooLong(task: NewTask) -> bool:
+    # of an integer only the text has a length
+    return task.id is not None and len(task.id) > LONGEST_NAME
+
+
+def _checkLengths(task: NewTask, where: str) -> None:
+    if _isTooLong(task):
+        raise Refused(400, f"{where}id takes {_NAME}, and this integer has more")
+    if len(task.payload) > LARGEST_PAYLOAD:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"{where}payload has {len(task.payload)} bytes; it takes up to "
+            f"{LARGEST_PAYLOAD}",
+        )

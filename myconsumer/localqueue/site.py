@@ -1,0 +1,220 @@
+"""
+The HTTP server of the embedded queue: requests are judged before any of their body is
+kept, and kept small.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from myconsumer.localqueue.answers import Refused, refused
+from myconsumer.localqueue.guarding import Guard
+
+#: The largest body of a request, in bytes.
+LARGEST_BODY = 16 * 1024 * 1024
+
+# A client that still sends would not see an answer before its connection breaks, so
+# what it sends is read, and thrown away, up to here.
+_DRAINED = 4 * LARGEST_BODY
+
+
+#: The seconds that answers get to be sent when the site is closed.
+FLUSHING = 1.0
+
+
+class GuardedRequest(Request):
+    """
+    A request that is judged as soon as its head is there.  If it is refused nothing is
+    kept of its body, and the answer follows when the client has sent it.
+    """
+
+    _log = Logger()
+
+    channel: Any
+    content: Any
+    _refusal: Refused | None = None
+    _received = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        See L{twisted.web.http.Request.gotLength}: the head is complete.
+        """
+        self.content = BytesIO()
+        try:
+            self.channel.site.guard.check(self.requestHeaders)
+        except Refused as refusal:
+            self._refusal = refusal
+        else:
+            self._checkSize(length or 0)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        See L{twisted.web.http.Request.handleContentChunk}: a piece of the body came.
+        """
+        self._received += len(data)
+        if self._refusal is None:
+            self.content.write(data)
+            self._checkSize(self._received)
+        elif self._received > _DRAINED and not self.startedWriting:
+            self.clientproto = b"HTTP/1.1"
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            self.write(refused(self, self._refusal))  # type: ignore[no-untyped-call]
+            self.channel.loseConnection()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        See L{twisted.web.http.Request.requestReceived}: the body is complete.
+        """
+        if not self.startedWriting:
+            super().requestReceived(  # type: ignore[no-untyped-call]
+                command, path, version
+            )
+
+    def render(self, resrc: IResource) -> None:
+        """
+        See L{Request.render}.
+        """
+        try:
+            if self._refusal is not None:
+                raise self._refusal
+            self._checkReadable()
+        except Refused as refusal:
+            self._answer(refusal)
+        else:
+            super().render(resrc)  # type: ignore[no-untyped-call]
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """
+        See L{Request.processingFailed}: something of ours is broken.
+        """
+        self._log.failure("A request to the queue has failed", reason)
+        self._answer(Refused(500, "the queue has failed; its log says why"))
+        return reason
+
+    def getRequestHostname(self) -> bytes:
+        """
+        See L{Request.getRequestHostname}.  Klein asks for it, and does not cope with
+        one that is no name.
+        """
+        return b"localhost"
+
+    def _answer(self, refusal: Refused) -> None:
+        self.write(refused(self, refusal))  # type: ignore[no-untyped-call]
+        self.finish()  # type: ignore[no-untyped-call]
+
+    def _checkSize(self, size: int) -> None:
+        if size > LARGEST_BODY:
+            self.content = BytesIO()
+            self._refusal = Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the body is larger than {LARGEST_BODY} bytes; send it in parts",
+            )
+
+    def _checkReadable(self) -> None:
+        if self.clientproto == b"HTTP/1.1" and not self.requestHeaders.hasHeader(
+            b"Host"
+        ):
+            raise Refused(400, "there is no Host header; HTTP/1.1 requires one")
+        try:
+            unquote_to_bytes(self.path).decode()
+        except UnicodeDecodeError:
+            raise Refused(400, "the path is not UTF-8, percent-encoded") from None
+
+
+class _Channel(HTTPChannel):
+    """
+    A connection, known to its site.
+    """
+
+    site: GuardedSite
+    transport: Any
+
+    def connectionMade(self) -> None:
+        super().connectionMade()  # type: ignore[no-untyped-call]
+        self.site.channels.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self.site.lost(self)
+
+
+class GuardedSite(Site):
+    """
+    Serves a resource to those who may.  It writes no access log.
+
+    @ivar guard: Tells who may.
+    @ivar channels: The connections that are open.
+    """
+
+    requestFactory = GuardedRequest
+    # HTTP/2 is not spoken
+    protocol = _Channel  # type: ignore[assignment]
+    noisy = False
+
+    def __init__(
+        self, resource: IResource, guard: Guard, reactor: IReactorTime | None = None
+    ) -> None:
+        """
+        @param resource: Answers the requests.
+        @param guard: Tells who may.
+        @param reactor: What keeps the time, for connections that are idle.
+        """
+        super().__init__(  # type: ignore[no-untyped-call]
+            resource, reactor=reactor, parsePOSTFormSubmission=False
+        )
+        self.guard = guard
+        self.channels: set[_Channel] = set()
+        self._closing: list[Deferred[None]] = []
+
+    def lost(self, channel: _Channel) -> None:
+        """
+        Called when a connection is gone.
+
+        @param channel: The connection.
+        """
+        self.channels.discard(channel)
+        if not self.channels:
+            closing, self._closing = self._closing, []
+            for closed in closing:
+                closed.callback(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close all connections, once what was answered is sent.
+
+        @return: Fires once they are gone, after L{FLUSHING} seconds at the latest.
+        """
+        closed: Deferred[None] = Deferred()
+        if not self.channels:
+            return succeed(None)
+        self._closing.append(closed)
+        for channel in list(self.channels):
+            channel.loseConnection()  # type: ignore[no-untyped-call]
+        aborting = self.reactor.callLater(FLUSHING, self._abort)
+
+        def stop(_: None) -> None:
+            if aborting.active():
+                aborting.cancel()
+
+        return closed.addCallback(stop)
+
+    def _abort(self) -> None:
+        for channel in list(self.channels):
+            channel.transport.abortConnection()
+
+    def startFactory(self) -> None:
+        """
+        See L{Site.startFactory}.  Without a log no clock is needed for its lines.
+        """
