@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.http.urls import parseURL
+from myconsumer.localqueue.options import KEEP, LISTEN, SYNC, queueFile
 from myconsumer.makers import queueMakers
 from myconsumer.parsing.option import (
     TOKEN_FILE,
@@ -72,10 +73,20 @@ OPTIONS: Sequence[Option] = (
         str,
         "an http:// or https:// URL without user name and password",
         None,
-        "where tasks are pulled from; needed",
-        needed=True,
+        "where tasks are pulled from; needed, unless there is --local",
         find=parseURL,
     ),
+    Option(
+        "local",
+        str,
+        "the path of a file for the embedded queue",
+        None,
+        "serves the queues of this SQLite file, and consumes that called tasks",
+        find=queueFile,
+    ),
+    LISTEN._replace(goesWith="local"),
+    KEEP._replace(goesWith="local"),
+    SYNC._replace(goesWith="local"),
     countOption("limit", 1, None, "how many tasks run at once, at most; needed"),
     Option(
         "python",
@@ -141,6 +152,7 @@ OPTIONS: Sequence[Option] = (
         "json",
         "how the endpoint is spoken to",
         find=_protocol,
+        goesWith="url",
     ),
     secondsOption(
         "wait", 20, "seconds to wait at the endpoint for a first task", _HOUR
@@ -188,11 +200,18 @@ def _together(given: Mapping[str, Sequence[Given]]) -> None:
     """
     Check what the options say of each other.
     """
+    sources = [given[name][0] for name in ("url", "local") if given[name]]
     handlers = [given[name][0] for name in HANDLERS if given[name]]
-    if len(handlers) > 1:
-        first, second = handlers[:2]
-        raise Refused(f"{first.origin} and {second.origin} exclude each other")
-    if given["url"] and given["limit"] and not handlers:
+    for found in (sources, handlers):
+        if len(found) > 1:
+            first, second = found[:2]
+            raise Refused(f"{first.origin} and {second.origin} exclude each other")
+    if not sources:
+        raise Refused(
+            "--url is needed: it takes an http:// or https:// URL; CONSUMER_URL or the "
+            "file of --config may give it, too. Or --local FILE, for a queue of its own"
+        )
+    if given["limit"] and not handlers:
         raise Refused(
             "one of --python, --exec and --forward is needed: --python takes the "
             "dotted name of a callable, --exec a command, --forward a URL"

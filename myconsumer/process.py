@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet.defer import maybeDeferred
@@ -109,6 +109,28 @@ class _Signals:
         maybeDeferred(self._service.stopService).addErrback(
             lambda reason: self._log.failure("stopping has failed", reason)
         )
+
+
+def refuseToStart(options: Any, line: str) -> NoReturn:
+    """
+    End the process since a service cannot be started, in one line and with status 1.
+    C{twistd} leaves its process id behind then, and as a daemon whoever started it
+    waiting for ever: of exceptions it minds those alone that end in a traceback.
+
+    @param options: The command's options, parsed.
+    @param line: Why.
+    """
+    # the copy in the log is for one that is on no terminal
+    Logger(namespace=__name__).error("{line}", line=line)
+    print(f"{options.command.name}: {line}", file=sys.__stderr__)
+    twistd = options.parent or {}
+    if twistd.get("pidfile"):
+        with suppress(OSError):
+            os.unlink(twistd["pidfile"])
+    if twistd.get("statusPipe") is not None:
+        # read there up to 100 bytes
+        os.write(twistd["statusPipe"], f"1 {line}".encode()[:100])
+    raise SystemExit(1)
 
 
 class ExitStatus:

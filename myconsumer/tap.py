@@ -15,12 +15,18 @@ from twisted.application.service import IService
 from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.waiting import WaitFor
 from myconsumer.http import makeClient
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.localqueue.service import LocalQueueService
+from myconsumer.localqueue.tap import makeLocalQueueService
 from myconsumer.makers import handlerMakers, queueMakers
 from myconsumer.options import COMMAND, HANDLERS
 from myconsumer.parsing.commandline import CommandOptions
 from myconsumer.parsing.resolving import isSecret
 from myconsumer.process import ExitStatus, handleSignals, steadyClock
 from myconsumer.service import ConsumerService
+
+#: The queue that C{--local} consumes.
+LOCAL = "tasks"
 
 
 class Options(CommandOptions):
@@ -30,7 +36,8 @@ class Options(CommandOptions):
 
     command = COMMAND
     synopsis = (
-        "--url URL --limit N (--python NAME | --exec COMMAND | --forward URL) [options]"
+        "(--url URL | --local FILE) --limit N "
+        "(--python NAME | --exec COMMAND | --forward URL) [options]"
     )
     longdesc = (
         "Each option may also be given by an environment variable (CONSUMER_LIMIT "
@@ -68,7 +75,7 @@ def makeService(options: Options) -> ConsumerService:
     makers = handlerMakers()
     [kind] = [name for name in HANDLERS if options[name] is not None]
     try:
-        queue = queueMakers()[options["protocol"]].makeQueue(reactor, options)
+        queue, needed = _makeQueue(reactor, options)
         handler = makers[kind].makeHandler(reactor, options)
     except ValueError as error:
         text = str(error)
@@ -91,12 +98,27 @@ def makeService(options: Options) -> ConsumerService:
         onEnd=partial(options.exitStatus.end, reactor),
         rate=options["rate"],
     )
+    if needed is not None:
+        needed.setServiceParent(service)  # type: ignore[no-untyped-call]
     if IService.providedBy(handler):
         handler.setServiceParent(service)  # type: ignore[no-untyped-call]
     if isinstance(handler, ForwardHandler) and options["forward-wait-for"] is not None:
         _waitFor(options["forward-wait-for"], handler, service, reactor)
     handleSignals(service, reactor)
     return service
+
+
+def _makeQueue(
+    reactor: Any, options: Options
+) -> tuple[ITaskQueue, LocalQueueService | None]:
+    """
+    Make the queue, and the service that it needs, if any.
+    """
+    if options["local"] is None:
+        makers = queueMakers()
+        return makers[options["protocol"]].makeQueue(reactor, options), None
+    served = makeLocalQueueService(reactor, options["local"], options)
+    return served.queue(LOCAL), served
 
 
 def _waitFor(

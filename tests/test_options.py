@@ -44,7 +44,7 @@ class TableTests(SynchronousTestCase):
         """
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
-            "url limit python exec forward run-in exec-env "
+            "url local listen keep sync limit python exec forward run-in exec-env "
             "kill-after forward-wait-for protocol wait lease interval prefetch "
             "pollers rate timeout drain max-attempts until-empty token-file config",
         )
@@ -66,6 +66,10 @@ class TableTests(SynchronousTestCase):
             {option.name: option.default for option in OPTIONS},
             {
                 "url": None,
+                "local": None,
+                "listen": "tcp:8321:interface=127.0.0.1",
+                "keep": "7d",
+                "sync": "normal",
                 "limit": None,
                 "python": None,
                 "exec": None,
@@ -127,18 +131,24 @@ class TableTests(SynchronousTestCase):
 
     def test_goesWith(self) -> None:
         """
-        What an option goes with is a handler.
+        What an option goes with is a handler, or where the tasks come from.
         """
         self.assertEqual(
             {o.name: o.goesWith for o in OPTIONS if o.goesWith is not None},
             {
+                "listen": "local",
+                "keep": "local",
+                "sync": "local",
+                "protocol": "url",
                 "run-in": "python",
                 "exec-env": "exec",
                 "kill-after": "exec",
                 "forward-wait-for": "forward",
             },
         )
-        self.assertTrue({o.goesWith for o in OPTIONS} - {None} <= {*HANDLERS})
+        self.assertTrue(
+            {o.goesWith for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
+        )
 
     def test_infinity(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-The plugin by which C{twistd} knows of the command.
+The plugin by which C{twistd} knows of the commands.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer import tap
+from myconsumer.localqueue import tap as localqueue
 
 
 class PluginTests(SynchronousTestCase):
@@ -23,13 +24,14 @@ class PluginTests(SynchronousTestCase):
 
     def test_found(self) -> None:
         """
-        C{twistd} finds one command of that name, and its parts.
+        C{twistd} finds one command of each name, and its parts.
         """
-        [maker] = [m for m in getPlugins(IServiceMaker) if m.tapname == "consumer"]
-        verifyObject(IServiceMaker, maker)
-        verifyObject(IPlugin, maker)
-        self.assertIs(maker.options, tap.Options)
-        self.assertIs(maker.makeService, tap.makeService)
+        for name, module in (("consumer", tap), ("taskqueue", localqueue)):
+            [maker] = [m for m in getPlugins(IServiceMaker) if m.tapname == name]
+            verifyObject(IServiceMaker, maker)
+            verifyObject(IPlugin, maker)
+            self.assertIs(maker.options, module.Options)
+            self.assertIs(maker.makeService, module.makeService)
 
     def test_importsNothing(self) -> None:
         """
@@ -51,10 +53,10 @@ class PluginTests(SynchronousTestCase):
 
     def test_chosenReactor(self) -> None:
         """
-        No module of the command imports a reactor, which whoever runs it chooses.
+        No module of the commands imports a reactor, which whoever runs it chooses.
         """
         script = (
-            "import sys, myconsumer.tap;"
+            "import sys, myconsumer.tap, myconsumer.localqueue.tap;"
             "print('twisted.internet.reactor' in sys.modules)"
         )
         ended = subprocess.run(

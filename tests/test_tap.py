@@ -139,7 +139,7 @@ class OptionsTests(TapCase):
         """
         Options that are none, or not yet, are refused by name.
         """
-        later = ["local", "listen", "status", "retries", "execute", "rates"]
+        later = ["locals", "db", "status", "retries", "execute", "rates"]
         for option in (*(f"--{name}" for name in later), "-x", "--lim-it=4"):
             line = self.refused(*NEEDED, option, "4")
             self.assertIn(f"option {option.split('=')[0]} not recognized", line)
@@ -227,8 +227,8 @@ class OptionsTests(TapCase):
         self.assertEqual(caught.exception.code, 0)
         text = " ".join(output.getvalue().split())
         self.assertIn(
-            "--url URL --limit N (--python NAME | --exec COMMAND | --forward URL) "
-            "[options]",
+            "(--url URL | --local FILE) --limit N "
+            "(--python NAME | --exec COMMAND | --forward URL) [options]",
             text,
         )
         for option in (*OPTIONS, CONFIG):

@@ -33,6 +33,9 @@ GOES_WITH = {
     "forward-wait-for": "forward",
 }
 
+# those of the embedded queue, which takes the place of a URL
+EMBEDDED = ("local", "listen", "keep", "sync")
+
 COUNT = "a whole number from"
 SECONDS = "a number of seconds"
 A_URL = "an http:// or https:// URL without user name and password"
@@ -44,6 +47,8 @@ def neededFor(name: str) -> dict[str, str]:
     """
     handler = GOES_WITH.get(name, "python")
     needed = {key: NEEDED[key] for key in ("url", "limit")}
+    if name in EMBEDDED:
+        needed = {"local": "queue.sqlite", "limit": NEEDED["limit"]}
     if name not in HANDLERS:
         needed[handler] = HANDLERS[handler]
     needed.pop(name, None)
@@ -113,6 +118,19 @@ BAD = [
         ("python", text, "the dotted name of a callable")
         for text in ("x", "os.no_such", "no_such.x", "os.sep", "a b.c", "os..x")
     ),
+    *(
+        ("local", text, "the path of a file for the embedded queue")
+        for text in ("/", "/no/such/directory/x", "/dev/null", __file__, "\0")
+    ),
+    *(
+        ("listen", text, "a server endpoint, such as tcp:8321:interface=127.0.0.1")
+        for text in ("8321", "udp:1", "tcp", "tcp:x", "tcp:1:nothing=x", "carrier:1")
+    ),
+    *(
+        ("keep", text, "a time, such as 12h or 7d")
+        for text in ("7", "x", "-1d", "7w", "366d", "1e3d", "7 d", "d", "7d\n")
+    ),
+    *(("sync", text, "normal or full") for text in ("x", "FULL", "off", "1")),
     *(("protocol", text, "the name of a protocol") for text in ("x", "JSON", "sqs2")),
     ("token-file", "/no/such/file", "the path of a file that holds a bearer token"),
     ("token-file", "/", "the path of a file that holds a bearer token"),
@@ -546,6 +564,9 @@ class SecretTests(ResolvingCase):
                     if name == "exec":
                         # else it is a command, though one that is not there
                         text += "'"
+                    if name == "local":
+                        # else it is a file, though one with a strange name
+                        text += "/x"
                     variable = "CONSUMER_" + name.upper().replace("-", "_")
                     lines = [
                         self.refused(needed | {name: text}),
@@ -592,6 +613,10 @@ class OrderTests(ResolvingCase):
             self.resolve(NEEDED),
             {
                 "url": URL.from_text("http://localhost:1/queue"),
+                "local": None,
+                "listen": "tcp:8321:interface=127.0.0.1",
+                "keep": 604_800,
+                "sync": "normal",
                 "limit": 2,
                 "python": ("os.getcwd", os.getcwd),
                 "exec": None,

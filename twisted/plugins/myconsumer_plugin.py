@@ -10,3 +10,10 @@ consumer = ServiceMaker(
     "Pull tasks from an HTTP endpoint and run at most so many at once.",
     "consumer",
 )
+
+taskqueue = ServiceMaker(
+    "myconsumer task queue",
+    "myconsumer.localqueue.tap",
+    "Serve queues of tasks over HTTP from a SQLite file.",
+    "taskqueue",
+)

@@ -1,0 +1,57 @@
+"""
+What keeps two processes from working on one file: the leases are kept by the one that
+has it, and nobody else would wake its claims.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+
+class FileLock:
+    """
+    A lock that ends with its process, however that ends.
+
+    It is taken on a file beside the other.  On the other itself, to close it once more
+    would end SQLite's own locks (U{https://sqlite.org/howtocorrupt.html}, 2.2).
+    """
+
+    _file: int | None = None
+
+    def __init__(self, path: str) -> None:
+        """
+        @param path: The file that is to be ours alone.
+        """
+        # whatever it is called: links lead to the same file
+        self._path = f"{os.path.realpath(path)}.lock"
+
+    def acquire(self) -> None:
+        """
+        Take the lock.
+
+        @raise ValueError: Some other process has it, or it cannot be had; the text
+            says why.
+        """
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise ValueError(
+                f"{self._path!r} cannot be opened: {error.strerror}"
+            ) from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(file)
+            if isinstance(error, BlockingIOError):
+                raise ValueError("another process works on it") from None
+            raise ValueError(f"it cannot be locked: {error.strerror}") from None
+        self._file = file
+
+    def release(self) -> None:
+        """
+        Give the lock back, if it is ours.
+        """
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
