@@ -36,16 +36,16 @@ class Entry:
     at: float
 
 
-class AcceptanceCase(TestCase):
+class ProcessCase(TestCase):
     """
-    An endpoint on the real reactor, and as many consumers as a test starts.
+    As many processes as a test starts.
     """
 
     timeout = 100
 
     def setUp(self) -> None:
         """
-        Make an empty endpoint, and a directory that goes with the test.
+        Make a directory that goes with the test.
         """
         from twisted.internet import reactor
 
@@ -55,16 +55,6 @@ class AcceptanceCase(TestCase):
         self.journal = self.directory / "journal"
         self.journal.touch()
         self.processes: list[Twistd] = []
-        self.endpoint = self.makeEndpoint()
-        self.queue = self.endpoint.queue
-
-    def makeEndpoint(self) -> Endpoint:
-        """
-        Listen on a free port until the test ends.
-        """
-        endpoint = Endpoint(self.reactor)
-        self.addCleanup(endpoint.close)
-        return endpoint
 
     def start(
         self,
@@ -74,7 +64,7 @@ class AcceptanceCase(TestCase):
         **options: Any,
     ) -> Twistd:
         """
-        Start a consumer of the endpoint, by default with 4 slots.
+        Start a consumer, by default with 4 slots.
 
         @param twistd: Options of C{twistd} itself; none: stay in the foreground.
         @param environment: Variables for it.
@@ -82,11 +72,7 @@ class AcceptanceCase(TestCase):
         @param options: Options of C{consumer}, with C{_} for C{-}.  L{True} stands
             for a flag, and L{None} leaves out one that is given otherwise.
         """
-        usual = {
-            "url": self.endpoint.url,
-            "limit": 4,
-            "python": "tests.acceptance.handlers.work",
-        }
+        usual = {"limit": 4, "python": "tests.acceptance.handlers.work"}
         words = [*(twistd or ["-n"]), "consumer"]
         for name, value in (usual | options).items():
             if value is not None:
@@ -102,9 +88,10 @@ class AcceptanceCase(TestCase):
         Start a C{twistd} in a directory of its own.
         """
         directory = self.directory / str(len(self.processes))
-        directory.mkdir()
         for name, text in files.items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
             (directory / name).write_text(text)
+        directory.mkdir(exist_ok=True)
         process = Twistd(self.reactor, directory)
         process.spawn(arguments, {"JOURNAL": str(self.journal)} | environment)
         self.processes.append(process)
@@ -144,12 +131,6 @@ class AcceptanceCase(TestCase):
             self.assertTrue(condition(), f"no longer true: {what}")
             await deferLater(self.reactor, 0.02)
 
-    async def untilIdle(self, claims: int = 1) -> None:
-        """
-        Wait until a consumer waits for tasks, on that many claims.
-        """
-        await self.until(lambda: self.endpoint.openClaims == claims, "claims wait")
-
     async def untilEvents(self, event: str, count: int, seconds: float = 30) -> None:
         """
         Wait for the handlers' journal to tell of some event so many times.
@@ -158,19 +139,6 @@ class AcceptanceCase(TestCase):
         await self.until(
             lambda: self.journal.read_text().count(mark) >= count,
             f"{count} x {event}",
-            seconds,
-        )
-
-    async def untilState(
-        self, state: str, jobs: Iterable[Job] | None = None, seconds: float = 30
-    ) -> None:
-        """
-        Wait until jobs, all unless they are given, are C{state}.
-        """
-        wanted = list(self.queue.jobs if jobs is None else jobs)
-        await self.until(
-            lambda: all(job.state == state for job in wanted),
-            f"jobs are {state}",
             seconds,
         )
 
@@ -197,6 +165,53 @@ class AcceptanceCase(TestCase):
             running[entry.pid] += 1 if entry.event == "start" else -1
             most = max(most, running[entry.pid])
         return most
+
+
+class AcceptanceCase(ProcessCase):
+    """
+    An endpoint on the real reactor, and as many consumers of it as a test starts.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make an empty endpoint.
+        """
+        super().setUp()
+        self.endpoint = self.makeEndpoint()
+        self.queue = self.endpoint.queue
+
+    def makeEndpoint(self) -> Endpoint:
+        """
+        Listen on a free port until the test ends.
+        """
+        endpoint = Endpoint(self.reactor)
+        self.addCleanup(endpoint.close)
+        return endpoint
+
+    def start(self, *twistd: str, **more: Any) -> Twistd:
+        """
+        Start a consumer of the endpoint; see L{ProcessCase.start}.
+        """
+        return super().start(*twistd, **{"url": self.endpoint.url, **more})
+
+    async def untilIdle(self, claims: int = 1) -> None:
+        """
+        Wait until a consumer waits for tasks, on that many claims.
+        """
+        await self.until(lambda: self.endpoint.openClaims == claims, "claims wait")
+
+    async def untilState(
+        self, state: str, jobs: Iterable[Job] | None = None, seconds: float = 30
+    ) -> None:
+        """
+        Wait until jobs, all unless they are given, are C{state}.
+        """
+        wanted = list(self.queue.jobs if jobs is None else jobs)
+        await self.until(
+            lambda: all(job.state == state for job in wanted),
+            f"jobs are {state}",
+            seconds,
+        )
 
     def assertCompletedOnce(self, jobs: Iterable[Job] | None = None) -> None:
         """

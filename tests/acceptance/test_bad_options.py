@@ -47,6 +47,48 @@ BAD = [
     ("rate", "-1/s", ["--rate", "5/s, 90/m or 1000/h", "'-1/s'"]),
     ("token-file", "no-such", ["--token-file", "'no-such'", "No such file"]),
     ("config", "no-such", ["--config", "'no-such'", "No such file"]),
+    ("local", "x", ["--url and --local exclude each other"]),
+    ("listen", "tcp:0:interface=127.0.0.1", ["--listen goes with --local"]),
+    ("keep", "7d", ["--keep goes with --local"]),
+    ("sync", "full", ["--sync goes with --local"]),
+]
+
+# options in the place of --url, and what the line says
+BAD_WITH_LOCAL: list[tuple[dict[str, str | None], list[str]]] = [
+    ({"local": "."}, ["--local", "'.'", "no regular file"]),
+    ({"local": "no/such"}, ["--local", "'no/such'", "no such directory"]),
+    ({"protocol": "json"}, ["--protocol goes with --url"]),
+    ({"limit": None}, ["--limit is needed"]),
+    ({"python": None}, ["one of --python, --exec and --forward is needed"]),
+    ({"listen": "tcp"}, ["--listen", "'tcp'", "tcp:8321:interface=127.0.0.1"]),
+    ({"listen": "8321"}, ["--listen", "'8321'", "server endpoint"]),
+    ({"listen": "udp:1"}, ["--listen", "'udp:1'", "server endpoint"]),
+    ({"listen": "tcp:x"}, ["--listen", "'tcp:x'", "server endpoint"]),
+    ({"listen": "tcp:1:port=2:a=b"}, ["--listen", "server endpoint"]),
+    ({"listen": ""}, ["--listen", "server endpoint"]),
+    ({"keep": "7"}, ["--keep", "12h or 7d", "'7'"]),
+    ({"keep": "-1d"}, ["--keep", "12h or 7d", "'-1d'"]),
+    ({"keep": "400d"}, ["--keep", "12h or 7d", "'400d'", "365d"]),
+    ({"sync": "off"}, ["--sync", "normal or full", "'off'"]),
+    ({"token-file": "no-such"}, ["--token-file", "'no-such'", "No such file"]),
+]
+
+# options of taskqueue, and what the line says
+BAD_QUEUES: list[tuple[dict[str, str | None], list[str]]] = [
+    ({"db": None}, ["--db is needed", "path of a file", "TASKQUEUE_DB"]),
+    ({"db": ""}, ["--db", "path of a file"]),
+    ({"db": "no/such"}, ["--db", "'no/such'", "no such directory"]),
+    ({"listen": "8321"}, ["--listen", "'8321'", "server endpoint"]),
+    ({"keep": "soon"}, ["--keep", "12h or 7d", "'soon'"]),
+    ({"sync": "FULL"}, ["--sync", "normal or full", "'FULL'"]),
+    ({"limit": "4"}, ["--limit"]),
+    ({"config": "no-such"}, ["--config", "'no-such'", "No such file"]),
+]
+
+BAD_QUEUE_VARIABLES = [
+    ("TASKQUEUE_DB", "no/such", ["TASKQUEUE_DB", "'no/such'", "no such directory"]),
+    ("TASKQUEUE_KEEP", "7", ["TASKQUEUE_KEEP", "12h or 7d", "'7'"]),
+    ("TASKQUEUE_SYNC", "off", ["TASKQUEUE_SYNC", "normal or full", "'off'"]),
 ]
 
 # options in the place of --python, and what the line says
@@ -89,6 +131,8 @@ BAD_VARIABLES = [
     ("CONSUMER_EXEC", "cat", ["--python and CONSUMER_EXEC exclude each other"]),
     ("CONSUMER_KILL_AFTER", "1", ["CONSUMER_KILL_AFTER goes with --exec"]),
     ("CONSUMER_RUN_IN", "x", ["CONSUMER_RUN_IN", "reactor, thread or process", "'x'"]),
+    ("CONSUMER_LOCAL", "x", ["--url and CONSUMER_LOCAL exclude each other"]),
+    ("CONSUMER_LISTEN", "tcp:1", ["CONSUMER_LISTEN goes with --local"]),
     ("CONSUMER_UNTIL_EMPTY", "yes", ["CONSUMER_UNTIL_EMPTY", "true, false", "'yes'"]),
 ]
 
@@ -97,6 +141,7 @@ BAD_FILES = [
     ('limit = "4"', ["limit in 'consumer.toml'", "whole number from 1", "'4'"]),
     ("wait = nan", ["wait in 'consumer.toml'", "number of seconds", "nan"]),
     ("rate = 5", ["rate in 'consumer.toml'", "5/s, 90/m or 1000/h", "not 5"]),
+    ('local = "x"', ["--url and local in 'consumer.toml' exclude each other"]),
     ('exec = "cat"', ["--python and exec in 'consumer.toml' exclude each other"]),
     ('exec-env = "A"', ["exec-env in 'consumer.toml' goes with --exec"]),
     ("limit\n", ["--config", "'consumer.toml'", "line 1"]),
@@ -123,17 +168,19 @@ def refused(
     folder: Path,
     options: dict[str, str | None],
     environment: dict[str, str] | None = None,
+    command: str = "consumer",
 ) -> str:
     """
     Run it with the usual options, changed, and give the line that it says.
     """
+    usual = USUAL if command == "consumer" else {"db": "queue.sqlite"}
     words = [
         f"--{name}={value}"
-        for name, value in (USUAL | options).items()
+        for name, value in (usual | options).items()
         if value is not None
     ]
     ended = subprocess.run(
-        [TWISTD, "-n", "consumer", *words],
+        [TWISTD, "-n", command, *words],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -145,9 +192,11 @@ def refused(
     assert ended.returncode == 1
     assert ended.stdout == ""
     [line] = ended.stderr.splitlines(keepends=True)
+    assert line.startswith(f"{command}: ")
     assert line.endswith("\n")
     assert "secret" not in line
     assert not (folder / "twistd.pid").exists()
+    assert not list(folder.glob("*.sqlite*"))
     return line
 
 
@@ -177,6 +226,37 @@ def test_otherHandlers(
     Something is wrong with another handler, or what goes with it.
     """
     assertSays(refused(tmp_path, {"python": None, **options}), said)
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_WITH_LOCAL)
+def test_local(tmp_path: Path, options: dict[str, str | None], said: list[str]) -> None:
+    """
+    Something is wrong with the embedded queue of a consumer.
+    """
+    local = {"url": None, "local": "queue.sqlite"}
+    assertSays(refused(tmp_path, {**local, **options}), said)
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_QUEUES)
+def test_taskqueue(
+    tmp_path: Path, options: dict[str, str | None], said: list[str]
+) -> None:
+    """
+    Something is wrong with an embedded queue by itself.
+    """
+    assertSays(refused(tmp_path, options, command="taskqueue"), said)
+
+
+@pytest.mark.parametrize(("variable", "value", "said"), BAD_QUEUE_VARIABLES)
+def test_taskqueueEnvironment(
+    tmp_path: Path, variable: str, value: str, said: list[str]
+) -> None:
+    """
+    Something is wrong in the environment of an embedded queue by itself.
+    """
+    given = {"db": None} if variable == "TASKQUEUE_DB" else {}
+    line = refused(tmp_path, {**given}, {variable: value}, "taskqueue")
+    assertSays(line, said)
 
 
 @pytest.mark.parametrize(("variable", "value", "said"), BAD_VARIABLES)
