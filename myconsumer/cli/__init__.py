@@ -1,0 +1,3 @@
+"""
+The C{myconsumer} command: for producers and operators of a queue over HTTP.
+"""

@@ -1,0 +1,104 @@
+"""
+Requests to a queue, and answers that are what they should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from hyperlink import URL
+
+from myconsumer.errors import QueueError, RefusalError
+from myconsumer.http import Answer, Client, makeClient
+from myconsumer.http.faults import oneLine
+from myconsumer.http.urls import FixedURL, below
+from myconsumer.http.verdict import named, quoted
+from myconsumer.queues.reading import UNDECODABLE, unfit
+
+DEADLINE = 30.0
+"""The seconds that an answer may take."""
+
+T = TypeVar("T")
+
+# what passes by itself, and what concerns the token, is worded already
+_WORDED = frozenset({401, 403, 408, 425, 429})
+_REFUSALS = frozenset(range(300, 500)) - _WORDED
+_NO_QUEUE = frozenset({404, 405, 410})
+
+
+class Queue:
+    """
+    A queue, as producers and operators see it.
+    """
+
+    def __init__(self, client: Client, url: URL) -> None:
+        """
+        @param client: Sends the requests.
+        @param url: Where the queue is.
+        """
+        self._client = client
+        self._url = url
+
+    async def ask(
+        self,
+        type_: type[T],
+        wanted: str,
+        method: str,
+        steps: Sequence[str] = (),
+        body: bytes | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> T:
+        """
+        Send one request.
+
+        @param type_: What the answer is to be, as L{msgspec} takes it.
+        @param wanted: The same in words.
+        @param method: HTTP's method, in capitals.
+        @param steps: The names of the steps down from the queue's URL.
+        @param body: JSON, or L{None} for no body.
+        @param query: What to add to the URL's query.
+
+        @raise FaultError: There was no answer, or one that says that trying again
+            may help.
+        @raise RefusalError: The queue does not do it.
+        @raise QueueError: It answered something else.
+        """
+        url = below(self._url, *steps)
+        for name, value in (query or {}).items():
+            url = FixedURL.of(url.set(name, quote(value, safe="")))
+        answer = await self._client.request(method, url, body, DEADLINE, _REFUSALS)
+        if answer.code in _REFUSALS:
+            raise RefusalError(_refused(answer))
+        try:
+            return msgspec.json.decode(answer.body, type=type_)
+        except UNDECODABLE as error:
+            raise QueueError(str(unfit(answer, wanted, error))) from None
+
+
+@asynccontextmanager
+async def queueOf(reactor: Any, options: Mapping[str, Any]) -> AsyncIterator[Queue]:
+    """
+    Speak to the queue that a command line names, and let go of it in the end.
+
+    @param reactor: The reactor.
+    @param options: L{QueueOptions <myconsumer.cli.options.QueueOptions>}.
+    """
+    client = makeClient(reactor, 1, options["token-file"])
+    try:
+        yield Queue(client, options["url"])
+    finally:
+        await client.close()
+
+
+def _refused(answer: Answer) -> str:
+    text = f"the queue answered {named(answer.code)}"
+    if answer.code < 400:
+        place = oneLine(answer.header(b"location")) or "nowhere"
+        return f"{text} and points to {place}: give the URL that leads to the queue"
+    if answer.code in _NO_QUEUE:
+        text += ": is the URL that of a queue?"
+    return text + quoted(answer)

@@ -1,0 +1,199 @@
+"""
+Lines of input, gathered to batches of tasks.
+"""
+
+from __future__ import annotations
+
+from codecs import BOM_UTF8
+from collections import deque
+from typing import Any
+
+from msgspec import Struct, field
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from myconsumer.cli.running import CommandError
+from myconsumer.cli.tasks import Reader
+from myconsumer.http.faults import oneLine
+
+LINGER = 0.2
+"""The seconds for which a task waits at most for others to come."""
+
+LONGEST_LINE = 8 * 1024 * 1024
+"""The most bytes of a line."""
+
+ENOUGH = 2 * 1024 * 1024
+"""The bytes of a batch that is full.  The longest line on top is not 16 MiB yet."""
+
+
+class Batch(Struct):
+    """
+    Some tasks, for one request.
+
+    @ivar tasks: They, as JSON.
+    @ivar size: The bytes of that.
+    @ivar read: The bytes of input that it was made of.
+    @ivar lastLine: The number of the last line that was read for it.
+    """
+
+    tasks: list[bytes] = field(default_factory=list)
+    size: int = 0
+    read: int = 0
+    lastLine: int = 0
+
+    @property
+    def body(self) -> bytes:
+        """
+        The body of the request.
+        """
+        return b"[" + b",".join(self.tasks) + b"]"
+
+
+class Batches(Protocol):
+    """
+    Reads ahead, but no further than one batch.
+    """
+
+    def __init__(self, clock: IReactorTime, read: Reader, name: str, most: int) -> None:
+        """
+        @param clock: Measures L{LINGER}.
+        @param read: Makes a task of a line.
+        @param name: What to call the input.
+        @param most: How many tasks make a batch.
+        """
+        self._clock = clock
+        self._read = read
+        self._name = name
+        self._most = most
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._batch = Batch()
+        self._due = False
+        self._timer: Any = None
+        self._ended = False
+        self._error: CommandError | None = None
+        self._asked: Deferred[Batch | None] | None = None
+
+    def next(self) -> Deferred[Batch | None]:
+        """
+        Ask for a batch, once the one before was given.
+
+        @return: Fires with it when it is full, or when its first task has waited for
+            L{LINGER} or the input has ended; then with L{None}.  Fails with
+            L{CommandError} where a line is wrong or the input cannot be read.
+        """
+        asked: Deferred[Batch | None] = Deferred(self._cancelled)
+        self._asked = asked
+        self._goOn()
+        return asked
+
+    def stop(self) -> None:
+        """
+        Read no more.
+        """
+        self._ended = True
+        self._stopWaiting()
+        self._reading(False)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Called with each piece of the input.
+
+        @param data: The piece.
+        """
+        first, *others = data.split(b"\n")
+        self._rest += first
+        if others:
+            self._lines.append(self._rest)
+            self._lines.extend(others[:-1])
+            self._rest = others[-1]
+        self._goOn()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Called when the input has ended.
+
+        @param reason: How.
+        """
+        self._ended = True
+        error = reason.value
+        # a pipe that is closed may look like a connection that breaks
+        if not isinstance(error, ConnectionDone | ConnectionLost):
+            why = getattr(error, "strerror", None) or error
+            self._error = CommandError(f"{self._name} cannot be read: {why}")
+        elif self._rest:
+            self._lines.append(self._rest)
+            self._rest = b""
+        self._goOn()
+
+    def _goOn(self) -> None:
+        self._fill()
+        over = self._ended or self._error is not None
+        if self._asked is not None and (over or self._due or self._full()):
+            self._give(self._asked)
+        else:
+            self._reading(not over and not self._full())
+
+    def _full(self) -> bool:
+        return len(self._batch.tasks) >= self._most or self._batch.size > ENOUGH
+
+    def _fill(self) -> None:
+        while self._error is None and not self._full():
+            if self._lines:
+                self._take(self._lines.popleft())
+            elif len(self._rest) > LONGEST_LINE:
+                # its end need not be waited for
+                self._take(self._rest)
+            else:
+                return
+
+    def _take(self, line: bytes) -> None:
+        batch = self._batch
+        batch.lastLine += 1
+        batch.read += len(line) + 1
+        text = line.removeprefix(BOM_UTF8).strip()
+        if not text:
+            return
+        try:
+            if len(text) > LONGEST_LINE:
+                raise ValueError(f"it is longer than {LONGEST_LINE >> 20} MiB")
+            task = self._read(text, batch.lastLine)
+        except ValueError as error:
+            why = oneLine(str(error))
+            where = f"{self._name}, line {batch.lastLine}"
+            self._error = CommandError(f"{where}: {why}")
+            return
+        if not batch.tasks:
+            self._timer = self._clock.callLater(LINGER, self._waited)
+        batch.tasks.append(task)
+        batch.size += len(task) + 1
+
+    def _waited(self) -> None:
+        self._due = True
+        self._goOn()
+
+    def _give(self, asked: Deferred[Batch | None]) -> None:
+        self._asked = None
+        self._stopWaiting()
+        if self._error is not None:
+            asked.errback(self._error)
+            return
+        batch, self._batch = self._batch, Batch(lastLine=self._batch.lastLine)
+        self._goOn()
+        asked.callback(batch if batch.tasks else None)
+
+    def _stopWaiting(self) -> None:
+        self._due = False
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _reading(self, on: bool) -> None:
+        transport: Any = self.transport
+        if transport is not None:
+            (transport.resumeProducing if on else transport.pauseProducing)()
+
+    def _cancelled(self, asked: Deferred[Batch | None]) -> None:
+        self._asked = None

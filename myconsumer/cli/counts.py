@@ -1,0 +1,77 @@
+"""
+C{myconsumer counts}: how many tasks are in which state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from myconsumer.cli.asking import queueOf
+from myconsumer.cli.options import QueueOptions
+
+Counts = Mapping[str, int]
+"""How many tasks of a queue are in which state."""
+
+# the embedded queue's own URL, without a name, counts all: {"queues": {NAME: counts}}
+_Answer = dict[str, int | dict[str, dict[str, int]]]
+
+
+class Options(QueueOptions):
+    """
+    What C{myconsumer counts} takes.
+    """
+
+    synopsis = "URL [options]"
+    optFlags = [  # noqa: RUF012 - its type is Twisted's
+        ["json", None, "print one JSON object"]
+    ]
+
+
+async def counts(
+    reactor: Any, options: Mapping[str, Any], write: Callable[[str], object]
+) -> int:
+    """
+    Print the counts.
+
+    @param reactor: The reactor.
+    @param options: The L{Options}.
+    @param write: Writes a line.
+
+    @return: The exit status.
+    """
+    async with queueOf(reactor, options) as queue:
+        found: Any = await queue.ask(_Answer, '{"ready": 0, ...}', "GET")
+    if options["json"]:
+        write(msgspec.json.encode(found).decode())
+    else:
+        queues = found.get("queues")
+        for line in overview(queues) if isinstance(queues, dict) else table(found):
+            write(line)
+    return 0
+
+
+def overview(found: Mapping[str, Counts]) -> list[str]:
+    """
+    @return: A line for each queue, below one with the names of the counts.
+    """
+    states = list(dict.fromkeys(state for each in found.values() for state in each))
+    rows = [["", *states]]
+    for name, counts in found.items():
+        rows.append([name, *(str(counts.get(state, "")) for state in states)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([f"{row[0]:{widths[0]}}", *map(str.rjust, row[1:], widths[1:])])
+        for row in rows
+    ]
+
+
+def table(found: Counts) -> list[str]:
+    """
+    @return: A line for each count, the columns aligned.
+    """
+    names = max(map(len, found), default=0)
+    numbers = max((len(str(number)) for number in found.values()), default=0)
+    return [f"{name:{names}}  {number:{numbers}}" for name, number in found.items()]

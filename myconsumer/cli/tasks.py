@@ -1,0 +1,128 @@
+"""
+What a line of input is: a task's payload, or a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from myconsumer.queues.reading import UNDECODABLE, loads
+
+#: The most seconds by which a task can be put off.
+LONGEST_DELAY = 31_536_000
+
+#: The highest priority; the lowest is its negative.
+HIGHEST_PRIORITY = 1000
+
+Delay = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
+Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
+_Id = Annotated[str, Meta(min_length=1, max_length=255)] | int
+
+Reader = Callable[[bytes, int], bytes]
+"""
+Makes a task of a line and its number, as the queue's API takes it.  Raises
+C{ValueError}.
+"""
+
+
+class _Task(Struct, omit_defaults=True):
+    payload: Raw
+    id: str
+    delay: float = 0
+    priority: int = 0
+
+
+class _Given(Struct, forbid_unknown_fields=True):
+    payload: Raw
+    id: _Id | None = None
+    delay: Delay = 0
+    priority: Priority = 0
+
+
+_decode = msgspec.json.Decoder().decode
+_decodeTask = msgspec.json.Decoder(_Given).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Names:
+    """
+    Makes ids for tasks that have none, so that sending a task twice is harmless.
+    """
+
+    def __init__(self) -> None:
+        self._run = uuid4().hex
+
+    def of(self, number: int) -> str:
+        """
+        @param number: The number of the task's line.
+
+        @return: An id that no other task has, unless it is of the same line.
+        """
+        return f"{self._run}-{number}"
+
+
+def payloadReader(delay: float, priority: int, idField: str | None) -> Reader:
+    """
+    Make a reader of lines that are payloads.
+
+    @param delay: The seconds by which each task is put off.
+    @param priority: The priority of each.
+    @param idField: The field of a payload that holds the task's id, or L{None}.
+    """
+    names = Names()
+
+    def read(line: bytes, number: int) -> bytes:
+        payload = _json(line)
+        id = names.of(number) if idField is None else _idIn(payload, idField)
+        # the payload goes on as it came
+        return _encode(_Task(Raw(line), id, delay, priority))
+
+    return read
+
+
+def taskReader() -> Reader:
+    """
+    Make a reader of lines that are tasks.
+    """
+    names = Names()
+
+    def read(line: bytes, number: int) -> bytes:
+        _json(line)
+        try:
+            task = _decodeTask(line)
+        except UNDECODABLE as error:
+            raise ValueError(f"it is no task: {error}") from None
+        id = names.of(number) if task.id is None else str(task.id)
+        return _encode(_Task(task.payload, id, task.delay, task.priority))
+
+    return read
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return _decode(line)
+    except UNDECODABLE:
+        pass
+    try:
+        # what only the queue can tell whether it takes it
+        return loads(line)
+    except ValueError as error:
+        raise ValueError(f"it is no JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _idIn(payload: Any, field: str) -> str:
+    found = payload.get(field) if isinstance(payload, dict) else None
+    try:
+        return str(msgspec.convert(found, _Id))
+    except msgspec.ValidationError:
+        raise ValueError(
+            f"it is no object with a field {field!r} that holds the task's id, a "
+            "string of 1 to 255 characters or an integer"
+        ) from None

@@ -1,0 +1,250 @@
+"""
+Tests for L{myconsumer.cli.batches}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.cli.batches import ENOUGH, LINGER, LONGEST_LINE, Batch, Batches
+from myconsumer.cli.running import CommandError
+
+
+def read(line: bytes, number: int) -> bytes:
+    """
+    Take a line as it is, but for a question mark.
+    """
+    if line == b"?":
+        raise ValueError("it is a question")
+    return line
+
+
+def tasks(batch: Batch) -> Any:
+    """
+    Give what is sent for a batch.
+    """
+    return json.loads(batch.body)
+
+
+class BatchesCase(SynchronousTestCase):
+    """
+    Has batches of three tasks.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect them to an input.
+        """
+        self.clock = Clock()
+        self.input = StringTransport()
+        self.batches = Batches(self.clock, read, "input", 3)
+        self.batches.makeConnection(self.input)
+        self.addCleanup(self.stop)
+
+    def stop(self) -> None:
+        """
+        Nothing is left to be done after a stop.
+        """
+        self.batches.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.input.producerState, "paused")
+
+    def got(self) -> Any:
+        """
+        Take a batch that is there at once.
+        """
+        batch = self.successResultOf(self.batches.next())
+        return None if batch is None else tasks(batch)
+
+    def refused(self) -> str:
+        """
+        Fail to take a batch.
+        """
+        return str(self.failureResultOf(self.batches.next(), CommandError).value)
+
+    def end(self) -> None:
+        """
+        End the input.
+        """
+        self.batches.connectionLost()
+
+
+class BatchesTests(BatchesCase):
+    """
+    Tests for L{Batches}.
+    """
+
+    def test_full(self) -> None:
+        """
+        A batch comes as soon as it is full, and the next begins with what is left.
+        """
+        asked = self.batches.next()
+        self.batches.dataReceived(b"1\n2\n")
+        self.assertNoResult(asked)
+        self.batches.dataReceived(b"3\n4\n5")
+        self.assertEqual(tasks(self.successResultOf(asked)), [1, 2, 3])
+        self.end()
+        self.assertEqual(self.got(), [4, 5])
+        self.assertIsNone(self.got())
+        self.assertIsNone(self.got())
+
+    def test_several(self) -> None:
+        """
+        One piece of input may be several batches.
+        """
+        self.batches.dataReceived(b"1\n2\n3\n4\n5\n6\n7\n")
+        self.end()
+        self.assertEqual([self.got() for _ in range(3)], [[1, 2, 3], [4, 5, 6], [7]])
+        self.assertIsNone(self.got())
+
+    def test_lingers(self) -> None:
+        """
+        What is not full comes when its first task has waited for others, whether or
+        not somebody waited for it meanwhile.
+        """
+        asked = self.batches.next()
+        self.batches.dataReceived(b"1\n")
+        self.clock.advance(LINGER / 2)
+        self.batches.dataReceived(b"2\n")
+        self.assertNoResult(asked)
+        self.clock.advance(LINGER / 2)
+        self.assertEqual(tasks(self.successResultOf(asked)), [1, 2])
+        self.batches.dataReceived(b"3\n")
+        self.clock.advance(LINGER)
+        self.assertEqual(self.got(), [3])
+        self.assertNoResult(self.batches.next())
+
+    def test_readsAhead(self) -> None:
+        """
+        It reads on until one batch is full, and then not before that is taken.
+        """
+        self.batches.dataReceived(b"1\n2\n")
+        self.assertEqual(self.input.producerState, "producing")
+        self.batches.dataReceived(b"3\n")
+        self.assertEqual(self.input.producerState, "paused")
+        self.clock.advance(LINGER)
+        self.assertEqual(self.input.producerState, "paused")
+        self.got()
+        self.assertEqual(self.input.producerState, "producing")
+
+    def test_bytes(self) -> None:
+        """
+        Some megabytes fill a batch as well.
+        """
+        long = b'"' + b"x" * (ENOUGH // 2) + b'"'
+        self.batches.dataReceived(b"\n".join([long] * 4) + b"\n")
+        self.assertEqual([len(self.got()), len(self.got())], [2, 2])
+
+    def test_blank(self) -> None:
+        """
+        Lines without text are skipped, but counted, and a mark of the byte order is
+        no text.
+        """
+        self.batches.dataReceived(b"\xef\xbb\xbf1\r\n\n \t\n2\r\n?\n")
+        self.end()
+        self.assertEqual(self.refused(), "input, line 5: it is a question")
+
+    def test_wrong(self) -> None:
+        """
+        A line that is wrong is told of in the place of its batch.
+        """
+        self.batches.dataReceived(b"1\n2\n3\n4\n?\n5\n6\n7\n8\n")
+        self.assertEqual(self.input.producerState, "paused")
+        self.assertEqual(self.got(), [1, 2, 3])
+        for _ in range(2):
+            self.assertEqual(self.refused(), "input, line 5: it is a question")
+
+    def test_wrongWhileWaiting(self) -> None:
+        """
+        Somebody who waits is told at once.
+        """
+        asked = self.batches.next()
+        self.batches.dataReceived(b"?\n")
+        self.failureResultOf(asked, CommandError)
+
+    def test_longest(self) -> None:
+        """
+        A line may have 8 MiB and not a byte more; it is not waited for its end.
+        """
+        self.batches.dataReceived(b'"' + b"x" * (LONGEST_LINE - 2))
+        self.batches.dataReceived(b'"\n')
+        self.assertEqual(len(self.got()[0]), LONGEST_LINE - 2)
+        self.batches.dataReceived(b"1" * LONGEST_LINE)
+        self.assertEqual(self.input.producerState, "producing")
+        self.batches.dataReceived(b"1")
+        self.assertEqual(self.refused(), "input, line 2: it is longer than 8 MiB")
+
+    def test_pipe(self) -> None:
+        """
+        A pipe that is closed has come to its end.
+        """
+        self.batches.dataReceived(b"1")
+        self.batches.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.got(), [1])
+        self.assertIsNone(self.got())
+
+    def test_unreadable(self) -> None:
+        """
+        An input that cannot be read any more is told of.
+        """
+        self.batches.connectionLost(Failure(OSError(5, "Input/output error")))
+        self.assertEqual(self.refused(), "input cannot be read: Input/output error")
+
+    def test_cancelled(self) -> None:
+        """
+        Nothing is lost for somebody who asks again.
+        """
+        self.batches.dataReceived(b"1\n")
+        asked = self.batches.next()
+        asked.cancel()
+        self.failureResultOf(asked)
+        self.clock.advance(LINGER)
+        self.assertEqual(self.got(), [1])
+
+    def test_told(self) -> None:
+        """
+        A batch tells what it was made of.
+        """
+        self.batches.dataReceived(b"1\n\n2\n3\n\n4\n")
+        self.end()
+        asked = [self.successResultOf(self.batches.next()) for _ in range(2)]
+        self.assertEqual([each.read for each in asked if each], [7, 3])
+        self.assertEqual([each.lastLine for each in asked if each], [4, 6])
+
+
+class AnyPiecesTests(SynchronousTestCase):
+    """
+    Whatever pieces the input comes in.
+    """
+
+    @settings(max_examples=100, deadline=None)
+    @given(
+        st.lists(st.sampled_from(["1", "22", "333", "", " "]), max_size=20),
+        st.lists(st.integers(0, 60), max_size=10),
+    )
+    def test_pieces(self, lines: Sequence[str], cuts: Sequence[int]) -> None:
+        """
+        The same tasks come in the same batches.
+        """
+        batches = Batches(Clock(), read, "input", 3)
+        batches.makeConnection(StringTransport())
+        text = "\n".join(lines).encode()
+        ends = sorted(cut for cut in cuts if cut < len(text))
+        for start, end in zip([0, *ends], [*ends, len(text)], strict=True):
+            batches.dataReceived(text[start:end])
+        batches.connectionLost()
+        found = []
+        while (batch := self.successResultOf(batches.next())) is not None:
+            found.append(tasks(batch))
+        wanted = [int(line) for line in lines if line.strip()]
+        self.assertEqual(found, [wanted[i : i + 3] for i in range(0, len(wanted), 3)])

@@ -1,0 +1,221 @@
+"""
+Tests for C{counts}, C{failed} and C{retry}.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.trial.unittest import TestCase
+
+from myconsumer.cli.counts import counts
+from myconsumer.cli.failed import FailedTask, failed, readable
+from myconsumer.cli.retry import retry
+from myconsumer.cli.running import CommandError
+from myconsumer.errors import QueueError
+from myconsumer.http import parseURL
+from tests.cli.memory import answers, serve
+
+
+def failure(id: str, **fields: Any) -> dict[str, Any]:
+    """
+    Make a task that has failed.
+    """
+    task = {
+        "id": id,
+        "payload": {"n": 1.0},
+        "attempts": 3,
+        "error": "exit status 1:\nno such file",
+        "enqueued": 1700000000.0,
+        "ended": 1700000001.5,
+    }
+    return task | fields
+
+
+class CommandCase(TestCase):
+    """
+    A queue, and commands that run in this process.
+    """
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        """
+        Serve a queue.
+        """
+        self.queue, self.url = serve(self)
+        self.lines: list[str] = []
+
+    async def run_(self, command: Any, **options: Any) -> list[str]:
+        """
+        Run a command.
+
+        @return: What it writes.
+        """
+        given = {"url": parseURL(self.url), "token-file": None, "json": 0} | options
+        self.assertEqual(await command(reactor, given, self.lines.append), 0)
+        return self.lines
+
+
+class CountsTests(CommandCase):
+    """
+    Tests for L{counts}.
+    """
+
+    async def test_lines(self) -> None:
+        """
+        There is a line for each state, in the queue's order.
+        """
+        self.queue.plan = [answers(200, {"ready": 7, "delayed": 123, "failed": 0})]
+        self.assertEqual(
+            await self.run_(counts), ["ready      7", "delayed  123", "failed     0"]
+        )
+
+    async def test_queues(self) -> None:
+        """
+        Where the URL is that of all queues there is a line for each queue.
+        """
+        queues = {
+            "mail": {"ready": 7, "delayed": 123},
+            "x": {"ready": 1000, "delayed": 0},
+        }
+        self.queue.plan = [answers(200, {"queues": queues})]
+        self.assertEqual(
+            await self.run_(counts),
+            ["      ready  delayed", "mail      7      123", "x      1000        0"],
+        )
+
+    async def test_json(self) -> None:
+        """
+        Or an object.
+        """
+        self.assertEqual(await self.run_(counts, json=1), ['{"ready":0,"failed":0}'])
+
+    async def test_other(self) -> None:
+        """
+        What are no counts is refused in words.
+        """
+        for body in (b"<html>", [1], {"ready": "x"}):
+            self.queue.plan = [answers(200, body)]
+            with self.assertRaisesRegex(QueueError, r'"ready": 0, \.\.\.. is expected'):
+                await self.run_(counts)
+
+
+class FailedTests(CommandCase):
+    """
+    Tests for L{failed}.
+    """
+
+    async def test_lines(self) -> None:
+        """
+        There is a line for each task.
+        """
+        self.queue.failures = [
+            failure("a"),
+            failure("long", attempts=1, error=None),
+        ]
+        self.assertEqual(
+            await self.run_(failed),
+            [
+                "a     2023-11-14T22:13:21Z  3 attempts   exit status 1: no such file",
+                "long  2023-11-14T22:13:21Z  1 attempt    no reason was told",
+            ],
+        )
+
+    async def test_json(self) -> None:
+        """
+        Or an object a line, just as the queue gives it.
+        """
+        self.queue.failures = [failure("a", more=1), failure("\u00fc\n")]
+        lines = await self.run_(failed, json=1)
+        self.assertEqual([json.loads(line) for line in lines], self.queue.failures)
+        self.assertIn('"payload":{"n":1.0}', lines[0])
+        self.assertEqual(len("".join(lines).splitlines()), 1)
+
+    async def test_pages(self) -> None:
+        """
+        All pages are asked for.
+        """
+        self.queue.failures = [failure(str(number)) for number in range(25)]
+        self.queue.page = 10
+        lines = await self.run_(failed)
+        ids = [line.split()[0] for line in lines]
+        self.assertEqual(ids, [str(number) for number in range(25)])
+        self.assertEqual(
+            [path for _, path, _ in self.queue.seen],
+            [f"/q/failed?{after}limit=100" for after in ("", "after=10&", "after=20&")],
+        )
+
+    async def test_none(self) -> None:
+        """
+        If there are none nothing is written.
+        """
+        self.assertEqual(await self.run_(failed), [])
+
+    async def test_other(self) -> None:
+        """
+        What are no failed tasks is refused in words.
+        """
+        for body in (
+            {},
+            {"failed": [{"id": 1}]},
+            {"failed": [failure("a", ended=1e15)]},
+        ):
+            self.queue.plan = [answers(200, body)]
+            with self.assertRaisesRegex(QueueError, "is expected"):
+                await self.run_(failed)
+
+    def test_control(self) -> None:
+        """
+        A line has no characters that a terminal might obey.
+        """
+        line = readable(FailedTask("a\x1b[2J", 1, "b\x07\x9b"))
+        self.assertTrue(line.isprintable(), line)
+        self.assertIn("a\\x1b[2J  -  1 attempt", line)
+
+
+class RetryTests(CommandCase):
+    """
+    Tests for L{retry}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have three failed tasks.
+        """
+        super().setUp()
+        self.queue.failures = [failure("a"), failure("b"), failure("c")]
+
+    async def test_ids(self) -> None:
+        """
+        Tasks are named.
+        """
+        lines = await self.run_(retry, all=0, ids=["a", "c"])
+        self.assertEqual(lines, ["2 tasks to be tried again"])
+        self.assertEqual([task["id"] for task in self.queue.failures], ["b"])
+
+    async def test_all(self) -> None:
+        """
+        Or all are meant.
+        """
+        lines = await self.run_(retry, all=1, ids=[])
+        self.assertEqual(lines, ["3 tasks to be tried again"])
+        self.assertEqual(self.queue.seen[0][2], {"all": True})
+
+    async def test_unknown(self) -> None:
+        """
+        Those that are no failed tasks are named, and the others tried again.
+        """
+        with self.assertRaises(CommandError) as caught:
+            await self.run_(retry, all=0, ids=["a", "x", "y"])
+        self.assertEqual(str(caught.exception), "no failed task is called 'x', 'y'")
+        self.assertEqual(self.lines, ["1 task to be tried again"])
+
+    async def test_manyUnknown(self) -> None:
+        """
+        Not too many are named.
+        """
+        with self.assertRaisesRegex(CommandError, "'x9' and 90 more$"):
+            await self.run_(retry, all=0, ids=[f"x{n}" for n in range(100)])

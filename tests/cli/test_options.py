@@ -1,0 +1,233 @@
+"""
+Tests for the command line of C{myconsumer}.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from importlib import import_module
+from inspect import iscoroutinefunction
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.cli.main import COMMANDS, Options, parse
+
+URL = "http://localhost:1/q"
+
+
+class OptionsCase(SynchronousTestCase):
+    """
+    Parses command lines.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have no options in the environment.
+        """
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("CONSUMER_")}
+        self.patch(os, "environ", clean)
+
+    def parsed(self, *arguments: str) -> Any:
+        """
+        Give the options of a command.
+        """
+        return parse(arguments).subOptions
+
+    def refused(self, *arguments: str) -> str:
+        """
+        Give the line with which a command line is refused.
+        """
+        with self.assertRaises(SystemExit) as caught:
+            parse(arguments)
+        line = caught.exception.code
+        # a text goes to standard error, and makes the status 1
+        assert isinstance(line, str)
+        self.assertEqual(len(line.splitlines()), 1, line)
+        self.assertTrue(line.startswith("myconsumer"), line)
+        return line.removeprefix("myconsumer").lstrip(" :")
+
+
+class CommandTests(OptionsCase):
+    """
+    Tests for the commands.
+    """
+
+    def test_commands(self) -> None:
+        """
+        Each has its options and a coroutine, in a module that is named after it.
+        """
+        for name in COMMANDS:
+            module = import_module(f"myconsumer.cli.{name}")
+            self.assertTrue(iscoroutinefunction(getattr(module, name)), name)
+            self.assertEqual(str(self.parsed(name, URL, *self.more(name))["url"]), URL)
+
+    def more(self, name: str) -> Sequence[str]:
+        """
+        Give the arguments that a command needs beside the URL.
+        """
+        return ["--all"] if name == "retry" else []
+
+    def test_help(self) -> None:
+        """
+        Each command is in the help.
+        """
+        text = str(Options())
+        for name, summary in COMMANDS.items():
+            self.assertRegex(text, rf"{name} +{summary}")
+
+    def test_none(self) -> None:
+        """
+        Without a command, or with one that is none, known ones are named.
+        """
+        self.assertIn("a command is needed: enqueue, counts", self.refused())
+        self.assertIn("'frob' is no command; known are", self.refused("frob", URL))
+        self.assertIn("what is not shown is no command", self.refused("http://a:b@c/"))
+
+    def test_unknown(self) -> None:
+        """
+        Options that are none are named, without their values.
+        """
+        self.assertEqual(
+            self.refused("--frob"), "option --frob not recognized; --help lists all"
+        )
+        self.assertEqual(
+            self.refused("counts", URL, "--tok=x", "--frob=a=b"),
+            "counts: option --frob not recognized; --help lists all",
+        )
+        self.assertIn(
+            "an option that is not shown", self.refused("counts", URL, "--a@b=c")
+        )
+
+    def test_version(self) -> None:
+        """
+        A command tells the version, too.
+        """
+        with redirect_stdout(StringIO()) as out, self.assertRaises(SystemExit):
+            parse(["failed", "--version"])
+        self.assertRegex(out.getvalue(), r"^myconsumer \d")
+
+
+class QueueOptionsTests(OptionsCase):
+    """
+    Tests for what all commands take.
+    """
+
+    def test_anywhere(self) -> None:
+        """
+        Options stand before, between and after the arguments; none is one after
+        two dashes.
+        """
+        for arguments in (
+            ["--json", URL],
+            [URL, "--json"],
+        ):
+            self.assertEqual(self.parsed("counts", *arguments)["json"], 1)
+        options = self.parsed("retry", URL, "a", "--", "--all")
+        self.assertEqual((options["ids"], options["all"]), (["a", "--all"], 0))
+        options = self.parsed("enqueue", "--batch", "2", URL, "--delay=3", "-")
+        self.assertEqual((options["batch"], options["delay"]), (2, 3.0))
+        self.assertEqual(options["file"], "-")
+
+    def test_url(self) -> None:
+        """
+        The URL is checked, and not shown if there may be a secret in it.
+        """
+        self.assertIn("counts: the queue's URL is needed", self.refused("counts"))
+        self.assertEqual(
+            self.refused("counts", "localhost"),
+            "counts: URL takes an http:// or https:// URL without user name and "
+            "password, not 'localhost': it does not begin with http:// or https://",
+        )
+        self.assertNotIn("s3cret", self.refused("counts", "http://u:s3cret@h/"))
+
+    def test_tooMany(self) -> None:
+        """
+        Arguments that are too many are refused.
+        """
+        self.assertIn("'x' is one argument too many", self.refused("counts", URL, "x"))
+        self.assertIn("'y' is one", self.refused("enqueue", URL, "x", "y"))
+
+    def test_tokenFile(self) -> None:
+        """
+        The token file is named by the option, or else by the variable, and read.
+        """
+        paths = [self.mktemp(), self.mktemp()]
+        for path in paths:
+            Path(path).write_text("token")
+        self.assertIsNone(self.parsed("counts", URL)["token-file"])
+        os.environ["CONSUMER_TOKEN_FILE"] = ""
+        self.assertIsNone(self.parsed("counts", URL)["token-file"])
+        os.environ["CONSUMER_TOKEN_FILE"] = paths[0]
+        self.assertEqual(self.parsed("counts", URL)["token-file"], paths[0])
+        options = self.parsed("counts", URL, "--token-file", paths[1])
+        self.assertEqual(options["token-file"], paths[1])
+
+    def test_noTokenFile(self) -> None:
+        """
+        One that holds no token is refused.
+        """
+        self.assertRegex(
+            self.refused("counts", URL, "--token-file", "/none"),
+            "^counts: --token-file takes the path of a file .*, not '/none': '/none' "
+            "cannot be read: No such file",
+        )
+        os.environ["CONSUMER_TOKEN_FILE"] = "/none"
+        self.assertIn("CONSUMER_TOKEN_FILE takes", self.refused("counts", URL))
+
+
+class EnqueueOptionsTests(OptionsCase):
+    """
+    Tests for what C{enqueue} and C{retry} take.
+    """
+
+    def test_defaults(self) -> None:
+        """
+        By default standard input is read, in batches of a thousand.
+        """
+        options = self.parsed("enqueue", URL)
+        self.assertEqual((options["file"], options["batch"]), ("-", 1000))
+        self.assertEqual(options["retry"], 60)
+
+    def test_numbers(self) -> None:
+        """
+        Numbers have bounds.
+        """
+        for option, least, most in (
+            ("--batch", 1, 10_000),
+            ("--delay", 0, 31_536_000),
+            ("--priority", -1000, 1000),
+            ("--retry", 0, 31_536_000),
+        ):
+            for right in (least, most):
+                options = self.parsed("enqueue", URL, f"{option}={right}")
+                self.assertEqual(options[option[2:]], right)
+            for wrong in (least - 1, most + 1, "", "x", "nan", "inf"):
+                line = self.refused("enqueue", URL, f"{option}={wrong}")
+                self.assertIn(f"from {least} to {most}, not '{wrong}'", line)
+        self.assertIn("'1.5'", self.refused("enqueue", URL, "--priority=1.5"))
+
+    def test_tasks(self) -> None:
+        """
+        Tasks have what is otherwise given for all.
+        """
+        self.assertEqual(self.parsed("enqueue", URL, "--tasks")["tasks"], 1)
+        for option in ("--delay=0", "--priority=0", "--id-field=x"):
+            name = option.partition("=")[0]
+            self.assertIn(
+                f"--tasks and {name} exclude each other",
+                self.refused("enqueue", URL, "--tasks", option),
+            )
+
+    def test_retry(self) -> None:
+        """
+        C{retry} takes either ids or C{--all}.
+        """
+        self.assertEqual(self.parsed("retry", URL, "a", "b")["ids"], ["a", "b"])
+        self.assertEqual(self.parsed("retry", URL, "--all")["all"], 1)
+        self.assertIn("ids of failed tasks are needed", self.refused("retry", URL))
+        self.assertIn("exclude each other", self.refused("retry", URL, "--all", "a"))

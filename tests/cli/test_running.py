@@ -1,0 +1,148 @@
+"""
+Tests for L{myconsumer.cli.running}.  What needs a process is in
+L{tests.cli.test_console}.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, Logger, LogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from myconsumer.cli.running import CommandError, Complaints, Running
+from myconsumer.errors import FaultError
+
+
+class Reactor(Clock):
+    """
+    A reactor that never comes to run.
+    """
+
+    def callWhenRunning(self, *call: Any) -> None:
+        """
+        See L{IReactorCore.callWhenRunning}.
+        """
+
+
+class Full(StringIO):
+    """
+    Standard output on a disk that is full.
+    """
+
+    def write(self, text: str) -> int:
+        """
+        Fail.
+        """
+        raise OSError(28, "No space left on device")
+
+
+class RunningTests(SynchronousTestCase):
+    """
+    Tests for L{Running}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Keep what is written.
+        """
+        self.out, self.errors = StringIO(), StringIO()
+        self.patch(sys, "stdout", self.out)
+        self.patch(sys, "stderr", self.errors)
+
+    def status(self, result: Deferred[int], lines: int = 0) -> Any:
+        """
+        Give the status of a command that writes lines, and ends with a result.
+        """
+
+        async def command(reactor: Any, write: Any) -> int:
+            for number in range(lines):
+                write(f"{number}")
+            return await result
+
+        ended = Running("test").start(Reactor(), command)
+        return self.failureResultOf(ended, SystemExit).value.code
+
+    def test_ended(self) -> None:
+        """
+        The status is the command's own, and its lines are on standard output.
+        """
+        for status in (0, 1):
+            self.assertEqual(self.status(succeed(status), lines=2), status)
+        self.assertEqual(self.out.getvalue(), "0\n1\n0\n1\n")
+        self.assertEqual(self.errors.getvalue(), "")
+
+    def test_failed(self) -> None:
+        """
+        What was to be expected is one line.
+        """
+        for error in (CommandError("it is\nso"), FaultError("it is so")):
+            self.assertEqual(self.status(fail(error)), 1)
+        self.assertEqual(self.errors.getvalue(), "test: it is so\n" * 2)
+
+    def test_mistake(self) -> None:
+        """
+        What was not is logged with its traceback.
+        """
+        self.assertEqual(self.status(fail(ZeroDivisionError("oh"))), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_full(self) -> None:
+        """
+        Output that cannot be written is told of.
+        """
+        self.patch(sys, "stdout", Full())
+        self.assertEqual(self.status(succeed(0), lines=1), 1)
+        self.assertEqual(
+            self.errors.getvalue(),
+            "test: standard output cannot be written: No space left on device\n",
+        )
+
+    def test_nobody(self) -> None:
+        """
+        Complaints that cannot be written are no failure.
+        """
+        self.patch(sys, "stderr", Full())
+        self.assertEqual(self.status(fail(CommandError("it is so"))), 1)
+
+
+class ComplaintsTests(SynchronousTestCase):
+    """
+    Tests for L{Complaints}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Keep what is said.
+        """
+        self.said: list[str] = []
+        self.observer = Complaints(self.said.append)
+        self.log = Logger(observer=LogPublisher(self.observer))
+
+    def test_interface(self) -> None:
+        """
+        It is an observer.
+        """
+        verifyObject(ILogObserver, self.observer)
+
+    def test_line(self) -> None:
+        """
+        What is logged is a line.
+        """
+        self.log.warn("{what} is\nodd", what="this")
+        self.assertEqual(self.said, ["this is odd"])
+
+    def test_traceback(self) -> None:
+        """
+        A failure has its traceback.
+        """
+        self.log.failure("oh", Failure(ZeroDivisionError("zero")))
+        [text] = self.said
+        self.assertTrue(text.startswith("oh\nTraceback"))
+        self.assertIn("ZeroDivisionError: zero", text)

@@ -1,0 +1,228 @@
+"""
+Tests for L{myconsumer.cli.sending} and L{myconsumer.cli.asking}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.cli.asking import DEADLINE, Queue
+from myconsumer.cli.batches import Batch
+from myconsumer.cli.sending import Sending
+from myconsumer.errors import FaultError, QueueError, RefusalError
+from myconsumer.http import Client, parseURL
+from tests.cli.memory import MemoryQueue, answers, stalls
+
+
+class SendingCase(SynchronousTestCase):
+    """
+    A queue in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Speak to the queue, and wait 2 s after each failure, but for 5 s in all.
+        """
+        self.clock = Clock()
+        self.memory = MemoryQueue()
+        client = Client(StubTreq(self.memory), self.clock)
+        self.queue = Queue(client, parseURL("http://host/q/?key=1"))
+        self.sending = Sending(self.queue, self.clock, 5.0, lambda failures: 2.0)
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+
+    def send(self, *ids: str) -> Deferred[None]:
+        """
+        Send a batch, the last line of which is the tenth.
+        """
+        tasks = [f'{{"id": "{id}", "payload": 0}}'.encode() for id in ids]
+        batch = Batch(tasks, lastLine=10)
+        return Deferred.fromCoroutine(self.sending.send(batch))
+
+
+class SendingTests(SendingCase):
+    """
+    Tests for L{Sending}.
+    """
+
+    def test_sent(self) -> None:
+        """
+        A batch is one request.
+        """
+        self.successResultOf(self.send("a", "b"))
+        tasks = [{"id": "a", "payload": 0}, {"id": "b", "payload": 0}]
+        self.assertEqual(self.memory.seen, [("POST", "/q?key=1", tasks)])
+
+    def test_account(self) -> None:
+        """
+        It is told how many were queued and how many were known.
+        """
+        said = [self.sending.account()]
+        for ids in (["a"], ["a", "b"], ["a", "b"]):
+            self.successResultOf(self.send(*ids))
+            said.append(self.sending.account())
+        self.assertEqual(
+            said,
+            [
+                "0 tasks queued",
+                "1 task queued",
+                "2 tasks queued, 1 was known already",
+                "2 tasks queued, 3 were known already",
+            ],
+        )
+        self.assertEqual(
+            self.sending.accountBefore(),
+            "2 tasks were queued before that, up to line 10",
+        )
+
+    def test_fault(self) -> None:
+        """
+        A fault is waited out, and logged.
+        """
+        self.memory.plan = [answers(500), answers(503, retry_after="3")]
+        with capturedLogs() as logs:
+            sent = self.send("a")
+            self.clock.advance(1.9)
+            self.assertEqual(len(self.memory.seen), 1)
+            self.clock.advance(0.1)
+            self.assertEqual(len(self.memory.seen), 2)
+            self.clock.advance(2.9)
+            self.assertNoResult(sent)
+            self.clock.advance(0.1)
+            self.successResultOf(sent)
+        self.assertEqual(len(logs), 2)
+        self.assertEqual(len(self.memory.tasks), 1)
+
+    def test_patience(self) -> None:
+        """
+        It gives up after some seconds, with a last try then; what became of the batch
+        is not known.
+        """
+        self.memory.plan = [None] + [answers(500)] * 9
+        self.successResultOf(self.send("a"))
+        sent = self.send("b", "c")
+        self.clock.pump([2, 2, 0.9])
+        self.assertNoResult(sent)
+        self.clock.advance(0.1)
+        self.failureResultOf(sent, FaultError)
+        self.assertEqual(len(self.memory.seen), 5)
+        self.assertEqual(
+            self.sending.accountBefore(),
+            "1 task was queued before that, up to line 10; the next 2 may be queued, "
+            "too",
+        )
+
+    def test_patienceIsForABatch(self) -> None:
+        """
+        Each batch has all the patience.
+        """
+        for id in ("a", "b"):
+            self.memory.plan = [answers(500)] * 2
+            sent = self.send(id)
+            self.clock.pump([2, 2])
+            self.successResultOf(sent)
+
+    def test_askedForTooMuch(self) -> None:
+        """
+        A queue that wants to be left alone for longer than that is left alone.
+        """
+        self.memory.plan = [answers(503, retry_after="6")]
+        self.failureResultOf(self.send("a"), FaultError)
+
+    def test_refused(self) -> None:
+        """
+        A refusal is not tried again, and nothing of the batch is queued.
+        """
+        self.memory.plan = [answers(400, {"error": "tasks[0].id: it is\nodd"})]
+        error = self.failureResultOf(self.send("a"), RefusalError).value
+        self.assertEqual(
+            str(error),
+            "the queue answered 400 Bad Request; it says: tasks[0].id: it is odd",
+        )
+        self.assertEqual(
+            self.sending.accountBefore(), "0 tasks were queued before that"
+        )
+
+    def test_noQueue(self) -> None:
+        """
+        Something that answers with other ids, or none, is no queue.
+        """
+        for body, text in (
+            ({"ids": []}, "tells the ids of 0 tasks, and 1 were sent"),
+            ({"id": 1}, "a body that does not fit"),
+            (b"<html>", "a body that begins '<html>'"),
+        ):
+            self.memory.plan = [answers(200, body)]
+            error = self.failureResultOf(self.send("a"), QueueError).value
+            self.assertIn(text, str(error))
+            self.assertNotIsInstance(error, FaultError)
+
+    def test_cancelled(self) -> None:
+        """
+        It may be cancelled during a request and between two.
+        """
+        for plan in (stalls, answers(500)):
+            self.memory.plan = [plan]
+            sent = self.send("a")
+            sent.cancel()
+            self.failureResultOf(sent, CancelledError)
+
+
+class QueueTests(SendingCase):
+    """
+    Tests for L{Queue}.
+    """
+
+    def ask(self, *steps: str, **more: Any) -> Deferred[Any]:
+        """
+        Ask for something.
+        """
+        asked = self.queue.ask(dict[str, int], "counts", "GET", steps, **more)
+        return Deferred.fromCoroutine(asked)
+
+    def refusal(self, code: int, content: Any = b"", **headers: str) -> str:
+        """
+        Give the words of a refusal.
+        """
+        self.memory.plan = [answers(code, content, **headers)]
+        return str(self.failureResultOf(self.ask(), RefusalError).value)
+
+    def test_url(self) -> None:
+        """
+        Steps and a query are added to the queue's URL, whatever is in them.
+        """
+        self.ask("a b", "c", query={"after": "1&2"}).addErrback(lambda _: None)
+        self.assertEqual(self.memory.seen[0][1], "/q/a%20b/c?after=1%262&key=1")
+
+    def test_deadline(self) -> None:
+        """
+        An answer has its time.
+        """
+        self.memory.plan = [stalls]
+        asked = self.ask()
+        self.clock.advance(DEADLINE)
+        self.failureResultOf(asked, FaultError)
+
+    def test_refusals(self) -> None:
+        """
+        A refusal says what can be done about it, with the words of the queue.
+        """
+        self.assertEqual(
+            self.refusal(404, b"nothing\nhere"),
+            "the queue answered 404 Not Found: is the URL that of a queue?; it says: "
+            "nothing here",
+        )
+        self.assertEqual(
+            self.refusal(301, location="https://host/q"),
+            "the queue answered 301 Moved Permanently and points to https://host/q: "
+            "give the URL that leads to the queue",
+        )
+        self.assertIn("--token-file", self.refusal(401))
+        for content in (b"[]", b"{}", b'{"error": 1}', b'{"error": ""}', b"\xff"):
+            self.assertTrue(self.refusal(409, content).startswith("the queue answered"))
+        self.assertLess(len(self.refusal(409, {"error": "x" * 9999})), 300)
