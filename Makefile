@@ -36,6 +36,7 @@ bench: $(VENV)/.runs
 	@$(BIN)/python -P benchmarks/core.py $(ARGS)
 	@$(BIN)/python -P benchmarks/http.py $(ARGS)
 	@$(BIN)/python -P benchmarks/handlers.py $(ARGS)
+	@$(BIN)/python -P benchmarks/localqueue.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* tests.* .hypothesis .*_cache
