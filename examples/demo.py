@@ -1,6 +1,7 @@
 """
-Queues twenty tasks at the example endpoint and lets twistd consume them, four at a
-time.  Ctrl-C stops it as a daemon is stopped: what runs may end, what waits goes back.
+Runs the consumer on an embedded queue, four tasks at a time, and does what its operator
+would: queues tasks, counts them, and has the one that failed tried again.  Ctrl-C
+stops it as a daemon is stopped: what runs may end, what waits goes back.
 """
 # ruff: noqa: E402
 
@@ -12,87 +13,201 @@ import signal
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import json
+import os
+import re
 import shlex
+import shutil
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
+from subprocess import DEVNULL, PIPE, STDOUT, Popen
+from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 from urllib.request import urlopen
 
-HERE = Path(__file__).resolve().parent
-TWISTD = Path(sys.executable).with_name("twistd")
+HANDLER = Path(__file__).resolve().with_name("demo_handler.py")
+BIN = Path(sys.executable).parent
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-COMMAND = (
-    "twistd -n consumer --url {} --limit 4 --python demo_handler.work --until-empty"
+CONSUMER = (
+    "twistd -n consumer --local tasks.sqlite --listen tcp:0:interface=127.0.0.1 "
+    "--limit 4 --python demo_handler.work"
 )
+SERVING = re.compile(r"Serving queues at (http://\S+/)NAME")
 COUNT = 20
+UNTIL_LOOKED = 0.2
 
-stopping = False
-stop: Callable[[], object] | None = None
+ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith("CONSUMER_")
+} | {"PATH": os.pathsep.join([str(BIN), os.environ.get("PATH", os.defpath)])}
 
 
-def stopped(*_: object) -> None:
+class Stopped(Exception):
     """
-    Called for each signal.
+    A signal came, or the consumer has ended by itself.
     """
-    global stopping
-    stopping = True
-    if stop is not None:
-        stop()
 
 
-def start(*command: str | Path, **options: Any) -> Popen[str]:
-    # in a session of its own, for Ctrl-C to reach this process alone
-    return Popen(
-        command, cwd=HERE, text=True, stdin=DEVNULL, start_new_session=True, **options
-    )
+class Demo:
+    """
+    A consumer with its queue, and what is done with it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """
+        @param directory: Where its files are to be.
+        """
+        self.directory = directory
+        self.consumer: Popen[str] | None = None
+        self.shown: Thread | None = None
+        self.isStopping = False
+        self.url = ""
+
+    def stop(self, *_: object) -> None:
+        """
+        Called for each signal.
+        """
+        self.isStopping = True
+        if self.consumer is not None:
+            self.consumer.terminate()
+
+    def run(self) -> None:
+        """
+        Do everything, in order.
+        """
+        try:
+            self.consume()
+            self.operate()
+        except Stopped:
+            pass
+        finally:
+            if self.consumer is not None:
+                self.end(self.consumer)
+
+    def consume(self) -> None:
+        """
+        Start the consumer, and wait until it serves its queue.
+        """
+        say(f"$ {CONSUMER} &")
+        words = shlex.split(CONSUMER)
+        words.insert(2, "--pidfile=")
+        self.consumer = self.start(words, stdout=PIPE, stderr=STDOUT)
+        lines = iter(self.consumer.stdout or ())
+        for line in lines:
+            sys.stdout.write(line)
+            if found := SERVING.search(line):
+                self.url = found[1] + "tasks"
+                break
+        else:
+            self.consumer.wait()
+        self.shown = Thread(target=show, args=(lines,))
+        self.shown.start()
+
+    def operate(self) -> None:
+        """
+        Queue tasks, and look after them until they are complete.
+        """
+        write(self.directory / "tasks.jsonl")
+        self.do(f"myconsumer enqueue {self.url} tasks.jsonl --id-field number")
+        self.wait()
+        self.do(f"myconsumer counts {self.url}")
+        self.do(f"myconsumer failed {self.url}")
+        self.do("touch paper")
+        self.do(f"myconsumer retry {self.url} --all")
+        self.wait()
+        self.do(f"myconsumer counts {self.url}")
+
+    def do(self, command: str) -> None:
+        """
+        Run a command to its end.
+        """
+        self.check()
+        say(f"\n$ {command}")
+        status = self.start(shlex.split(command)).wait()
+        if status:
+            sys.exit(f"It ended with status {status}, which it should not.")
+
+    def wait(self) -> None:
+        """
+        Wait until each task has come to its end.
+        """
+        counts = {"ready": 1}
+        while any(counts.get(state) for state in ("ready", "leased", "delayed")):
+            time.sleep(UNTIL_LOOKED)
+            self.check()
+            with urlopen(self.url, timeout=10) as answer:
+                counts = json.load(answer)
+
+    def check(self) -> None:
+        """
+        Go on only while the consumer does.
+        """
+        if self.isStopping or self.consumer is None or self.consumer.poll() is not None:
+            raise Stopped
+
+    def end(self, consumer: Popen[str]) -> None:
+        """
+        Stop the consumer, if it has not ended, and say how it ended.
+        """
+        if consumer.poll() is None and not self.isStopping:
+            say(f"\n$ kill {consumer.pid}")
+            consumer.terminate()
+        status = consumer.wait()
+        if self.shown is not None:
+            self.shown.join()
+        if status != -signal.SIGTERM:
+            sys.exit(f"\nThe consumer ended with status {status}.")
+        say("\nThe consumer ended by SIGTERM.")
+
+    def start(self, words: list[str], **options: Any) -> Popen[str]:
+        """
+        Start a command, in a session of its own: Ctrl-C is to reach us alone.
+        """
+        return Popen(
+            words,
+            cwd=self.directory,
+            env=ENVIRONMENT,
+            text=True,
+            stdin=DEVNULL,
+            start_new_session=True,
+            **options,
+        )
 
 
-def ask(url: str, body: Any = None) -> Any:
-    data = None if body is None else json.dumps(body).encode()
-    with urlopen(url, data, timeout=10) as answer:
-        return json.load(answer)
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
-def tasks() -> list[dict[str, Any]]:
-    payloads = [{"number": n, "seconds": 0.6 + n % 5 / 5} for n in range(1, COUNT + 1)]
+def show(lines: Iterator[str]) -> None:
+    for line in lines:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+
+def write(file: Path) -> None:
+    """
+    Write the payloads of the tasks, one a line.
+    """
+    payloads: list[dict[str, Any]] = [
+        {"number": number, "seconds": 0.6 + number % 5 / 5}
+        for number in range(1, COUNT + 1)
+    ]
     payloads[2]["failures"] = 1
-    return [{"payload": payload} for payload in payloads]
-
-
-def consume(url: str) -> str:
-    """
-    Run the consumer to its end, and say how it ended.
-    """
-    global stop
-    command = COMMAND.format(url)
-    print(f"$ {command}\n", flush=True)
-    consumer = start(TWISTD, "-n", "--pidfile=", *shlex.split(command)[2:])
-    stop = consumer.terminate
-    if stopping:
-        stop()
-    status = consumer.wait()
-    if status < 0:
-        return f"ended by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
+    payloads[6]["needs"] = "paper"
+    file.write_text("".join(f"{json.dumps(payload)}\n" for payload in payloads))
 
 
 def main() -> None:
-    for number in SIGNALS:
-        signal.signal(number, stopped)
-    endpoint = start(sys.executable, "endpoint.py", stdout=PIPE)
-    try:
-        url = next(iter(endpoint.stdout or ()), "").strip()
-        ask(url, tasks())
-        print(f"{COUNT} tasks are queued at the endpoint {url}, and now:\n")
-        end = consume(url)
-        left = ask(url)["queued"]
-    finally:
-        endpoint.terminate()
-        endpoint.wait()
-    done = COUNT - left
-    print(f"\nThe consumer {end}; {done} of {COUNT} tasks are complete, {left} queued.")
+    with TemporaryDirectory(prefix="demo-") as directory:
+        shutil.copy(HANDLER, directory)
+        demo = Demo(Path(directory))
+        for number in SIGNALS:
+            signal.signal(number, demo.stop)
+        demo.run()
 
 
 if __name__ == "__main__":

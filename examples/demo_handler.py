@@ -3,11 +3,12 @@ The handler of the demo: it takes its time, and shows how many tasks run beside 
 """
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import deferLater
 
-from myconsumer import Release, Task
+from myconsumer import Reject, Release, Task
 
 running: list[Task] = []
 
@@ -21,7 +22,8 @@ def show(event: str, task: Task, text: str = "") -> None:
 
 async def work(task: Task) -> dict[str, Any]:
     """
-    Wait for as long as the payload says; fail as often as it says.
+    Wait for as long as the payload says; fail as often as it says, and for good while
+    the file that it needs is not there.
     """
     from twisted.internet import reactor
 
@@ -34,5 +36,9 @@ async def work(task: Task) -> dict[str, Any]:
     if task.attempt <= task.payload.get("failures", 0):
         show("FAILS", task, ": it is given back, to be tried again in 1 s")
         raise Release("it is a demo", delay=1)
+    needs = task.payload.get("needs")
+    if needs and not Path(needs).exists():
+        show("FAILS", task, f": there is no {needs}, and trying again would not help")
+        raise Reject(f"there is no {needs}")
     show("ends", task)
     return {"square": task.payload["number"] ** 2}

@@ -5,7 +5,12 @@ Tests for what is in the folder of examples.
 from __future__ import annotations
 
 import json
+import re
 import runpy
+import shlex
+import subprocess
+import sys
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +22,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer import ConsumerService
+from myconsumer.localqueue.tap import Options as TaskQueueOptions
+from myconsumer.tap import Options as ConsumerOptions
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
@@ -513,6 +520,68 @@ class ComposedTests(SynchronousTestCase):
         (squares,) = consumer
         self.assertEqual(squares.known, {})
         self.assertEqual((consumer.running, timer.running), (0, 0))
+
+
+class DemoTests(SynchronousTestCase):
+    """
+    What C{make demo} runs.
+    """
+
+    def run_(self) -> tuple[int, str]:
+        """
+        @return: The status with which the demo ended, and what it has printed.
+        """
+        demo = subprocess.Popen(
+            [sys.executable, EXAMPLES / "demo.py"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        # it takes what it has started with it
+        self.addCleanup(demo.communicate)
+        self.addCleanup(demo.terminate)
+        printed, _ = demo.communicate(timeout=90)
+        return demo.returncode, printed
+
+    def test_toItsEnd(self) -> None:
+        """
+        It ends well without a terminal, and shows a task that failed and was retried.
+        """
+        status, printed = self.run_()
+        self.assertEqual(status, 0, printed)
+        failed = re.findall(r"^failed +(\d+)$", printed, re.MULTILINE)
+        completed = re.findall(r"^completed +(\d+)$", printed, re.MULTILINE)
+        self.assertEqual((failed, completed), (["1", "0"], ["19", "20"]))
+        for told in (
+            "20 tasks queued",
+            "1 attempt    there is no paper",
+            "1 task to be tried again",
+            "The consumer ended by SIGTERM.",
+        ):
+            self.assertIn(told, printed)
+
+
+class UnitTests(SynchronousTestCase):
+    """
+    The units for systemd.
+    """
+
+    def test_commands(self) -> None:
+        """
+        Each starts a command in the foreground, with options that it has.
+        """
+        for name, options in (
+            ("consumer", ConsumerOptions()),
+            ("taskqueue", TaskQueueOptions()),
+        ):
+            unit = ConfigParser(interpolation=None)
+            unit.read(EXAMPLES / f"{name}.service")
+            words = shlex.split(unit["Service"]["ExecStart"])
+            self.assertEqual(words[1:4], ["-n", "--pidfile=", name])
+            self.assertTrue(words[4:])
+            for option in words[4::2]:
+                self.assertIn(f"{option.removeprefix('--')}=", options.longOpt)
 
 
 def encode(body: Any) -> bytes:
