@@ -18,12 +18,10 @@ from twisted.python.failure import Failure
 from myconsumer.cli.running import CommandError
 from myconsumer.cli.tasks import Reader
 from myconsumer.http.faults import oneLine
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 
 LINGER = 0.2
 """The seconds for which a task waits at most for others to come."""
-
-LONGEST_LINE = 8 * 1024 * 1024
-"""The most bytes of a line."""
 
 ENOUGH = 2 * 1024 * 1024
 """The bytes of a batch that is full.  The longest line on top is not 16 MiB yet."""
@@ -144,7 +142,7 @@ class Batches(Protocol):
         while self._error is None and not self._full():
             if self._lines:
                 self._take(self._lines.popleft())
-            elif len(self._rest) > LONGEST_LINE:
+            elif len(self._rest) > LARGEST_PAYLOAD:
                 # its end need not be waited for
                 self._take(self._rest)
             else:
@@ -158,8 +156,8 @@ class Batches(Protocol):
         if not text:
             return
         try:
-            if len(text) > LONGEST_LINE:
-                raise ValueError(f"it is longer than {LONGEST_LINE >> 20} MiB")
+            if len(text) > LARGEST_PAYLOAD:
+                raise ValueError(f"it is longer than {LARGEST_PAYLOAD >> 20} MiB")
             task = self._read(text, batch.lastLine)
         except ValueError as error:
             why = oneLine(str(error))

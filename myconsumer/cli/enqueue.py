@@ -18,24 +18,12 @@ from myconsumer.cli.options import QueueOptions, checked, unknown
 from myconsumer.cli.progress import progressOf
 from myconsumer.cli.running import CommandError
 from myconsumer.cli.sending import Sending
-from myconsumer.cli.tasks import (
-    HIGHEST_PRIORITY,
-    LONGEST_DELAY,
-    Delay,
-    Priority,
-    Reader,
-    payloadReader,
-    taskReader,
-)
+from myconsumer.cli.tasks import Reader, payloadReader, taskReader
 from myconsumer.errors import QueueError
+from myconsumer.localqueue.limits import DELAY, MOST_TASKS, PRIORITY, Delay, Priority
 from myconsumer.parsing.resolving import Refused
 
-MOST = 10_000
-"""How many tasks the queue takes in one request."""
-
-_BATCH = f"a whole number from 1 to {MOST}"
-_SECONDS = f"a number of seconds from 0 to {LONGEST_DELAY}"
-_PRIORITY = f"a whole number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
+_BATCH = f"a whole number from 1 to {MOST_TASKS}"
 
 
 class Options(QueueOptions):
@@ -52,14 +40,14 @@ class Options(QueueOptions):
     )
     optParameters: list[list[Any]] = [  # noqa: RUF012 - its type is Twisted's
         ["delay", None, None, "seconds by which each task is put off",
-         checked("--delay", Delay, _SECONDS)],
+         checked("--delay", Delay, DELAY)],
         ["priority", None, None, "priority of each task; the highest goes first",
-         checked("--priority", Priority, _PRIORITY)],
+         checked("--priority", Priority, PRIORITY)],
         ["id-field", None, None, "field of the payload that holds the task's id"],
         ["batch", None, 1000, "how many tasks to send at once, at most",
-         checked("--batch", Annotated[int, Meta(ge=1, le=MOST)], _BATCH)],
+         checked("--batch", Annotated[int, Meta(ge=1, le=MOST_TASKS)], _BATCH)],
         ["retry", None, 60.0, "seconds for which to try again when the queue fails",
-         checked("--retry", Delay, _SECONDS)],
+         checked("--retry", Delay, DELAY)],
     ]  # fmt: skip
     optFlags = [  # noqa: RUF012
         ["tasks", None, "each line is a task, not only its payload"]

@@ -5,23 +5,14 @@ What a line of input is: a task's payload, or a task.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw
 
+from myconsumer.localqueue.limits import NAME, Name, ProducedTask
 from myconsumer.queues.reading import UNDECODABLE, loads
-
-#: The most seconds by which a task can be put off.
-LONGEST_DELAY = 31_536_000
-
-#: The highest priority; the lowest is its negative.
-HIGHEST_PRIORITY = 1000
-
-Delay = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
-Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
-_Id = Annotated[str, Meta(min_length=1, max_length=255)] | int
 
 Reader = Callable[[bytes, int], bytes]
 """
@@ -30,22 +21,8 @@ C{ValueError}.
 """
 
 
-class _Task(Struct, omit_defaults=True):
-    payload: Raw
-    id: str
-    delay: float = 0
-    priority: int = 0
-
-
-class _Given(Struct, forbid_unknown_fields=True):
-    payload: Raw
-    id: _Id | None = None
-    delay: Delay = 0
-    priority: Priority = 0
-
-
 _decode = msgspec.json.Decoder().decode
-_decodeTask = msgspec.json.Decoder(_Given).decode
+_decodeTask = msgspec.json.Decoder(ProducedTask).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -80,7 +57,7 @@ def payloadReader(delay: float, priority: int, idField: str | None) -> Reader:
         payload = _json(line)
         id = names.of(number) if idField is None else _idIn(payload, idField)
         # the payload goes on as it came
-        return _encode(_Task(Raw(line), id, delay, priority))
+        return _encode(ProducedTask(Raw(line), id, delay, priority))
 
     return read
 
@@ -98,7 +75,7 @@ def taskReader() -> Reader:
         except UNDECODABLE as error:
             raise ValueError(f"it is no task: {error}") from None
         id = names.of(number) if task.id is None else str(task.id)
-        return _encode(_Task(task.payload, id, task.delay, task.priority))
+        return _encode(ProducedTask(task.payload, id, task.delay, task.priority))
 
     return read
 
@@ -120,9 +97,9 @@ def _json(line: bytes) -> Any:
 def _idIn(payload: Any, field: str) -> str:
     found = payload.get(field) if isinstance(payload, dict) else None
     try:
-        return str(msgspec.convert(found, _Id))
+        return str(msgspec.convert(found, Name | int))
     except msgspec.ValidationError:
         raise ValueError(
-            f"it is no object with a field {field!r} that holds the task's id, a "
-            "string of 1 to 255 characters or an integer"
+            f"it is no object with a field {field!r} that holds the task's id, "
+            f"{NAME} or an integer"
         ) from None

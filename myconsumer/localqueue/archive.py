@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import UNSET, Raw
 
 from myconsumer.localqueue.database import CHUNK, Database
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 from myconsumer.localqueue.records import (
-    LARGEST_PAYLOAD,
     FailedTask,
     FailedTasks,
     Retried,

@@ -14,9 +14,6 @@ State = Literal["ready", "delayed", "leased", "completed", "failed"]
 
 STATES: Sequence[State] = ("ready", "leased", "delayed", "failed", "completed")
 
-#: The largest payload, in bytes of JSON.  A consumer takes 16 MiB in one answer.
-LARGEST_PAYLOAD = 8 * 1024 * 1024
-
 
 class NewTask(Struct, frozen=True, gc=False):
     """

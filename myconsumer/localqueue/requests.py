@@ -10,36 +10,29 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from myconsumer.http.faults import oneLine
 from myconsumer.localqueue.answers import Refused
 from myconsumer.localqueue.complaints import Shape, complaint
-from myconsumer.localqueue.records import LARGEST_PAYLOAD, NewTask
+from myconsumer.localqueue.limits import (
+    DELAY,
+    LARGEST_PAYLOAD,
+    LONGEST_NAME,
+    MOST_TASKS,
+    NAME,
+    PRIORITY,
+    Delay,
+    Name,
+    ProducedTask,
+)
+from myconsumer.localqueue.records import NewTask
 from myconsumer.queues.reading import UNDECODABLE, loads
 from myconsumer.task import LONGEST_LEASE, Settlement
 
 T = TypeVar("T")
 
-#: The most tasks that are queued by one request.
-MOST_TASKS = 10_000
-
-#: The longest name of a task or of a claim, in characters.
-LONGEST_NAME = 255
-
-#: The longest delay, in seconds: a year.
-LONGEST_DELAY = 31_536_000
-
-_Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
-_Delay = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
 _Lease = Annotated[float, Meta(gt=0, le=LONGEST_LEASE)]
-
-
-class _Task(Struct, forbid_unknown_fields=True, gc=False):
-    payload: Raw
-    id: _Name | int | None = None
-    delay: _Delay = 0.0
-    priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
 
 
 class ClaimBody(Struct):
@@ -55,11 +48,11 @@ class ClaimBody(Struct):
     limit: Annotated[int, Meta(ge=1)] = 1
     wait: Annotated[float, Meta(ge=0)] = 0.0
     lease: _Lease = 60.0
-    claim: _Name | None = None
+    claim: Name | None = None
 
 
 class _Settlement(Settlement, frozen=True, gc=False, omit_defaults=True):
-    delay: _Delay | UnsetType = UNSET
+    delay: Delay | UnsetType = UNSET
     lease: _Lease | UnsetType = UNSET
 
 
@@ -72,29 +65,27 @@ class _Retry(Struct):
     all: bool = False
 
 
-_NAME = f"a string of 1 to {LONGEST_NAME} characters"
-_DELAY = f"a number of seconds from 0 to {LONGEST_DELAY}"
 _LEASE = f"a number of seconds above 0, up to {LONGEST_LEASE}"
 
 _TASK = Shape(
-    _Task,
+    ProducedTask,
     isClosed=True,
-    id=f"{_NAME} or an integer",
-    delay=_DELAY,
-    priority="a whole number from -1000 to 1000",
+    id=f"{NAME} or an integer",
+    delay=DELAY,
+    priority=PRIORITY,
 )
 _CLAIM = Shape(
     ClaimBody,
     limit="a whole number of 1 or more",
     wait="a number of seconds of 0 or more",
     lease=_LEASE,
-    claim=_NAME,
+    claim=NAME,
 )
 _SETTLEMENT = Shape(
     _Settlement,
     receipt="a string",
     outcome="'complete', 'release', 'fail' or 'extend'",
-    delay=_DELAY,
+    delay=DELAY,
     error="a string",
     counted="true or false",
     lease=_LEASE,
@@ -102,7 +93,9 @@ _SETTLEMENT = Shape(
 _RETRY = Shape(_Retry, ids="a list of strings", all="true or false")
 
 _read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
-_readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(_Task | list[_Task]).decode
+_readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
+    ProducedTask | list[ProducedTask]
+).decode
 _readClaim: Callable[[bytes], ClaimBody] = msgspec.json.Decoder(ClaimBody).decode
 _readSettle: Callable[[bytes], _Settle] = msgspec.json.Decoder(_Settle).decode
 _readRetry: Callable[[bytes], _Retry] = msgspec.json.Decoder(_Retry).decode
@@ -251,7 +244,7 @@ def _isTooLong(task: NewTask) -> bool:
 
 def _checkLengths(task: NewTask, where: str) -> None:
     if _isTooLong(task):
-        raise Refused(400, f"{where}id takes {_NAME}, and this integer has more")
+        raise Refused(400, f"{where}id takes {NAME}, and this integer has more")
     if len(task.payload) > LARGEST_PAYLOAD:
         raise Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

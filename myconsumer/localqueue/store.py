@@ -19,8 +19,8 @@ from msgspec import UNSET, Raw, Struct
 from myconsumer.localqueue.archive import Archive
 from myconsumer.localqueue.database import CHUNK, Database
 from myconsumer.localqueue.ids import newIds
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 from myconsumer.localqueue.records import (
-    LARGEST_PAYLOAD,
     Delivery,
     Enqueued,
     NewTask,

@@ -18,9 +18,9 @@ from myconsumer.http.token import TokenFile
 from myconsumer.localqueue.answers import Refused, answered
 from myconsumer.localqueue.broker import Broker
 from myconsumer.localqueue.guarding import Guard
+from myconsumer.localqueue.limits import LONGEST_NAME
 from myconsumer.localqueue.records import STATES, Enqueued, TaskRecord
 from myconsumer.localqueue.requests import (
-    LONGEST_NAME,
     readClaim,
     readNumber,
     readRetry,

@@ -16,8 +16,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.batches import ENOUGH, LINGER, LONGEST_LINE, Batch, Batches
+from myconsumer.cli.batches import ENOUGH, LINGER, Batch, Batches
 from myconsumer.cli.running import CommandError
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 
 
 def read(line: bytes, number: int) -> bytes:
@@ -176,10 +177,10 @@ class BatchesTests(BatchesCase):
         """
         A line may have 8 MiB and not a byte more; it is not waited for its end.
         """
-        self.batches.dataReceived(b'"' + b"x" * (LONGEST_LINE - 2))
+        self.batches.dataReceived(b'"' + b"x" * (LARGEST_PAYLOAD - 2))
         self.batches.dataReceived(b'"\n')
-        self.assertEqual(len(self.got()[0]), LONGEST_LINE - 2)
-        self.batches.dataReceived(b"1" * LONGEST_LINE)
+        self.assertEqual(len(self.got()[0]), LARGEST_PAYLOAD - 2)
+        self.batches.dataReceived(b"1" * LARGEST_PAYLOAD)
         self.assertEqual(self.input.producerState, "producing")
         self.batches.dataReceived(b"1")
         self.assertEqual(self.refused(), "input, line 2: it is longer than 8 MiB")

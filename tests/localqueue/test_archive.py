@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from msgspec import UNSET, Raw
 
 from myconsumer.localqueue.database import CHUNK
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 from myconsumer.localqueue.records import (
-    LARGEST_PAYLOAD,
     FailedTask,
     NewTask,
     Retried,

@@ -14,9 +14,9 @@ from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.answers import Refused
-from myconsumer.localqueue.records import LARGEST_PAYLOAD, NewTask
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD, MOST_TASKS
+from myconsumer.localqueue.records import NewTask
 from myconsumer.localqueue.requests import (
-    MOST_TASKS,
     ClaimBody,
     readClaim,
     readNumber,

@@ -11,7 +11,8 @@ from msgspec import UNSET, Raw
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.database import CHUNK
-from myconsumer.localqueue.records import LARGEST_PAYLOAD, Delivery, NewTask
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD
+from myconsumer.localqueue.records import Delivery, NewTask
 from myconsumer.localqueue.store import Leased, Store, parseReceipt
 from myconsumer.task import Settlement
 from tests.localqueue.core import File
