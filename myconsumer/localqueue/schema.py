@@ -62,11 +62,12 @@ _TABLES = (
     """,
     "CREATE TABLE payloads (number INTEGER PRIMARY KEY, payload BLOB NOT NULL)",
     "CREATE TABLE results (number INTEGER PRIMARY KEY, result BLOB NOT NULL)",
-    # each holds no more than the tasks that it is there to find
+    # each holds no more than the tasks that it is there to find, and each task is in
+    # one of the first three, by which all can be counted without being read
     "CREATE INDEX ready ON tasks (queue, priority DESC) WHERE state = 'ready'",
-    "CREATE INDEX due ON tasks (due) WHERE due IS NOT NULL",
+    "CREATE INDEX due ON tasks (due, queue, state) WHERE due IS NOT NULL",
+    "CREATE INDEX ended ON tasks (ended, queue, state) WHERE ended IS NOT NULL",
     "CREATE INDEX failed ON tasks (queue) WHERE state = 'failed'",
-    "CREATE INDEX ended ON tasks (ended) WHERE ended IS NOT NULL",
 )
 
 

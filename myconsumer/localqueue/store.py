@@ -271,13 +271,17 @@ class Store:
 
     def count(self) -> Counter[tuple[str, State]]:
         """
-        Count all tasks by queue and state: half a second for a million.
+        Count all tasks by queue and state: a third of a second for a million.
         """
-        # an index would be in the order of names, and the rows are not
         counted = self._database.execute(
-            "SELECT name, state, count FROM (SELECT queue, state, count(*) AS count "
-            "FROM tasks NOT INDEXED GROUP BY queue, state) "
-            "JOIN queues ON queues.number = queue"
+            "SELECT name, state, count FROM ("
+            "SELECT queue, 'ready' AS state, count(*) AS count FROM tasks "
+            "WHERE state = 'ready' GROUP BY queue UNION ALL "
+            "SELECT queue, state, count(*) FROM tasks INDEXED BY due "
+            "WHERE due IS NOT NULL GROUP BY queue, state UNION ALL "
+            "SELECT queue, state, count(*) FROM tasks INDEXED BY ended "
+            "WHERE ended IS NOT NULL GROUP BY queue, state"
+            ") JOIN queues ON queues.number = queue"
         )
         return Counter({(name, state): count for name, state, count in counted})
 
