@@ -122,7 +122,7 @@ def prepare(connection: sqlite3.Connection, sync: Sync) -> None:
     """
     execute = connection.execute
     execute("PRAGMA journal_mode = WAL")
-    execute("PRAGMA synchronous = FULL" if sync == "full" else "PRAGMA synchronous = 1")
+    execute(f"PRAGMA synchronous = {sync}")
     # 64 MiB of pages in memory
     execute("PRAGMA cache_size = -65536")
     # what the log grows to before it is worked into the file, and is cut back to
@@ -147,7 +147,7 @@ def _checkDirectory(path: str) -> None:
 
 def _checkContent(connection: sqlite3.Connection) -> None:
     application = _pragma(connection, "application_id")
-    [tables] = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    [tables] = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION and (application or tables):
         raise ValueError("it is the SQLite database of some other program")
     found = _pragma(connection, "user_version")
