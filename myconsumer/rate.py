@@ -38,12 +38,15 @@ class RateLimit:
         """
         return int(self._early + 1 + 1e-6)
 
-    def available(self) -> int:
+    def available(self, ahead: float = 0.0) -> int:
         """
+        @param ahead: Count what may be done within so many seconds, too.
+
         @return: How many may be done now.
         """
+        soon = ahead * self._rate
         chances = self._passed() - self._due + self._early + 1 + self._inexact
-        return max(0, min(int(chances), self.most))
+        return max(0, min(int(chances + soon), self.most + int(soon + 1e-6)))
 
     def take(self) -> None:
         """
@@ -51,13 +54,15 @@ class RateLimit:
         """
         self._due = max(self._due, self._passed()) + 1
 
-    def wait(self, count: int = 1) -> float:
+    def wait(self, count: int = 1, ahead: float = 0.0) -> float:
         """
-        @param count: How many are wanted, no more than L{most}.
+        @param count: How many are wanted, no more than L{most} and what comes ahead.
+        @param ahead: Count what may be done within so many seconds more, too.
 
         @return: The seconds until so many may be done; 0: now.
         """
         missing = self._due + count - 1 - self._early - self._passed()
+        missing -= ahead * self._rate
         return missing / self._rate if missing > self._inexact else 0
 
     def _passed(self) -> float:

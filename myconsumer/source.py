@@ -31,6 +31,9 @@ from myconsumer.waiting import Waiting
 #: With C{untilEmpty}, so many failures in a row end the run.
 MOST_FAILURES = 5
 
+#: With a rate, the most seconds before its start that a task is claimed.
+MOST_AHEAD = 1.0
+
 
 @implementer(ITaskSource)
 class QueueTaskSource:
@@ -58,6 +61,8 @@ class QueueTaskSource:
     _timer: IDelayedCall | None = None
     # Whether the last claim brought all that it asked for.
     _full = False
+    # With a rate, how many seconds before their start tasks are claimed.
+    _ahead = 0.0
 
     def __init__(
         self,
@@ -205,9 +210,9 @@ class QueueTaskSource:
         room = self._slots.freeSlots + self._prefetch - taken
         if self._rate is None or room <= 0:
             return room
-        may = self._rate.available() - taken
+        may = self._rate.available(self._ahead) - taken
         if may <= 0 and taken < self._rate.most:
-            self._wakeAfter(self._rate.wait(taken + 1))
+            self._wakeAfter(self._rate.wait(taken + 1, self._ahead))
         return min(room, may)
 
     def _mayClaim(self) -> bool:
@@ -274,6 +279,10 @@ class QueueTaskSource:
         if self._closed or self._pauses or consumer is None:
             self.waiting.giveBack(keepUnleased=not self._closed)
         elif came:
+            # What is asked for now lasts until the next claim is answered.  One that
+            # took long may have waited for its first task.
+            twice = 2 * (now - claim.made)
+            self._ahead = min(twice, 2 * self._ahead + 0.001, MOST_AHEAD)
             self._handOver(consumer)
         elif self._untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()

@@ -28,6 +28,7 @@ from zope.interface import implementer
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
 from myconsumer.rate import SAVED
 from myconsumer.service import CANCEL_GRACE, ConsumerService
+from myconsumer.source import MOST_AHEAD
 from myconsumer.task import Settlement, Task
 from tests.model import (
     NOTHING,
@@ -145,16 +146,16 @@ class Bucket:
         self._full = 0.0
         self._at = clock.seconds()
 
-    def left(self) -> float:
+    def left(self, ahead: float = 0.0) -> float:
         """
-        How many may be done now.
+        How many may be done now, or within so many seconds.
         """
         if self._rate is None:
             return inf
         now = self._clock.seconds()
         self._full = max(0, self._full - (now - self._at) * self._rate)
         self._at = now
-        return max(1, SAVED * self._rate) - self._full + 1e-6
+        return max(1, SAVED * self._rate) - self._full + ahead * self._rate + 1e-6
 
     def add(self) -> None:
         """
@@ -319,8 +320,9 @@ class PipelineMachine(RuleBasedStateMachine):
             f"{asked} were asked for beside {self.unended()}",
         )
         self.check(
-            asked + self.unended() - len(self.handler.running) <= self.bucket.left(),
-            f"{asked} were asked for and may not start",
+            asked + self.unended() - len(self.handler.running)
+            <= self.bucket.left(MOST_AHEAD),
+            f"{asked} were asked for and may not start soon",
         )
         self.check(claim.limit >= 1, "nothing was asked for")
         self.check(not self.pauses, "claimed though paused")

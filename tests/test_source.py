@@ -1321,6 +1321,48 @@ class RateTests(SourceCase):
         self.assertEqual(self.passTime(0.49), [])
         self.assertEqual(len(self.passTime(0.01)), 1)
 
+    def test_ahead(self) -> None:
+        """
+        Where claims take their time they are made that much earlier, so that tasks
+        start as often as they may: at a slow rate, and at one of several a claim.
+        """
+        for rate, limit in ((5.0, 3), (2.0, 1), (100.0, 50)):
+            with self.subTest(rate=rate):
+                self.starts.clear()
+                before = len(self.queue.claims)
+                self.queue.onClaim = lambda claim: self.clock.callLater(
+                    0.2, claim.bring, *tasks(100 * len(self.queue.claims), claim.limit)
+                )
+                self.make(4000, rate=rate)
+                began = self.clock.seconds() - 1000
+                for _ in range(2000):
+                    self.passTime(0.01)
+                late = [at for at in self.starts if at > began + 10]
+                self.assertAlmostEqual(len(late), 10 * rate, delta=1 + 0.02 * rate)
+                asked = max(claim.limit for claim in self.queue.claims[before:])
+                self.assertLessEqual(asked, limit)
+                self.close()
+                self.passTime(1)
+
+    def test_waitingIsNotAhead(self) -> None:
+        """
+        Claims that wait for their tasks make it claim a second ahead, no more; the
+        first that need not wait ends that.
+        """
+        self.make(40, rate=0.1)
+        for number in range(12):
+            self.passTime(20)
+            self.claim.bring(task(number))
+        self.assertEqual(self.passTime(8.9), [])
+        [claim] = self.passTime(0.1)
+        claim.bring(task(12))
+        self.passTime(0.9)
+        self.assertEqual(len(self.starts), 12)
+        self.passTime(0.2)
+        self.assertEqual(len(self.starts), 13)
+        self.assertEqual(self.passTime(9.8), [])
+        self.assertEqual(len(self.passTime(0.1)), 1)
+
     def test_leasesDoNotPileUp(self) -> None:
         """
         With an endpoint that has any number of tasks, none is leased before it may
