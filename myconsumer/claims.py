@@ -26,6 +26,10 @@ GRACE = 1.0
 #: How often to try to end a claim.
 TRIES = 3
 
+#: How many claims are remembered that the endpoint has not heard to be undone: it was
+#: there when the first of them were made, and hardly for the others.
+MOST_UNDONE = 8
+
 
 class Claim(Struct, eq=False):
     """
@@ -82,6 +86,8 @@ class Claims:
         # The requests that end claims and have not been answered.
         self._cancelling: set[Deferred[bool]] = set()
         self._closing: list[Deferred[None]] = []
+        # Claims that failed and are to be undone, and until when that has a point.
+        self._undone: dict[str, float] = {}
 
     @property
     def asked(self) -> int:
@@ -108,6 +114,7 @@ class Claims:
         @param ended: Called after either, with the claim open no longer.
         """
         self._probe()
+        self._undoNext()
         wait = self._wait if self._canCancel else min(self._wait, LONGEST_BLIND_WAIT)
         claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
         self.open.add(claim)
@@ -129,10 +136,34 @@ class Claims:
 
     def undo(self, claim: Claim) -> None:
         """
-        Have what was leased under a failed claim go back, if anything was.
+        Have what was leased under a failed claim go back, if anything was.  Where the
+        endpoint does not hear of it, as when it is down, it is told again with the
+        next claims, for as long as the lease may last.
         """
         if self._canCancel is not False:
-            self._cancel(claim.id)
+            self._undo(claim.id, self._clock.seconds() + self._lease)
+
+    def _undo(self, claim: str, until: float) -> None:
+        def told(ended: bool) -> None:
+            if ended:
+                self._undoNext()
+            elif self._canCancel is not False and len(self._undone) < MOST_UNDONE:
+                self._undone[claim] = until
+
+        self._cancel(claim).addCallback(told)
+
+    def _undoNext(self) -> None:
+        """
+        Tell the endpoint of one claim that it has not heard to be undone; if it hears
+        of that, of the next.
+        """
+        now = self._clock.seconds()
+        while self._undone:
+            claim = next(iter(self._undone))
+            until = self._undone.pop(claim)
+            if until > now:
+                self._undo(claim, until)
+                return
 
     def end(self) -> None:
         """
@@ -149,6 +180,7 @@ class Claims:
         """
         self._closed = True
         self.end()
+        self._undoNext()
         closed: Deferred[None] = Deferred()
         self._closing.append(closed)
         self._tellClosed()

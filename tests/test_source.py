@@ -14,6 +14,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from myconsumer.claims import MOST_UNDONE
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.errors import QueueError
 from myconsumer.interfaces import ITaskSource
@@ -1647,6 +1648,94 @@ class RateTests(SourceCase):
         self.leases.lose(["r-2"])
         self.passTime(1)
         self.assertEqual((self.ids(), self.starts), (["1", "3"], [0, 1]))
+
+
+class UndoneTests(SourceCase):
+    """
+    A source whose endpoint goes away with a claim, and comes back.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a claim fail, and its end not heard.
+        """
+        super().setUp()
+        self.make(4, lease=3600.0)
+        self.before = len(self.queue.cancels)
+        self.queue.onCancel = lambda cancel: cancel.fail(fault())
+        self.lost = self.failed()
+
+    def failed(self) -> str:
+        """
+        Have the last claim fail.
+
+        @return: Its name.
+        """
+        self.claim.fail(fault())
+        return self.claim.claim
+
+    def told(self) -> list[str]:
+        """
+        Give the names of the claims that the endpoint was told to end since this was
+        last asked.
+        """
+        told = [cancel.claim for cancel in self.queue.cancels[self.before :]]
+        self.before = len(self.queue.cancels)
+        return told
+
+    def test_toldAgain(self) -> None:
+        """
+        It is told again with each claim until it is heard: of one claim at a time,
+        and once that is heard of the others.
+        """
+        self.assertEqual(self.told(), [self.lost])
+        self.passTime(2)
+        self.assertEqual(self.told(), [self.lost])
+        others = [self.failed()]
+        self.passTime(3)
+        others.append(self.failed())
+        self.assertEqual(len(self.told()), 3)
+        self.queue.onCancel = lambda cancel: cancel.take()
+        self.passTime(5)
+        self.assertCountEqual(self.told(), [self.lost, *others])
+        self.failed()
+        self.told()
+        self.passTime(10)
+        self.assertEqual(self.told(), [])
+
+    def test_notForLongerThanTheLease(self) -> None:
+        """
+        Once what may be leased has gone back by itself nothing is told.
+        """
+        self.told()
+        self.source.pause("a")
+        self.passTime(3601)
+        self.told()
+        self.source.resume("a")
+        self.passTime(0)
+        self.assertNotIn(self.lost, self.told())
+
+    def test_notMany(self) -> None:
+        """
+        In a long outage no more are kept than may have been heard of.
+        """
+        for _ in range(3 * MOST_UNDONE):
+            self.passTime(1 if self.queue.openClaims else 40)
+            if self.queue.openClaims:
+                self.failed()
+        self.told()
+        self.queue.onCancel = lambda cancel: cancel.take()
+        self.passTime(40)
+        self.assertLessEqual(len(self.told()), MOST_UNDONE)
+
+    def test_close(self) -> None:
+        """
+        It is told when the source is closed.
+        """
+        self.told()
+        self.queue.onCancel = lambda cancel: cancel.take()
+        self.close()
+        self.assertIn(self.lost, self.told())
 
 
 class PauseTests(SourceCase):
