@@ -762,7 +762,7 @@ class PipelineMachine(RuleBasedStateMachine):
             job.due = None
         self.kind = "hold"
         # All that may be held and one more, or so that one place is left.
-        work = self.most() + (-1 if self.idle else 1)
+        work = self.most() - 1 if self.idle else self.most(MOST_AHEAD) + 1
         for _ in range(work):
             self.endpoint.put("hold")
         passTime(self.clock, 1.5 if self.rate is None else 1.5 + work / self.rate)
@@ -778,12 +778,14 @@ class PipelineMachine(RuleBasedStateMachine):
         beat = self.queue.beats[-1] if leases else None
         assert beat is None or len(beat.settlements) == len(leases)
 
-    def most(self) -> int:
+    def most(self, ahead: float = 0.0) -> int:
         """
         How many are run and prefetched, with any number there: with a rate no more
-        wait than may start at once.
+        wait than may start at once, or within so many seconds.
         """
-        may = inf if self.rate is None else max(1, SAVED * self.rate)
+        may = inf
+        if self.rate is not None:
+            may = max(1, SAVED * self.rate) + ahead * self.rate
         return self.limit + min(self.prefetch, int(min(may, 1000) + 1e-6))
 
     def checkHeld(self, work: int) -> list[Delivery]:
@@ -793,7 +795,8 @@ class PipelineMachine(RuleBasedStateMachine):
         self.nothingWrong()
         leases = [each for each in self.endpoint.leased() if each.answered]
         assert len(self.handler.running) == min(work, self.limit)
-        assert len(leases) == min(work, self.most())
+        assert min(work, self.most()) <= len(leases)
+        assert len(leases) <= min(work, self.most(MOST_AHEAD))
         assert bool(self.queue.openClaims) == self.idle
         return leases
 

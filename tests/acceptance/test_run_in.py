@@ -253,7 +253,9 @@ class ProcessTests(BlockingCase):
             else:
                 self.assertEqual(outcomes, ["complete"])
         self.assertNotIn("Traceback", consumer.output)
-        self.assertEqual(len(self.children(consumer)), 3)
+        await self.until(
+            lambda: len(self.children(consumer)) == 3, "there are three processes"
+        )
 
     async def test_allKilled(self) -> None:
         """
