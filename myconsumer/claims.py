@@ -145,6 +145,8 @@ class Claims:
 
     def _undo(self, claim: str, until: float) -> None:
         def told(ended: bool) -> None:
+            if self._closed:
+                return
             if ended:
                 self._undoNext()
             elif self._canCancel is not False and len(self._undone) < MOST_UNDONE:
@@ -180,7 +182,9 @@ class Claims:
         """
         self._closed = True
         self.end()
-        self._undoNext()
+        undone, self._undone = self._undone, {}
+        for claim in undone:
+            self._cancel(claim)
         closed: Deferred[None] = Deferred()
         self._closing.append(closed)
         self._tellClosed()
