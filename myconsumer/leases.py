@@ -75,6 +75,8 @@ class Leases:
         self._retry = Retry("Heartbeats", clock)
         self._batch = BatchSize()
         self.held: dict[str, Lease] = {}
+        # Those that the open heartbeat extends, if the endpoint hears of it.
+        self._extending: frozenset[Lease] = frozenset()
         self.whenLost: Callable[[], object] = lambda: None
 
     def hold(
@@ -104,6 +106,14 @@ class Leases:
         if self.held.get(lease.receipt) is lease:
             del self.held[lease.receipt]
         self._refuseToExtend(lease, f"task {lease.id} has ended")
+
+    def hasEnded(self, lease: Lease) -> bool:
+        """
+        @return: Whether a lease is lost, or has ended by our clock.  One that a
+            heartbeat is about to extend has not, until that is answered.
+        """
+        isOver = lease.expires <= self._clock.seconds()
+        return lease.lost or (isOver and lease not in self._extending)
 
     def extend(self, lease: Lease, length: float) -> Deferred[None]:
         """
@@ -222,13 +232,17 @@ class Leases:
         lengths = [lease.length for lease in leases]
         # Whoever asks while the request is open gets another one.
         asked = [len(lease.extending) for lease in leases]
-        lost = await self._queue.settle(
-            [
-                Settlement(lease.receipt, "extend", lease=length)
-                for lease, length in zip(leases, lengths, strict=True)
-            ],
-            deadlineFor(lengths),
-        )
+        self._extending = frozenset(leases)
+        try:
+            lost = await self._queue.settle(
+                [
+                    Settlement(lease.receipt, "extend", lease=length)
+                    for lease, length in zip(leases, lengths, strict=True)
+                ],
+                deadlineFor(lengths),
+            )
+        finally:
+            self._extending = frozenset()
         self._batch.taken(len(leases))
         for lease, length in zip(leases, lengths, strict=True):
             lease.expires = sent + length

@@ -248,8 +248,7 @@ class Settling:
         """
         Forget those whose lease has ended: the endpoint delivers them again.
         """
-        now = self._clock.seconds()
-        ended = [lease for lease in batch if lease.lost or lease.expires <= now]
+        ended = [lease for lease in batch if self._leases.hasEnded(lease)]
         for lease in ended:
             self._pending.pop(lease, None)
             self._refused.pop(lease, None)

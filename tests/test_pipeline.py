@@ -753,7 +753,8 @@ class PipelineMachine(RuleBasedStateMachine):
         for reason in list(self.pauses):
             self.resume(reason, 0.0)
         self.endRunning("nothing")
-        passTime(self.clock, 100)
+        # the longest lease, which may have been extended without our hearing of it
+        passTime(self.clock, 400)
         if self.untilEmpty:
             assert len(self.ends) == 1
             return

@@ -81,6 +81,17 @@ class SettlingCase(SynchronousTestCase):
         passTime(self.clock, seconds)
         return self.queue.outcomes[before:]
 
+    def failBeats(self) -> None:
+        """
+        From now on no heartbeat is heard.
+        """
+
+        def answer(request: Settle) -> None:
+            if request.extends:
+                request.fail(fault())
+
+        self.queue.onSettle = answer
+
     def refuse(self, *poison: str, most: int = 1000) -> None:
         """
         From now on answer at once: refuse batches with these receipts in them, or
@@ -246,6 +257,7 @@ class FailureTests(SettlingCase):
         Once its lease has ended, a settlement that has failed is given up, with an
         error in the log; one whose lease lasts is not.
         """
+        self.failBeats()
         self.add("a", length=6)
         self.add("b", length=3000)
         [request] = self.passTime(0)
@@ -264,11 +276,48 @@ class FailureTests(SettlingCase):
         """
         It is told when something was given up, as if it had been settled.
         """
+        self.failBeats()
         self.add("a", length=6)
         [request] = self.passTime(0)
         self.passTime(6)
         request.fail(fault())
         self.assertEqual((self.told, self.settling.backlog), (1, 0))
+
+    def endDuringABeat(self) -> Settle:
+        """
+        Have a settlement fail whose lease has ended while a heartbeat is open.
+
+        @return: The heartbeat.
+        """
+        self.add("a", length=6)
+        [request] = self.passTime(0)
+        self.passTime(6)
+        [beat] = self.queue.beats
+        request.fail(fault())
+        self.assertEqual(set(self.leases.held), {"a"})
+        return beat
+
+    def test_heartbeatHeard(self) -> None:
+        """
+        What an open heartbeat may extend yet is not given up: the endpoint may hear
+        of that first.
+        """
+        self.endDuringABeat().take()
+        [request] = self.passTime(1.9)
+        self.assertEqual(request.receipts, ["a"])
+        request.take()
+        self.assertEqual(self.leases.held, {})
+
+    def test_heartbeatNotHeard(self) -> None:
+        """
+        If it is not extended it is given up when it fails once more.
+        """
+        beat = self.endDuringABeat()
+        self.failBeats()
+        beat.fail(fault())
+        [request] = self.passTime(2)
+        request.fail(fault())
+        self.assertEqual(self.leases.held, {})
 
     def test_sentOnceThoughEnded(self) -> None:
         """
