@@ -13,9 +13,10 @@ from msgspec import Meta
 
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.http.urls import parseURL
-from myconsumer.localqueue.options import KEEP, LISTEN, SYNC, queueFile
+from myconsumer.localqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.makers import queueMakers
 from myconsumer.parsing.option import (
+    A_URL,
     TOKEN_FILE,
     YEAR,
     Option,
@@ -71,19 +72,12 @@ OPTIONS: Sequence[Option] = (
     Option(
         "url",
         str,
-        "an http:// or https:// URL without user name and password",
+        A_URL,
         None,
         "where tasks are pulled from; needed, unless there is --local",
         find=parseURL,
     ),
-    Option(
-        "local",
-        str,
-        "the path of a file for the embedded queue",
-        None,
-        "serves the queues of this SQLite file, and consumes that called tasks",
-        find=queueFile,
-    ),
+    LOCAL,
     LISTEN._replace(goesWith="local"),
     KEEP._replace(goesWith="local"),
     SYNC._replace(goesWith="local"),
@@ -107,7 +101,7 @@ OPTIONS: Sequence[Option] = (
     Option(
         "forward",
         str,
-        "an http:// or https:// URL without user name and password",
+        A_URL,
         None,
         "posts each task to this URL of a web application",
         find=parseURL,
@@ -139,7 +133,7 @@ OPTIONS: Sequence[Option] = (
     Option(
         "forward-wait-for",
         str,
-        "an http:// or https:// URL without user name and password",
+        A_URL,
         None,
         "claims nothing while this URL does not answer with 2xx",
         find=parseURL,

@@ -18,13 +18,11 @@ from twisted.python.usage import UsageError
 
 from myconsumer.http import TokenFile, parseURL
 from myconsumer.http.faults import oneLine
+from myconsumer.parsing import option
 from myconsumer.parsing.resolving import Refused, isSecret, refusal, shown
 
 TOKEN_FILE = "CONSUMER_TOKEN_FILE"  # noqa: S105 - a name
 """The variable that names the token file where C{--token-file} does not."""
-
-_URL = "an http:// or https:// URL without user name and password"
-_TOKEN = "the path of a file that holds a bearer token"  # noqa: S105 - words
 
 
 def checked(name: str, type_: Any, takes: str) -> Callable[[str], Any]:
@@ -102,7 +100,7 @@ class QueueOptions(UsageOptions):
         Take the URL, and leave the rest to L{takeArguments}.
         """
         if not arguments:
-            raise Refused(f"the queue's URL is needed: {_URL}")
+            raise Refused(f"the queue's URL is needed: {option.A_URL}")
         self["url"] = _checkedURL(arguments[0])
         self.takeArguments(arguments[1:])
 
@@ -128,7 +126,9 @@ class QueueOptions(UsageOptions):
             try:
                 TokenFile(path).read()
             except ValueError as error:
-                raise refusal(where, _TOKEN, path, str(error)) from None
+                raise refusal(
+                    where, option.TOKEN_FILE.takes, path, str(error)
+                ) from None
 
 
 def inOurWords(error: Exception) -> UsageError:
@@ -153,4 +153,4 @@ def _checkedURL(text: str) -> URL:
     try:
         return parseURL(text)
     except ValueError as error:
-        raise refusal("URL", _URL, text, str(error)) from None
+        raise refusal("URL", option.A_URL, text, str(error)) from None

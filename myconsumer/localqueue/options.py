@@ -52,6 +52,15 @@ def _endpoint(description: str) -> str:
     return description
 
 
+LOCAL = Option(
+    "local",
+    str,
+    "the path of a file for the embedded queue",
+    None,
+    "serves the queues of this SQLite file, and consumes that called tasks",
+    find=queueFile,
+)
+
 LISTEN = Option(
     "listen",
     str,

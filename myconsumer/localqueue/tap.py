@@ -10,24 +10,16 @@ from typing import Any
 from twisted.internet.endpoints import serverFromString
 
 from myconsumer.http.token import TokenFile
-from myconsumer.localqueue.options import KEEP, LISTEN, SYNC, queueFile
+from myconsumer.localqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.localqueue.service import LocalQueueService
 from myconsumer.parsing.commandline import CommandOptions
-from myconsumer.parsing.option import TOKEN_FILE, Option
+from myconsumer.parsing.option import TOKEN_FILE
 from myconsumer.parsing.resolving import Command
 from myconsumer.process import refuseToStart, steadyClock
 
-_FILE = "the path of a file for the embedded queue"
-
 OPTIONS = (
-    Option(
-        "db",
-        str,
-        _FILE,
-        None,
-        "the SQLite file that holds the queues; needed",
-        needed=True,
-        find=queueFile,
+    LOCAL._replace(
+        name="db", help="the SQLite file that holds the queues; needed", needed=True
     ),
     LISTEN,
     KEEP,

@@ -19,6 +19,9 @@ YEAR = 31_536_000
 
 _MILLION = 1_000_000
 
+#: What an option of a URL takes.
+A_URL = "an http:// or https:// URL without user name and password"
+
 
 class Option(NamedTuple):
     """
