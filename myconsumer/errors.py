@@ -75,6 +75,14 @@ class TaskFailedError(Exception):
         self.delay = _checkedDelay(delay)
 
 
+class NotBegunError(Exception):
+    """
+    Raised by a handler: the task could not be begun, for a reason that is this
+    machine's and not the task's: no descriptors, no processes, no threads left, or
+    the program gone.  The task is given back, uncounted, and claiming pauses.
+    """
+
+
 class LeaseLostError(Exception):
     """
     A lease is not to be extended: the task is somebody else's, or has ended.
@@ -93,11 +101,23 @@ class FaultError(QueueError):
 
     @ivar retryAfter: The seconds that the endpoint asks to be left alone for,
         or L{None} where it does not say.
+    @ivar tooLong: Whether the answer was longer than is read, so that a smaller
+        request may have one that is not.
+    @ivar unreachable: Whether no connection was to be had: nothing was sent.
     """
 
-    def __init__(self, message: str, *, retryAfter: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryAfter: float | None = None,
+        tooLong: bool = False,
+        unreachable: bool = False,
+    ) -> None:
         super().__init__(message)
         self.retryAfter = retryAfter
+        self.tooLong = tooLong
+        self.unreachable = unreachable
 
 
 class RefusalError(QueueError):
