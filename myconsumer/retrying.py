@@ -5,7 +5,6 @@ How long to leave a queue alone after a failure, and what the log hears of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 
 from twisted.application.internet import backoffPolicy
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +18,9 @@ LONGEST = 30.0
 
 #: Seconds between two lines of the log about the same fault.
 QUIET = 60.0
+
+#: Seconds between two lines about the same refusal: somebody has been told.
+QUIET_REFUSED = 3600.0
 
 Policy = Callable[[int], float]
 
@@ -48,6 +50,7 @@ class Retry:
         self._what = what
         self._clock = clock
         self._policy = policy
+        # Until when the same text is not logged again.
         self._quietUntil: dict[str, float] = {}
 
     def failed(self, failure: Failure) -> float:
@@ -79,21 +82,24 @@ class Retry:
                 failures=self.failures,
             )
             self._quietUntil.clear()
+        soon = self._clock.seconds() + QUIET
+        for text, until in self._quietUntil.items():
+            self._quietUntil[text] = min(until, soon)
         self.failures = 0
 
     def _say(self, failure: Failure, delay: float) -> None:
         """
-        Log a failure, but not the same one again and again: a refusal once, until
-        things work again, and a fault once a minute.
+        Log a failure, but not the same one again and again: a refusal once an hour
+        while it lasts, and a fault once a minute.
         """
         now = self._clock.seconds()
         text = str(failure.value)
+        refused = isinstance(failure.value, RefusalError)
         if now < self._quietUntil.get(text, now):
             return
         if len(self._quietUntil) > 16:
             self._quietUntil.clear()
-        refused = isinstance(failure.value, RefusalError)
-        self._quietUntil[text] = inf if refused else now + QUIET
+        self._quietUntil[text] = now + (QUIET_REFUSED if refused else QUIET)
         if not isinstance(failure.value, QueueError):
             self._log.failure("{what} failed unexpectedly", failure, what=self._what)
             return

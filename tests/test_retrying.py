@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError, RefusalError
-from myconsumer.retrying import LONGEST, QUIET, Retry, faultPolicy
+from myconsumer.retrying import LONGEST, QUIET, QUIET_REFUSED, Retry, faultPolicy
 
 
 class RetryCase(SynchronousTestCase):
@@ -147,17 +147,37 @@ class LogTests(RetryCase):
         self.clock.advance(1)
         self.assertEqual(len(self.logged(*[FaultError("down")] * 50)), 1)
 
-    def test_refusedAgain(self) -> None:
+    def test_refusalLasts(self) -> None:
         """
-        A refusal is said once, for however long it lasts, and again after requests
-        have worked.
+        A refusal is said once, and again after each hour that it lasts.
         """
         refusals = [RefusalError("no token")] * 5
         self.assertEqual(len(self.logged(*refusals)), 1)
-        self.clock.advance(QUIET * 100)
+        self.clock.advance(QUIET_REFUSED - 1)
         self.assertEqual(len(self.logged(*refusals)), 0)
-        self.retry.succeeded()
+        self.clock.advance(1)
         self.assertEqual(len(self.logged(*refusals)), 1)
+
+    def test_refusedAgain(self) -> None:
+        """
+        A refusal that comes back after requests have worked is said again, however
+        few of them were refused before.
+        """
+        for refusals in ([RefusalError("no token")], [RefusalError("no token")] * 5):
+            self.assertEqual(len(self.logged(*refusals)), 1)
+            self.retry.succeeded()
+            self.clock.advance(QUIET)
+
+    def test_refusedInTurns(self) -> None:
+        """
+        One that comes and goes is said once a minute.
+        """
+        lines = 0
+        for _ in range(60):
+            lines += len(self.logged(RefusalError("no token")))
+            self.retry.succeeded()
+            self.clock.advance(1)
+        self.assertEqual(lines, 1)
 
     def test_different(self) -> None:
         """
