@@ -1,22 +1,20 @@
 """
-All leases that are held, kept alive in one request.
+All leases that are held, kept alive in few requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from myconsumer.batching import BatchSize, deadlineFor
-from myconsumer.errors import LeaseLostError, RefusalError
+from myconsumer.batching import paceOf
+from myconsumer.errors import LeaseLostError
+from myconsumer.heartbeat import Heartbeat
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.retrying import Retry
-from myconsumer.task import Settlement
 
 
 class Lease(Struct, eq=False):
@@ -27,20 +25,32 @@ class Lease(Struct, eq=False):
     @ivar id: The task's, for the log.
     @ivar length: The seconds for which it lasts, once extended.
     @ivar expires: When it ends unless it is extended, by our clock.
+    @ivar pace: See L{paceOf}.
     @ivar lost: Whether the endpoint has said that it is no longer ours.
     @ivar onLost: Called when the endpoint says so.
     @ivar sent: How often the endpoint was told how the task ended.
     @ivar extending: Fire once the next heartbeat has extended it.
+    @ivar beating: Whether an open heartbeat extends it, if the endpoint hears of it.
+    @ivar setAside: Whether it is extended no longer: how the task ended cannot be
+        told.
+    @ivar part: 0, or the most leases that it may be extended with, since heartbeats
+        failed with it.
+    @ivar seen: How many heartbeats had been taken when the last one with it failed.
     """
 
     receipt: str
     id: str | int
     length: float
     expires: float
+    pace: int = 0
     lost: bool = False
     onLost: Callable[[], object] | None = None
     sent: int = 0
     extending: list[Deferred[None]] = []
+    beating: bool = False
+    setAside: bool = False
+    part: int = 0
+    seen: int = 0
 
 
 class Leases:
@@ -48,22 +58,19 @@ class Leases:
     Every lease that is held, from the arrival of its task until its settlement is
     acknowledged.
 
-    A heartbeat extends all of them at a third of the shortest.  Only the endpoint
-    can say that one is lost; by our own clock nothing is given up.
+    Heartbeats extend all of them at a third of the shortest; much shorter ones, and
+    those that heartbeats fail with, travel apart.  Only the endpoint can say that
+    one is lost; by our own clock nothing is given up.
 
     @ivar held: The leases by their receipts.
+    @ivar taken: How many heartbeats the endpoint has taken.
     @ivar whenLost: Called after some were lost.
     """
 
     _log = Logger()
 
-    _timer: IDelayedCall | None = None
-    _beat: Deferred[None] | None = None
-    _beatSent = 0.0
-    _due = float("inf")
-    # Somebody asks for a heartbeat now.
-    _asked = False
     _closed = False
+    taken = 0
 
     def __init__(self, queue: ITaskQueue, clock: IReactorTime) -> None:
         """
@@ -72,11 +79,8 @@ class Leases:
         """
         self._queue = queue
         self._clock = clock
-        self._retry = Retry("Heartbeats", clock)
-        self._batch = BatchSize()
+        self._beats: dict[tuple[int, bool], Heartbeat] = {}
         self.held: dict[str, Lease] = {}
-        # Those that the open heartbeat extends, if the endpoint hears of it.
-        self._extending: frozenset[Lease] = frozenset()
         self.whenLost: Callable[[], object] = lambda: None
 
     def hold(
@@ -94,9 +98,10 @@ class Leases:
         """
         if receipt in self.held:
             return None
-        lease = self.held[receipt] = Lease(receipt, id, length, arrived + length)
-        if arrived + length / 3 < self._due:
-            self._schedule(arrived + length / 3)
+        pace = paceOf(length)
+        lease = Lease(receipt, id, length, arrived + length, pace)
+        self.held[receipt] = lease
+        self.beatOf(pace, False).dueBy(arrived + length / 3)
         return lease
 
     def drop(self, lease: Lease) -> None:
@@ -113,11 +118,12 @@ class Leases:
             heartbeat is about to extend has not, until that is answered.
         """
         isOver = lease.expires <= self._clock.seconds()
-        return lease.lost or (isOver and lease not in self._extending)
+        return lease.lost or (isOver and not lease.beating)
 
     def extend(self, lease: Lease, length: float) -> Deferred[None]:
         """
-        Extend a lease now, together with all others, and to as much from then on.
+        Extend a lease now, together with all that are like it, and to as much from
+        then on.
 
         @param lease: The lease.
         @param length: The seconds that it is to last.
@@ -128,10 +134,10 @@ class Leases:
         if self._closed or self.held.get(lease.receipt) is not lease:
             return fail(LeaseLostError(f"the lease of task {lease.id} is lost"))
         lease.length = length
+        lease.pace = paceOf(length)
         extended: Deferred[None] = Deferred()
         lease.extending.append(extended)
-        self._asked = True
-        self._schedule(self._clock.seconds())
+        self.beatOf(lease.pace, lease.part > 0).ask()
         return extended
 
     def _refuseToExtend(self, lease: Lease, why: str) -> None:
@@ -170,105 +176,20 @@ class Leases:
         Send no more heartbeats.  What is still held ends by itself.
         """
         self._closed = True
-        self._unschedule()
-        if self._beat is not None:
-            self._beat.cancel()
+        for beat in self._beats.values():
+            beat.close()
         for lease in list(self.held.values()):
             self._refuseToExtend(lease, "the service has stopped")
 
-    def _schedule(self, due: float) -> None:
-        self._unschedule()
-        self._due = due
-        if self._beat is None:
-            delay = max(0, due - self._clock.seconds())
-            self._timer = self._clock.callLater(delay, self._startBeat)
-
-    def _unschedule(self) -> None:
-        self._due = float("inf")
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _startBeat(self) -> None:
-        self._timer = None
-        self._due = float("inf")
-        self._asked = False
-        if self.held:
-            self._beatSent = self._clock.seconds()
-            self._beat = Deferred.fromCoroutine(self._extendAll())
-            self._beat.addBoth(self._beatEnded)
-
-    async def _extendAll(self) -> None:
+    def beatOf(self, pace: int, doubtful: bool) -> Heartbeat:
         """
-        One heartbeat: a single request, unless the endpoint refuses so many.
-        """
-        remaining = list(self.held.values())
-        refused = 0
-        while remaining and refused < 3:
-            batch = self._batch.first(remaining)
-            try:
-                await self._extend(batch)
-            except RefusalError as error:
-                if self._batch.divide(len(batch), error):
-                    continue
-                if not error.divisible:
-                    raise
-                self._retry.failed(Failure())  # type: ignore[no-untyped-call]
-                refused += 1
-                self._putLast(batch[0])
-            else:
-                self._retry.succeeded()
-            remaining = remaining[len(batch) :]
+        @param pace: See L{paceOf}.
+        @param doubtful: Whether it is that of the leases that heartbeats fail with.
 
-    def _putLast(self, lease: Lease) -> None:
+        @return: What extends such leases.
         """
-        Let the other leases be extended before one that is refused.
-        """
-        if self.held.get(lease.receipt) is lease:
-            self.held[lease.receipt] = self.held.pop(lease.receipt)
-
-    async def _extend(self, leases: Sequence[Lease]) -> None:
-        sent = self._clock.seconds()
-        lengths = [lease.length for lease in leases]
-        # Whoever asks while the request is open gets another one.
-        asked = [len(lease.extending) for lease in leases]
-        self._extending = frozenset(leases)
-        try:
-            lost = await self._queue.settle(
-                [
-                    Settlement(lease.receipt, "extend", lease=length)
-                    for lease, length in zip(leases, lengths, strict=True)
-                ],
-                deadlineFor(lengths),
-            )
-        finally:
-            self._extending = frozenset()
-        self._batch.taken(len(leases))
-        for lease, length in zip(leases, lengths, strict=True):
-            lease.expires = sent + length
-        self.lose(lost)
-        for lease, count in zip(leases, asked, strict=True):
-            extended, lease.extending = lease.extending[:count], lease.extending[count:]
-            for each in extended:
-                each.callback(None)
-
-    def _beatEnded(self, result: Failure | None) -> None:
-        self._beat = None
-        self._due = float("inf")
-        if self._closed or not self.held:
-            return
-        leases = self.held.values()
-        now = self._clock.seconds()
-        third = min(lease.length for lease in leases) / 3
-        if isinstance(result, Failure):
-            delay = self._retry.failed(result)
-            left = [lease.expires - now for lease in leases if lease.expires > now]
-            if left:
-                # An endpoint that asks to be left alone is, for as long as that
-                # leaves a chance to extend the lease that ends first.
-                delay = min(delay, max(min(third, 0.5), 0.8 * min(left)))
-            self._schedule(now + delay)
-        elif self._asked:
-            self._schedule(now)
-        else:
-            self._schedule(self._beatSent + third)
+        beat = self._beats.get((pace, doubtful))
+        if beat is None:
+            beat = Heartbeat(self, self._queue, self._clock, pace, doubtful)
+            self._beats[pace, doubtful] = beat
+        return beat

@@ -87,15 +87,11 @@ class Waiting:
         @param keepUnleased: Let wait on what came without a receipt, instead of
             losing it.
         """
-        unleased: deque[tuple[Task, Lease | None]] = deque()
-        for task, lease in self._tasks:
-            if lease is None:
-                unleased.append((task, lease))
-            else:
-                self._settling.add(
-                    lease, Settlement(lease.receipt, "release", counted=False)
-                )
+        leases = [lease for _, lease in self._tasks if lease is not None]
+        unleased = deque(each for each in self._tasks if each[1] is None)
         self._tasks = unleased
+        if leases:
+            self._settling.giveBack(leases)
         if unleased and not keepUnleased:
             self._tasks = deque()
             self._log.error(

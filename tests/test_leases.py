@@ -4,6 +4,7 @@ Leases, kept alive by heartbeats.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -12,6 +13,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from myconsumer.batching import MEMORY
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.leases import Lease, Leases
@@ -57,6 +59,22 @@ class LeasesCase(SynchronousTestCase):
         now = self.clock.seconds()
         held = [self.leases.hold(each, f"of {each}", length, now) for each in receipts]
         return [lease for lease in held if lease is not None]
+
+    def slow(self, takes: Callable[[int], float]) -> None:
+        """
+        From now on heartbeats are answered after a time that depends on their size,
+        if that is in time.
+        """
+
+        def answer(beat: Settle) -> None:
+            seconds = takes(len(beat.settlements))
+            if seconds < beat.deadline:
+                answering = self.clock.callLater(seconds, beat.take)
+                beat.answer.addErrback(lambda _: answering.cancel())
+            else:
+                beat.expireAfter(self.clock, beat.deadline)
+
+        self.queue.onSettle = answer
 
     def passTime(self, seconds: float) -> list[Settle]:
         """
@@ -111,16 +129,17 @@ class HeartbeatTests(LeasesCase):
 
     def test_shortest(self) -> None:
         """
-        The shortest says when; each is extended by its own length.
+        Of those that are much alike the shortest says when; each is extended by its
+        own length.
         """
-        self.hold("long", length=300.0)
-        self.hold("short", length=6.0)
-        [beat] = self.passTime(2)
+        self.hold("long", length=60.0)
+        self.hold("short", length=45.0)
+        [beat] = self.passTime(15)
         self.assertEqual(
             beat.settlements,
             [
-                Settlement("long", "extend", lease=300.0),
-                Settlement("short", "extend", lease=6.0),
+                Settlement("long", "extend", lease=60.0),
+                Settlement("short", "extend", lease=45.0),
             ],
         )
 
@@ -128,13 +147,27 @@ class HeartbeatTests(LeasesCase):
         """
         Once the shortest is dropped the next shortest says when.
         """
-        self.hold("long", length=300.0)
-        [short] = self.hold("short", length=6.0)
-        self.passTime(2)[0].take()
+        self.hold("long", length=60.0)
+        [short] = self.hold("short", length=45.0)
+        self.passTime(15)[0].take()
         self.leases.drop(short)
-        self.passTime(2)[0].take()
-        self.assertEqual(self.passTime(99), [])
+        self.passTime(15)[0].take()
+        self.assertEqual(self.passTime(19), [])
         self.assertEqual(len(self.passTime(1)), 1)
+
+    def test_muchShorter(self) -> None:
+        """
+        One that is much shorter than the others has heartbeats of its own, and takes
+        no other with it.
+        """
+        leases = self.hold(*"abc", length=60.0)
+        self.hold("short", length=0.1)
+
+        self.slow(lambda size: 0.05)
+        beats = self.passTime(120)
+        ends = [lease.expires for lease in leases]
+        self.assertGreater(min(ends), self.clock.seconds() + 30)
+        self.assertLess(len(beats), 40)
 
     def test_deadline(self) -> None:
         """
@@ -205,10 +238,11 @@ class HeartbeatTests(LeasesCase):
         """
         self.hold("a")
         [beat] = self.passTime(20)
-        self.hold("b", length=6.0)
-        self.passTime(1)
+        self.hold("b", length=45.0)
+        self.passTime(5)
         beat.take()
-        [beat] = self.passTime(1)
+        self.assertEqual(self.passTime(9.9), [])
+        [beat] = self.passTime(0.1)
         self.assertEqual(beat.receipts, ["a", "b"])
 
     def test_receiptHeldAlready(self) -> None:
@@ -264,21 +298,24 @@ class FailureTests(LeasesCase):
 
     def test_retried(self) -> None:
         """
-        A heartbeat that fails is retried with backoff, all of it.
+        A heartbeat that fails is retried with backoff: all of it, and from the
+        second time on in parts.
         """
-        self.hold("a", "b")
+        self.hold(*"abcdefghijklmnop")
         [beat] = self.passTime(20)
         beat.fail(fault())
         self.assertEqual(self.passTime(0.4), [])
         [beat] = self.passTime(1.2)
-        self.assertEqual(beat.receipts, ["a", "b"])
+        self.assertEqual(len(beat.settlements), 16)
         beat.fail(fault())
+        self.queue.onSettle = Settle.take
         self.assertEqual(self.passTime(0.9), [])
-        [beat] = self.passTime(1.2)
-        beat.take()
-        due = beat.made + 20 - self.clock.seconds()
+        beats = self.passTime(1.2)
+        self.assertEqual([len(beat.settlements) for beat in beats], [2] * 8)
+        due = beats[0].made + 20 - self.clock.seconds()
         self.assertEqual(self.passTime(due - 0.1), [])
-        self.assertEqual(len(self.passTime(0.2)), 1)
+        beats = self.passTime(0.2)
+        self.assertEqual(sum(len(beat.settlements) for beat in beats), 16)
 
     def test_doesNotSpin(self) -> None:
         """
@@ -341,22 +378,24 @@ class FailureTests(LeasesCase):
 
     def test_divided(self) -> None:
         """
-        A heartbeat refused for its size is sent in halves, one after the other.
+        A heartbeat refused for its size is sent in parts, one after the other.
         """
-        self.hold("a", "b", "c", "d")
+        self.hold(*"abcdefghijklmnop")
         [whole] = self.passTime(20)
         whole.fail(tooMuch())
-        [_, first] = self.queue.settles
+        [first] = self.passTime(0)
         self.assertEqual(first.receipts, ["a", "b"])
         first.take()
         second = self.queue.settles[2]
         self.assertEqual(second.receipts, ["c", "d"])
+        self.queue.onSettle = Settle.take
         second.take()
-        self.assertEqual(len(self.queue.settles), 3)
+        self.assertEqual(len(self.queue.settles), 9)
 
     def test_growsAgain(self) -> None:
         """
-        What was divided grows again while the endpoint takes it.
+        What was divided grows again: some minutes later, lest every second request
+        be refused.
         """
         self.hold(*"abcdefgh")
         most = 2
@@ -370,7 +409,92 @@ class FailureTests(LeasesCase):
         self.queue.onSettle = limited
         self.passTime(20)
         most = 100
-        self.assertEqual([len(beat.settlements) for beat in self.passTime(40)][-1], 8)
+        self.passTime(MEMORY)
+        self.assertEqual([len(beat.settlements) for beat in self.passTime(60)][-1], 8)
+
+    def test_oscillates(self) -> None:
+        """
+        At an endpoint that takes 100 leases at once, few requests are refused.
+        """
+        refused = 0
+
+        def limited(beat: Settle) -> None:
+            nonlocal refused
+            if len(beat.settlements) > 100:
+                refused += 1
+                beat.fail(tooMuch())
+            else:
+                beat.take()
+
+        leases = self.hold(*[str(number) for number in range(2000)])
+        self.queue.onSettle = limited
+        self.passTime(590)
+        self.assertGreater(min(each.expires for each in leases), self.clock.seconds())
+        self.assertLess(refused, 10)
+        self.assertLess(len(self.queue.settles), 29 * 30)
+
+    def poison(self, poison: str, hangs: bool) -> None:
+        """
+        From now on heartbeats with a lease fail, at once or not in time.
+        """
+
+        def answer(beat: Settle) -> None:
+            if poison not in beat.receipts:
+                beat.take()
+            elif hangs:
+                beat.expireAfter(self.clock, beat.deadline)
+            else:
+                beat.fail(fault())
+
+        self.queue.onSettle = answer
+
+    def test_oneFails(self) -> None:
+        """
+        A lease with which heartbeats fail, or hang, takes no other with it.
+        """
+        for hangs in (False, True):
+            leases = self.hold(*[f"{hangs}{number}" for number in range(300)])
+            [bad] = self.hold("bad")
+            self.poison("bad", hangs)
+            for _ in range(60):
+                self.passTime(5)
+                ended = [each for each in leases if self.leases.hasEnded(each)]
+                self.assertEqual(ended, [])
+            self.assertTrue(bad.expires <= self.clock.seconds())
+            for lease in [*leases, bad]:
+                self.leases.drop(lease)
+            self.passTime(60)
+
+    def test_oneFailsDoesNotSpin(self) -> None:
+        """
+        It costs a request now and then.
+        """
+        self.hold("a", "b")
+        self.hold("bad")
+        self.poison("bad", False)
+        self.passTime(60)
+        self.assertLess(len(self.passTime(3600)), 3600 / 20 + 3600 / 10)
+
+    def test_slow(self) -> None:
+        """
+        Where each lease takes the endpoint its time, requests are as large as are
+        answered in time.
+        """
+        leases = self.hold(*[str(number) for number in range(2500)])
+        self.slow(lambda size: 0.005 * size)
+        for _ in range(60):
+            self.passTime(5)
+            ended = [each for each in leases if self.leases.hasEnded(each)]
+            self.assertEqual(ended, [])
+
+    def test_setAside(self) -> None:
+        """
+        What is set aside is extended no longer.
+        """
+        a, _ = self.hold("a", "b")
+        a.setAside = True
+        self.queue.onSettle = Settle.take
+        self.assertEqual([beat.receipts for beat in self.passTime(40)], [["b"]] * 2)
 
     def test_oneRefused(self) -> None:
         """
@@ -554,11 +678,11 @@ class ExtendTests(LeasesCase):
         one request, each with its own length.
         """
         a, b, _ = self.hold("a", "b", "c")
-        both = [self.extend(a, 100), self.extend(b, 200)]
+        both = [self.extend(a, 100), self.extend(b, 120)]
         [beat] = self.passTime(0)
         self.assertEqual(
             [(each.receipt, each.lease) for each in beat.settlements],
-            [("a", 100), ("b", 200), ("c", 60)],
+            [("a", 100), ("b", 120), ("c", 60)],
         )
         beat.take()
         for extended in both:
@@ -598,7 +722,7 @@ class ExtendTests(LeasesCase):
         self.passTime(0)[0].take()
         self.assertEqual(self.passTime(19.9), [])
         [beat] = self.passTime(0.1)
-        self.assertEqual(beat.receipts, ["a", "b"])
+        self.assertEqual(beat.receipts, ["b"])
 
     def test_duringABeat(self) -> None:
         """

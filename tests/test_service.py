@@ -254,17 +254,17 @@ class RunTests(ServiceCase):
 
     def test_extend(self) -> None:
         """
-        A running task extends its lease, beside all that is held, and from then on
-        it is renewed to as much.
+        A running task extends its lease, beside all that are like it, and from then
+        on it is renewed to as much.
         """
         self.make(2)
         self.queue.claims[0].bring(*tasks(1, 2))
-        extended = self.handler.of("1").task.extend(600)
+        extended = self.handler.of("1").task.extend(100)
         passTime(self.clock, 0)
         self.assertIsNone(self.successResultOf(extended))
         [beat] = self.queue.beats
         lengths = [(each.receipt, each.lease) for each in beat.settlements]
-        self.assertEqual(lengths, [("r-1", 600), ("r-2", 60)])
+        self.assertEqual(lengths, [("r-1", 100), ("r-2", 60)])
         passTime(self.clock, 20)
         self.assertEqual(self.queue.beats[1].settlements, beat.settlements)
         self.handler.of("1").succeed()
@@ -303,7 +303,7 @@ class PauseTests(ServiceCase):
         self.assertEqual(self.queue.cancels[-1].claim, claim.claim)
         claim.bring(task(3))
         passTime(self.clock, 0)
-        self.assertEqual(self.settlements(), [self.released(2), self.released(3)])
+        self.assertEqual(self.settlements(), [self.released(3), self.released(2)])
         self.handler.of("1").succeed()
         passTime(self.clock, 100)
         self.assertEqual(self.settlements()[2:], [Settlement("r-1", "complete")])
@@ -816,8 +816,8 @@ class StopTests(ServiceCase):
         self.assertEqual(
             self.settlements(),
             [
-                Settlement("r-1", "complete"),
                 self.released(3),
+                Settlement("r-1", "complete"),
                 Settlement("r-2", "complete"),
             ],
         )

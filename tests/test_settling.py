@@ -4,6 +4,7 @@ Outcomes, gathered and sent until the endpoint has them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from msgspec import Raw
@@ -11,8 +12,11 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.batching import MEMORY
+from myconsumer.errors import FaultError
+from myconsumer.lane import PATIENCE
 from myconsumer.leases import Lease, Leases
-from myconsumer.settling import PATIENCE, Settling
+from myconsumer.settling import Settling
 from myconsumer.task import Settlement
 from tests.model import (
     ScriptedQueue,
@@ -193,7 +197,8 @@ class FailureTests(SettlingCase):
         self.assertEqual(self.settling.backlog, 2)
         request.fail(fault())
         self.assertEqual(self.passTime(0.9), [])
-        self.passTime(1.2)[0].take()
+        self.queue.onSettle = Settle.take
+        self.passTime(1.2)
         self.assertEqual(self.settling.backlog, 0)
 
     def test_afterSuccess(self) -> None:
@@ -328,9 +333,10 @@ class FailureTests(SettlingCase):
         self.add("b", length=6)
         self.passTime(7)
         request.fail(fault())
-        [request] = self.passTime(2)
-        self.assertEqual(request.receipts, ["a", "b"])
-        request.take()
+        self.queue.onSettle = Settle.take
+        self.assertEqual(
+            [request.receipts for request in self.passTime(2)], [["a"], ["b"]]
+        )
 
     def test_sentOnceThoughLost(self) -> None:
         """
@@ -365,43 +371,47 @@ class DivisionTests(SettlingCase):
     Batches that the endpoint refuses, though it might take a part of them.
     """
 
-    def test_halved(self) -> None:
+    def test_divided(self) -> None:
         """
-        The batch is halved until it is taken, without a wait.
+        The batch is divided until it is taken, without a wait.
         """
         self.refuse(most=3)
-        self.add(*"abcdefgh")
+        self.add(*[str(number) for number in range(24)])
         sizes = [len(request.settlements) for request in self.passTime(0)]
-        self.assertEqual(sizes[:3], [8, 4, 2])
+        self.assertEqual(sizes, [24, 3, 3, 3, 3, 3, 3, 3, 3])
         self.assertEqual(self.settling.backlog, 0)
 
     def test_growsAgain(self) -> None:
         """
-        It grows again while the endpoint takes it.
+        Requests are smaller from then on, and after some minutes they grow again.
         """
         self.refuse(most=2)
         self.add(*"abcdefgh")
         self.passTime(0)
         self.queue.onSettle = Settle.take
-        for _ in range(8):
+        self.add(*"abcdefgh")
+        self.assertEqual(len(self.passTime(0)[0].settlements), 4)
+        self.passTime(MEMORY)
+        for _ in range(3):
             self.add(*"abcdefgh")
             self.passTime(0)
         self.assertEqual(len(self.queue.settles[-1].settlements), 8)
 
     def test_poison(self) -> None:
         """
-        One that is refused by itself does not hold up the others, and is tried
-        again after the longest backoff.
+        One that is refused by itself does not hold up the others, does not count,
+        and is tried again after the longest backoff.
         """
         self.refuse("c")
         self.add(*"abcdefgh")
         self.passTime(0)
-        self.assertEqual(self.settling.backlog, 1)
+        self.assertEqual(set(self.leases.held), {"c"})
+        self.assertEqual(self.settling.backlog, 0)
         self.assertEqual(self.passTime(29), [])
         self.queue.onSettle = Settle.take
         [request] = self.passTime(1.1)
         self.assertEqual(request.receipts, ["c"])
-        self.assertEqual(self.settling.backlog, 0)
+        self.assertEqual(self.leases.held, {})
 
     def test_poisonWithResult(self) -> None:
         """
@@ -414,7 +424,7 @@ class DivisionTests(SettlingCase):
         self.settling.add(lease, Settlement("a", "complete", result=Raw(b"1")))
         self.add("b", "c")
         self.passTime(0)
-        self.assertEqual(self.settling.backlog, 1)
+        self.assertEqual(set(self.leases.held), {"a"})
 
     def test_addedBesidePoison(self) -> None:
         """
@@ -425,7 +435,6 @@ class DivisionTests(SettlingCase):
         self.passTime(5)
         self.add("b")
         self.passTime(0)
-        self.assertEqual(self.settling.backlog, 1)
         self.assertEqual(set(self.leases.held), {"a"})
 
     def test_poisonDoesNotSpin(self) -> None:
@@ -439,18 +448,19 @@ class DivisionTests(SettlingCase):
             self.add(f"good-{number}")
             self.passTime(30)
         poisoned = [each for each in self.queue.outcomes if "a" in each.receipts]
-        self.assertLess(len(poisoned), 50)
-        self.assertEqual(self.settling.backlog, 1)
+        self.assertLess(len(poisoned), 25)
+        self.assertEqual(set(self.leases.held), {"a"})
 
     def test_poisonGivenUp(self) -> None:
         """
-        Once its lease has ended it is given up.
+        It is extended no longer, and once its lease has ended it is given up.
         """
         self.refuse("a")
-        self.add("a", length=20)
-        self.leases.close()
-        self.passTime(61)
-        self.assertEqual(self.settling.backlog, 0)
+        self.add("a", "b", length=70)
+        self.passTime(1)
+        self.queue.settles.clear()
+        self.passTime(91)
+        self.assertEqual(self.queue.beats, [])
         self.assertEqual(self.leases.held, {})
 
     def test_resultDropped(self) -> None:
@@ -491,6 +501,197 @@ class DivisionTests(SettlingCase):
         self.queue.onSettle = Settle.take
         self.passTime(100)
         self.assertEqual(self.settling.backlog, 0)
+
+
+class PoisonCase(SettlingCase):
+    """
+    An endpoint that has trouble with some settlements, and extends all leases.
+    """
+
+    def fail(self, poison: Callable[[Settlement], object], **how: float) -> None:
+        """
+        From now on a request with such a settlement fails: at once with what is
+        HTTP's 500, or never, with C{hangs}; all else is taken.
+        """
+
+        def answer(request: Settle) -> None:
+            if request.extends or not any(map(poison, request.settlements)):
+                request.take()
+            elif how:
+                request.expireAfter(self.clock, request.deadline)
+            else:
+                request.fail(fault())
+
+        self.queue.onSettle = answer
+
+    def complete(self, receipt: str, result: bytes, length: float = 60.0) -> None:
+        """
+        A task has completed with a result.
+        """
+        lease = self.leases.hold(receipt, receipt, length, self.clock.seconds())
+        assert lease is not None
+        self.settling.add(lease, Settlement(receipt, "complete", result=Raw(result)))
+
+
+class PoisonTests(PoisonCase):
+    """
+    Settlements with which whole requests fail.
+    """
+
+    def test_aloneInTheEnd(self) -> None:
+        """
+        A settlement with which the endpoint fails costs itself alone: the others of
+        its batch are settled within seconds, and those that come later at once.
+        """
+        for how in ({}, {"hangs": 1.0}):
+            self.fail(lambda each: each.receipt == "p", **how)
+            self.add(*[f"{how}{number}" for number in range(40)], "p", length=60)
+            self.passTime(60)
+            self.assertEqual(set(self.leases.held), {"p"})
+            self.add(f"{how}later")
+            self.passTime(0.1)
+            self.assertEqual(set(self.leases.held), {"p"})
+            self.passTime(120)
+            self.assertEqual(self.leases.held, {})
+            self.assertEqual(self.settling.backlog, 0)
+
+    def test_withoutResult(self) -> None:
+        """
+        If it is for the result it is told without.
+        """
+        self.fail(lambda each: each.result)
+        self.complete("p", b'"\\u0000"')
+        self.add("a", "b", length=60)
+        self.passTime(20)
+        self.assertEqual(self.leases.held, {})
+        told = [each for request in self.queue.outcomes for each in request.settlements]
+        self.assertIn(Settlement("p", "complete"), told)
+
+    def test_withoutText(self) -> None:
+        """
+        If it is for its text it is told without, and with all else that it says.
+        """
+        self.fail(lambda each: each.error)
+        [lease] = self.hold("p")
+        self.settling.add(
+            lease, Settlement("p", "release", delay=5.0, error="bad", counted=True)
+        )
+        self.add("a", "b", length=60)
+        self.passTime(20)
+        self.assertEqual(self.leases.held, {})
+        told = [each for request in self.queue.outcomes for each in request.settlements]
+        self.assertIn(Settlement("p", "release", delay=5.0, counted=True), told)
+
+    def hold(self, *receipts: str, length: float = 60.0) -> list[Lease]:
+        """
+        Tasks that have arrived.
+        """
+        now = self.clock.seconds()
+        leases = [self.leases.hold(each, each, length, now) for each in receipts]
+        return [lease for lease in leases if lease is not None]
+
+    def test_onlyOne(self) -> None:
+        """
+        Where nothing else is taken it is the endpoint that is at fault: the
+        settlement is kept, as it is, and its lease with it.
+        """
+        self.fail(lambda each: True)
+        self.complete("p", b"1")
+        self.passTime(3600)
+        self.assertEqual(set(self.leases.held), {"p"})
+        self.assertEqual(self.settling.backlog, 1)
+        self.queue.onSettle = Settle.take
+        before = len(self.queue.outcomes)
+        self.passTime(31)
+        [request] = self.queue.outcomes[before:]
+        self.assertEqual(bytes(request.settlements[0].result), b"1")
+
+    def test_outage(self) -> None:
+        """
+        After an outage everything is told as it was, in requests that begin small.
+        """
+        self.fail(lambda each: True)
+        for number in range(200):
+            self.complete(f"r{number}", b"1")
+            self.passTime(1)
+        self.assertEqual(self.settling.backlog, 200)
+        self.queue.onSettle = Settle.take
+        before = len(self.queue.outcomes)
+        self.passTime(31)
+        self.assertEqual(self.leases.held, {})
+        requests = self.queue.outcomes[before:]
+        self.assertLess(len(requests), 50)
+        self.assertTrue(
+            all(each.result for request in requests for each in request.settlements)
+        )
+
+    def test_unreachable(self) -> None:
+        """
+        That there is no connection says nothing of what was to be sent.
+        """
+        down = FaultError("connection refused", unreachable=True)
+        self.queue.onSettle = lambda request: request.fail(down)
+        self.add(*"abcdefgh")
+        self.passTime(300)
+        self.assertEqual({len(each.settlements) for each in self.queue.outcomes}, {8})
+        self.queue.onSettle = Settle.take
+        self.passTime(31)
+        self.assertEqual(self.leases.held, {})
+
+    def test_manyAtOnce(self) -> None:
+        """
+        Many of them do not spin, and do not keep the others.
+        """
+        self.fail(lambda each: each.receipt.startswith("p"))
+        self.add(*[f"{'p' if n % 3 else 'g'}{n}" for n in range(60)], length=60)
+        self.passTime(60)
+        self.assertFalse([each for each in self.leases.held if each[0] == "g"])
+        self.passTime(300)
+        self.assertEqual(self.leases.held, {})
+        self.assertLess(len(self.queue.outcomes), 300)
+
+    def test_shortLease(self) -> None:
+        """
+        One whose lease leaves no time for an answer travels apart.
+        """
+        self.queue.onSettle = lambda request: self.clock.callLater(
+            0.05, lambda: request.open and request.take()
+        )
+        self.add("a", "b", length=60)
+        self.add("short", length=0.03)
+        self.passTime(0.2)
+        self.assertEqual(set(self.leases.held) - {"short"}, set())
+
+    def test_slowEndpoint(self) -> None:
+        """
+        However much has gathered while settling hung, at 10 ms a settlement more
+        than 80 a second are settled soon after.
+        """
+        free = [0.0]
+
+        def serve(request: Settle) -> None:
+            request.expireAfter(self.clock, request.deadline)
+            if request.extends:
+                request.take()
+                return
+            now = self.clock.seconds()
+            free[0] = max(now, free[0]) + 0.01 * len(request.settlements)
+            self.clock.callLater(free[0] - now, answer, request)
+
+        def answer(request: Settle) -> None:
+            if request.open:
+                request.take()
+
+        self.queue.onSettle = lambda request: request.expireAfter(
+            self.clock, request.deadline
+        )
+        self.add(*[str(number) for number in range(1500)], length=60)
+        self.passTime(40)
+        self.queue.onSettle = serve
+        self.passTime(31)
+        before = self.settling.backlog
+        self.passTime(5)
+        self.assertGreater(before - self.settling.backlog, 400)
 
 
 class LostTests(SettlingCase):
@@ -614,6 +815,36 @@ class FlushTests(SettlingCase):
         flushed = self.settling.flush()
         self.passTime(0)[0].fail(fault())
         self.passTime(1.6)[0].take()
+        self.successResultOf(flushed)
+
+    def test_waitingFirst(self) -> None:
+        """
+        What has not started is given back before all else is told.
+        """
+        self.add("a", "b", length=60)
+        now = self.clock.seconds()
+        waiting = [self.leases.hold(each, each, 60, now) for each in "cd"]
+        self.settling.giveBack([lease for lease in waiting if lease is not None])
+        [request] = self.passTime(0)
+        self.assertEqual(request.receipts, ["c", "d", "a", "b"])
+        self.assertEqual(
+            request.settlements[0], Settlement("c", "release", counted=False)
+        )
+
+    def test_inBatchesThatFit(self) -> None:
+        """
+        At an endpoint that is slow it goes in batches that are answered in time.
+        """
+
+        def serve(request: Settle) -> None:
+            request.expireAfter(self.clock, request.deadline)
+            delay = 0.0025 * len(request.settlements)
+            self.clock.callLater(delay, lambda: request.open and request.take())
+
+        self.queue.onSettle = serve
+        self.add(*[str(number) for number in range(1000)], length=60)
+        flushed = self.settling.flush()
+        self.passTime(3)
         self.successResultOf(flushed)
 
     def test_twice(self) -> None:

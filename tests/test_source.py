@@ -589,7 +589,7 @@ class CloseTests(SourceCase):
         [request] = self.queue.settles
         self.assertEqual(
             request.settlements,
-            [bad, Settlement("r-1", "release", counted=False)],
+            [Settlement("r-1", "release", counted=False), bad],
         )
         self.assertEqual(self.ids(), [])
 
@@ -1928,7 +1928,7 @@ class PauseTests(SourceCase):
         [request] = self.queue.outcomes
         self.assertEqual(
             request.settlements,
-            [bad, Settlement("r-1", "release", counted=False)],
+            [Settlement("r-1", "release", counted=False), bad],
         )
         self.assertEqual(self.ids(), [])
 

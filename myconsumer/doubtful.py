@@ -1,0 +1,184 @@
+"""
+Settlements that requests failed with: divided until what is bad is alone, and then
+set aside.
+"""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.batching import isDivisible, isForTheWhole, partOf
+from myconsumer.lane import MOST_REFUSED, Lane, Road
+from myconsumer.leases import Lease
+from myconsumer.retrying import LONGEST, faultPolicy
+from myconsumer.task import Settlement
+
+#: A settlement that fails alone, while others are taken, is made shorter or set aside
+#: after so many failures; one that is refused at once.
+MOST_ALONE = 3
+
+
+class Doubt(Struct, eq=False):
+    """
+    What is known of a settlement that requests failed with.
+
+    @ivar part: The most settlements that it travels with.
+    @ivar seen: How many requests had been taken when it became doubtful.
+    @ivar due: When it may be sent again.
+    @ivar alone: How often it has failed alone, as it is now.
+    """
+
+    part: int
+    seen: int
+    due: float = 0.0
+    alone: int = 0
+
+
+class DoubtfulLane(Lane):
+    """
+    Finds out what is wrong: a settlement, if others are taken meanwhile; else the
+    endpoint, and then all are kept as they are.
+    """
+
+    _log = Logger()
+
+    def __init__(self, road: Road) -> None:
+        """
+        @param road: What the lanes share.
+        """
+        super().__init__(road)
+        self._doubts: dict[Lease, Doubt] = {}
+
+    @property
+    def backlog(self) -> int:
+        """
+        How many there are that are not set aside.
+        """
+        return sum(not lease.setAside for lease in self.pending)
+
+    def take(
+        self, settlements: dict[Lease, Settlement], failure: Failure, delay: float
+    ) -> None:
+        """
+        A request has failed.
+
+        @param settlements: What it held.
+        @param failure: Why it failed.
+        @param delay: The seconds to wait.
+        """
+        part = partOf(len(settlements))
+        for lease in settlements:
+            self._doubts[lease] = Doubt(part, self._road.taken)
+        self.pending.update(settlements)
+        if len(settlements) == 1 and isDivisible(failure.value):
+            [lease] = settlements
+            self._failedAlone(lease, str(failure.value), True, False)
+        self._giveUp(settlements)
+        self.wake(delay)
+
+    def hurry(self) -> None:
+        """
+        See L{Lane.hurry}.
+        """
+        for doubt in self._doubts.values():
+            doubt.due = 0.0
+        super().hurry()
+
+    def _choose(self) -> list[Lease]:
+        """
+        See L{Lane._choose}.
+        """
+        now = self._road.clock.seconds()
+        due = [lease for lease in self.pending if self._doubts[lease].due <= now]
+        if not due:
+            if self._doubts:
+                self.wake(min(doubt.due for doubt in self._doubts.values()) - now)
+            return []
+        # The smallest parts first: that one is taken shows what is at fault.
+        first = min(due, key=lambda each: (each.setAside, self._doubts[each].part))
+        part = self._doubts[first].part
+        alike = (
+            lease
+            for lease in due
+            if self._doubts[lease].part == part
+            and lease.pace == first.pace
+            and lease.setAside == first.setAside
+        )
+        return self._fitting(alike, min(part, self._room(first)))
+
+    def _failed(self, batch: list[Lease], failure: Failure) -> float:
+        """
+        See L{Lane._failed}.
+        """
+        for lease in batch:
+            # the others come first
+            self.pending[lease] = self.pending.pop(lease)
+        if isForTheWhole(failure.value):
+            return self._road.retry.failed(failure)
+        othersAreTaken = self._road.taken > max(
+            self._doubts[lease].seen for lease in batch
+        )
+        refused = isDivisible(failure.value)
+        self._road.refusals += refused
+        goesOn = othersAreTaken or 0 < self._road.refusals <= MOST_REFUSED
+        if len(batch) > 1:
+            for lease in batch:
+                self._doubts[lease].part = partOf(len(batch))
+        elif goesOn:
+            self._failedAlone(batch[0], str(failure.value), refused, othersAreTaken)
+        return 0.0 if goesOn else self._road.retry.failed(failure)
+
+    def _failedAlone(
+        self, lease: Lease, reason: str, refused: bool, othersAreTaken: bool
+    ) -> None:
+        """
+        A settlement is not taken, and that seems to be its own fault.
+        """
+        doubt = self._doubts[lease]
+        now = self._road.clock.seconds()
+        doubt.alone += MOST_ALONE if refused else 1
+        if lease.setAside:
+            doubt.due = now + LONGEST
+        elif doubt.alone < MOST_ALONE:
+            doubt.due = now + faultPolicy(doubt.alone)
+        elif self._shorten(lease, reason):
+            doubt.alone = 0
+        elif othersAreTaken:
+            lease.setAside = True
+            doubt.due = now + LONGEST
+            self._log.error(
+                "The endpoint does not take how task {id} ended; its lease is extended "
+                "no longer, and once that has ended the task may be delivered again: "
+                "{reason}",
+                id=lease.id,
+                reason=reason,
+            )
+
+    def _shorten(self, lease: Lease, reason: str) -> bool:
+        """
+        A settlement is not taken: it may be for its result, or its text.
+
+        @return: Whether it had any, and is worth another try without.
+        """
+        settlement = self.pending[lease]
+        if settlement.result is not UNSET:
+            self._log.error(
+                "The endpoint does not take how task {id} ended; it is told again "
+                "without the result, of {size} bytes: {reason}",
+                id=lease.id,
+                size=memoryview(settlement.result).nbytes,
+                reason=reason,
+            )
+            self.pending[lease] = replace(settlement, result=UNSET)
+            return True
+        if settlement.error is not UNSET:
+            self.pending[lease] = replace(settlement, error=UNSET)
+            return True
+        return False
+
+    def _forget(self, lease: Lease) -> None:
+        super()._forget(lease)
+        del self._doubts[lease]

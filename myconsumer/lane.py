@@ -1,0 +1,241 @@
+"""
+Settlements on their way to a queue, one request at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.batching import BatchSize, deadlineFor, fitting
+from myconsumer.errors import FaultError
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.leases import Lease, Leases
+from myconsumer.retrying import Retry
+from myconsumer.task import Settlement
+
+#: When flushing, the seconds that an answer may take.
+PATIENCE = 2.0
+
+#: So many refusals in a row are no reason to wait: what is refused may be in parts.
+MOST_REFUSED = 4
+
+
+class Road(Struct, eq=False):
+    """
+    What all lanes to one queue share.
+
+    @ivar queue: Where they lead.
+    @ivar leases: Where a lease is dropped once it is settled, or given up.
+    @ivar clock: What keeps the time.
+    @ivar retry: Counts the failures that are the endpoint's.
+    @ivar size: How much the endpoint takes.
+    @ivar acknowledged: Called with what was taken, and the receipts among it that
+        had been lost.
+    @ivar ended: Called after each request.
+    @ivar taken: How many requests were taken.
+    @ivar refusals: How many were refused since, though a part might be taken.
+    """
+
+    queue: ITaskQueue
+    leases: Leases
+    clock: IReactorTime
+    retry: Retry
+    size: BatchSize
+    acknowledged: Callable[[list[Lease], Collection[str]], object]
+    ended: Callable[[], object]
+    taken: int = 0
+    refusals: int = 0
+
+
+class Lane:
+    """
+    Sends settlements in batches: the next one when the last is answered.
+
+    What goes in a batch, and what becomes of one that was not taken, is for those
+    that inherit to say.
+
+    @ivar pending: What was not taken yet, in order.
+    """
+
+    _log = Logger()
+
+    _timer: IDelayedCall | None = None
+    _request: Deferred[Any] | None = None
+    _notBefore = 0.0
+    _closed = False
+    _hurried = False
+    # How many requests in a row were not taken.
+    _failures = 0
+
+    def __init__(self, road: Road) -> None:
+        """
+        @param road: What the lanes share.
+        """
+        self._road = road
+        self.pending: dict[Lease, Settlement] = {}
+
+    def add(self, lease: Lease, settlement: Settlement) -> None:
+        """
+        Send something with the next batch.
+        """
+        self.pending[lease] = settlement
+        if self._timer is None and self._request is None:
+            self.wake()
+
+    def addFirst(self, settlements: dict[Lease, Settlement]) -> None:
+        """
+        Send some before all others.
+        """
+        self.pending = {**settlements, **self.pending}
+        self.wake()
+
+    def wake(self, delay: float = 0.0) -> None:
+        """
+        Send what there is after C{delay} seconds; later only after a failure that
+        asked for that, or while a request is open.
+        """
+        if self._request is not None or self._closed:
+            return
+        now = self._road.clock.seconds()
+        due = max(now + delay, self._notBefore)
+        if self._timer is not None:
+            if self._timer.getTime() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._road.clock.callLater(due - now, self._send)
+
+    def hurry(self) -> None:
+        """
+        From now on wait no longer than L{PATIENCE} for any answer, and send at once
+        what waits for its time.
+        """
+        self._hurried = True
+        self._notBefore = 0.0
+        if self._request is None:
+            self.wake()
+        else:
+            self._request.addTimeout(PATIENCE, self._road.clock)
+
+    def close(self) -> None:
+        """
+        Send no more.
+        """
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._request is not None:
+            self._request.cancel()
+
+    def _fitting(self, leases: Iterable[Lease], most: int) -> list[Lease]:
+        """
+        @param most: How many may travel together.
+
+        @return: The first of some leases, as many as go in one request.
+        """
+        found = ((lease, self.pending[lease]) for lease in leases)
+        return [lease for lease, _ in fitting(found, most)]
+
+    def _room(self, lease: Lease) -> int:
+        """
+        @return: How many settlements a request may hold that has this one in it.
+        """
+        return self._road.size.within(self._deadline([lease]))
+
+    def _deadline(self, leases: Iterable[Lease]) -> float:
+        deadline = deadlineFor(lease.length for lease in leases)
+        return min(deadline, PATIENCE) if self._hurried else deadline
+
+    def _send(self) -> None:
+        self._timer = None
+        batch = self._choose()
+        if not batch:
+            self._road.ended()
+            return
+        for lease in batch:
+            lease.sent += 1
+        settlements = [self.pending[lease] for lease in batch]
+        deadline = self._deadline(batch)
+        began = self._road.clock.seconds()
+        self._request = maybeDeferred(self._road.queue.settle, settlements, deadline)
+        self._request.addCallback(self._taken, batch, began, deadline).addErrback(
+            self._notTaken, batch
+        ).addCallback(self._answered)
+
+    def _taken(
+        self, lost: Collection[str], batch: list[Lease], began: float, deadline: float
+    ) -> float:
+        seconds = self._road.clock.seconds() - began
+        self._failures = self._road.refusals = 0
+        self._road.taken += 1
+        self._road.retry.succeeded()
+        self._road.size.taken(len(batch), seconds, deadline)
+        for lease in batch:
+            self._forget(lease)
+            self._road.leases.drop(lease)
+        self._road.acknowledged(batch, lost)
+        return 0.0
+
+    def _notTaken(self, failure: Failure, batch: list[Lease]) -> float:
+        if failure.check(CancelledError):  # type: ignore[no-untyped-call]
+            late = FaultError(
+                f"no answer within {PATIENCE:g} s, and there is no time left"
+            )
+            failure = Failure(late)  # type: ignore[no-untyped-call]
+        if self._closed:
+            return 0.0
+        self._failures += 1
+        delay = self._failed(batch, failure)
+        self._giveUp([lease for lease in batch if lease in self.pending])
+        return delay
+
+    def _giveUp(self, batch: Iterable[Lease]) -> None:
+        """
+        Forget those whose lease has ended: the endpoint delivers them again.
+        """
+        ended = [lease for lease in batch if self._road.leases.hasEnded(lease)]
+        for lease in ended:
+            self._forget(lease)
+            self._road.leases.drop(lease)
+        if ended:
+            self._log.error(
+                "The leases of {count} tasks, such as {id}, have ended before the "
+                "endpoint has said that it knows how they ended: it may deliver them "
+                "again",
+                count=len(ended),
+                id=ended[0].id,
+            )
+
+    def _forget(self, lease: Lease) -> None:
+        del self.pending[lease]
+
+    def _answered(self, delay: float) -> None:
+        self._request = None
+        if self._closed:
+            return
+        self._notBefore = self._road.clock.seconds() + delay
+        if self.pending:
+            self.wake()
+        self._road.ended()
+
+    def _choose(self) -> list[Lease]:
+        """
+        @return: Those to send now; none: those that wait have time, and wake the
+            lane.
+        """
+        raise NotImplementedError
+
+    def _failed(self, batch: list[Lease], failure: Failure) -> float:
+        """
+        A batch was not taken, as far as can be known.
+
+        @return: The seconds to wait before the next.
+        """
+        raise NotImplementedError
