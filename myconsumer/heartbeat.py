@@ -4,7 +4,7 @@ The heartbeat of leases that are alike: requests that extend them, in time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from math import inf
 from typing import TYPE_CHECKING
@@ -29,8 +29,12 @@ from myconsumer.task import Settlement
 if TYPE_CHECKING:
     from myconsumer.leases import Lease, Leases
 
-#: So many refusals in a row are no reason to wait: what is refused may be in parts.
+#: Fewer failures in a row are no reason to wait: what fails may be in parts.
+MOST_FAILED = 2
 MOST_REFUSED = 4
+
+#: The part of its time that a request about doubtful leases gets at first.
+HASTE = 4
 
 
 class Heartbeat:
@@ -75,6 +79,8 @@ class Heartbeat:
         self._pace = pace
         self._doubtful = doubtful
         self._retry = Retry("Heartbeats", clock)
+        # Counts those of a single lease, while others are taken.
+        self._alone = Retry("Heartbeats of a single task", clock)
         self._size = BatchSize(clock)
 
     def dueBy(self, due: float) -> None:
@@ -111,6 +117,9 @@ class Heartbeat:
             and not (lease.setAside or lease.beating)
         ]
 
+    def _isHeld(self, lease: Lease) -> bool:
+        return not lease.setAside and lease.receipt in self._leases.held
+
     def _schedule(self, due: float) -> None:
         self._unschedule()
         self._due = due
@@ -142,7 +151,7 @@ class Heartbeat:
         @return: L{None} if all was taken; else the seconds to wait before the next.
         """
         delay = None
-        while remaining:
+        while remaining := [lease for lease in remaining if self._isHeld(lease)]:
             batch = self._first(remaining)
             remaining = remaining[len(batch) :]
             try:
@@ -150,7 +159,9 @@ class Heartbeat:
             except Exception as error:
                 if self._closed:
                     break
-                delay = self._retry.failed(Failure())  # type: ignore[no-untyped-call]
+                isAlone = self._doubtful and len(batch) == 1 and self._areTaken(batch)
+                retry = self._alone if isAlone else self._retry
+                delay = retry.failed(Failure())  # type: ignore[no-untyped-call]
                 if not self._divide(batch, error, delay):
                     break
                 if self._doubtful and len(batch) > 1:
@@ -162,17 +173,25 @@ class Heartbeat:
         @return: The first of C{leases}, as many as may travel in one request.
         """
         part = leases[0].part
-        most = self._size.within(deadlineFor(lease.length for lease in leases))
+        most = self._size.within(self._deadline(lease.length for lease in leases))
         alike = takewhile(lambda lease: lease.part == part, leases)
         extends = ((lease, _extension(lease)) for lease in alike)
         return [lease for lease, _ in fitting(extends, min(most, part or most))]
+
+    def _deadline(self, lengths: Iterable[float]) -> float:
+        """
+        @return: The seconds for a request.  A part that hangs is to leave time for
+            the others; where it is all that fails, each gets all that it may.
+        """
+        isHasty = self._doubtful and not self._retry.failures
+        return deadlineFor(lengths) / (HASTE if isHasty else 1)
 
     async def _extend(self, leases: Sequence[Lease]) -> None:
         sent = self._clock.seconds()
         lengths = [lease.length for lease in leases]
         # Whoever asks while the request is open gets another one.
         asked = [len(lease.extending) for lease in leases]
-        deadline = deadlineFor(lengths)
+        deadline = self._deadline(lengths)
         for lease in leases:
             lease.beating = True
         try:
@@ -183,6 +202,7 @@ class Heartbeat:
             self._release(leases)
         self._leases.taken += 1
         self._retry.succeeded()
+        self._alone.succeeded()
         self._size.taken(len(leases), self._clock.seconds() - sent, deadline)
         for lease, length in zip(leases, lengths, strict=True):
             lease.expires = sent + length
@@ -212,10 +232,18 @@ class Heartbeat:
             due = lease.expires - 2 / 3 * lease.length
             self._leases.beatOf(lease.pace, False).dueBy(due)
 
+    def _areTaken(self, batch: Sequence[Lease]) -> bool:
+        """
+        @return: Whether others are taken since a batch failed, or in this beat.
+        """
+        before = batch[0].seen if self._doubtful else self._takenBefore
+        return self._leases.taken > before
+
     def _divide(self, batch: Sequence[Lease], error: Exception, delay: float) -> bool:
         """
         A request has failed.  Where that may be for one of its leases, have them
-        travel apart from the others.
+        travel apart from the others: at once, since a request that hung has taken
+        a third of their time.
 
         @param delay: The seconds to wait, if it is all that fails.
 
@@ -223,19 +251,20 @@ class Heartbeat:
         """
         if isForTheWhole(error):
             return False
-        taken = self._leases.taken
-        before = batch[0].seen if self._doubtful else self._takenBefore
-        isQuick = isDivisible(error) and self._retry.failures < MOST_REFUSED
-        goesOn = taken > before or isQuick
-        if goesOn or not (self._doubtful or self._retry.failures == 1):
+        areTaken = self._areTaken(batch)
+        few = MOST_REFUSED if isDivisible(error) else MOST_FAILED
+        isEarly = self._retry.failures < few and (self._doubtful or len(batch) > 1)
+        goesOn = areTaken or isEarly
+        if goesOn or (not self._doubtful and self._retry.failures > 1):
             self._setApart(batch, isDivisible(error), 0 if goesOn else delay)
         held = self._leases.held
         for lease in batch:
-            lease.seen = taken
+            if len(batch) > 1:
+                lease.seen = self._leases.taken
             if held.get(lease.receipt) is lease:
                 # the others come first
                 held[lease.receipt] = held.pop(lease.receipt)
-        return goesOn
+        return goesOn if self._doubtful else areTaken
 
     def _setApart(self, batch: Sequence[Lease], refused: bool, delay: float) -> None:
         for lease in batch:

@@ -35,7 +35,8 @@ class Lease(Struct, eq=False):
         told.
     @ivar part: 0, or the most leases that it may be extended with, since heartbeats
         failed with it.
-    @ivar seen: How many heartbeats had been taken when the last one with it failed.
+    @ivar seen: How many heartbeats had been taken when the last one failed that had
+        it and others.
     """
 
     receipt: str

@@ -409,6 +409,7 @@ class Delivery:
     """
     One lease on a job.
 
+    @ivar since: When it began.
     @ivar answered: Whether the claim's answer arrived.
     @ivar over: How the lease ended, or L{None} while it lasts: an outcome,
         C{expired}, C{returned} or C{taken away}.
@@ -417,6 +418,7 @@ class Delivery:
     job: Job
     receipt: str
     claim: str
+    since: float
     ends: float
     answered: bool = False
     over: str | None = None
@@ -466,8 +468,9 @@ class Endpoint:
             job.state, job.due = "leased", None
             job.attempts += 1
             receipt = f"r-{len(self.deliveries)}"
-            ends = self._clock.seconds() + claim.lease
-            delivery = Delivery(job, receipt, claim.claim, ends, answered)
+            now = self._clock.seconds()
+            ends = now + claim.lease
+            delivery = Delivery(job, receipt, claim.claim, now, ends, answered)
             self.deliveries[receipt] = delivery
             found.append(Task(job.id, job.payload, job.attempts, receipt))
         return found

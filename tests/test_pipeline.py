@@ -54,6 +54,18 @@ R = TypeVar("R", bound=Request)
 #: How long a healthy endpoint takes to answer, in seconds.
 LATENCY = 0.01
 
+#: What it makes of requests about one of the jobs, each time: how they fail, or
+#: L{None} where there is no answer.
+POISONS: dict[str, Callable[[], Exception] | None] = {
+    "refused": tooMuch,
+    "fails": fault,
+    "hangs": None,
+}
+
+#: The most seconds for which such a job stays leased, beside twice its lease: until
+#: it is alone, made shorter and set aside.
+MOST_POISONED = 120
+
 
 class HandlerError(Exception):
     """
@@ -190,6 +202,9 @@ class PipelineMachine(RuleBasedStateMachine):
         healthy=st.booleans(),
         idle=st.booleans(),
         stopAfter=st.sampled_from([0, 10, 30, 1000]),
+        poison=st.sampled_from([None, None, None, *sorted(POISONS)]),
+        unextendable=st.booleans(),
+        each=st.sampled_from([0.0, 0.0, 0.02, 0.3]),
     )
     def begin(
         self,
@@ -208,10 +223,16 @@ class PipelineMachine(RuleBasedStateMachine):
         healthy: bool,
         idle: bool,
         stopAfter: int,
+        poison: str | None,
+        unextendable: bool,
+        each: float,
     ) -> None:
         """
         Start the service.
         """
+        # What a healthy endpoint makes of requests about the first job, whether about
+        # its extension, too; and the seconds that it takes for each settlement.
+        self.poison, self.unextendable, self.each = poison, unextendable, each
         self.limit, self.prefetch, self.maxAttempts = limit, prefetch, maxAttempts
         self.untilEmpty, self.canEnd, self.idle = untilEmpty, canEnd, idle
         self.lease, self.timeout = lease, timeout
@@ -336,12 +357,23 @@ class PipelineMachine(RuleBasedStateMachine):
         What is told of a task is what became of it, and always the same.
         """
         for each in request.settlements:
-            if each.outcome != "extend":
+            if each.outcome == "extend":
+                self.check(not self.isSetAside(each.receipt), f"{each} was set aside")
+            else:
                 self.checkOutcome(each)
                 before = self.told.setdefault(each.receipt, each)
                 self.check(before.outcome == each.outcome, f"{before}, then {each}")
         request.expireAfter(self.clock, request.deadline)
         self.serveSoon(request)
+
+    def isSetAside(self, receipt: str) -> bool:
+        """
+        Whether the service extends a lease no longer.
+        """
+        assert self.service is not None
+        pipeline = self.service._pipeline
+        held = {} if pipeline is None else pipeline.leases.held
+        return receipt in held and held[receipt].setAside
 
     def checkOutcome(self, told: Settlement) -> None:
         """
@@ -406,7 +438,8 @@ class PipelineMachine(RuleBasedStateMachine):
         """
         A healthy endpoint answers.
         """
-        self.serveAfter(LATENCY, request)
+        count = len(request.settlements) if isinstance(request, Settle) else 0
+        self.serveAfter(LATENCY + self.each * count, request)
 
     def serveAfter(self, seconds: float, request: Request) -> None:
         """
@@ -422,7 +455,10 @@ class PipelineMachine(RuleBasedStateMachine):
         if not (self.healthy and request.open):
             return
         if isinstance(request, Settle):
-            self.takeSettle(request)
+            if not self.isPoisoned(request):
+                self.takeSettle(request)
+            elif (failure := POISONS[str(self.poison)]) is not None:
+                request.fail(failure())
         elif isinstance(request, Cancel):
             self.takeCancel(request)
         elif isinstance(request, Claim):
@@ -431,6 +467,23 @@ class PipelineMachine(RuleBasedStateMachine):
                 self.bring(request, self.endpoint.lease(request, request.limit))
             else:
                 self.serveAfter(0.5, request)
+
+    def isPoison(self, receipt: str) -> bool:
+        """
+        Whether it is the lease of the job that the endpoint has trouble with.
+        """
+        job = self.endpoint.deliveries[receipt].job
+        return self.poison is not None and job is self.endpoint.jobs[0]
+
+    def isPoisoned(self, request: Settle) -> bool:
+        """
+        Whether the endpoint has trouble with a request.
+        """
+        return any(
+            self.isPoison(each.receipt)
+            and (self.unextendable or each.outcome != "extend")
+            for each in request.settlements
+        )
 
     def bring(
         self, claim: Claim, tasks: Sequence[Task], bad: Sequence[str] = ()
@@ -753,6 +806,9 @@ class PipelineMachine(RuleBasedStateMachine):
         for reason in list(self.pauses):
             self.resume(reason, 0.0)
         self.endRunning("nothing")
+        if self.poison is not None and not self.untilEmpty:
+            self.outlivesPoison()
+        self.poison = None
         # the longest lease, which may have been extended without our hearing of it
         passTime(self.clock, 400)
         if self.untilEmpty:
@@ -776,8 +832,25 @@ class PipelineMachine(RuleBasedStateMachine):
         leases = self.checkHeld(work)
         passTime(self.clock, self.lease * 2)
         assert self.checkHeld(work) == leases
-        beat = self.queue.beats[-1] if leases else None
-        assert beat is None or len(beat.settlements) == len(leases)
+        since = self.clock.seconds() - self.lease / 2
+        beats = [beat.receipts for beat in self.queue.beats if beat.made >= since]
+        held = {delivery.receipt for delivery in leases}
+        assert {receipt for beat in beats for receipt in beat} == held
+
+    def outlivesPoison(self) -> None:
+        """
+        While work comes and goes, all is settled in time but for what the endpoint
+        has trouble with, and that goes back.
+        """
+        since = self.clock.seconds()
+        for _ in range(30):
+            self.endpoint.put("nothing")
+            passTime(self.clock, 15)
+        for receipt, delivery in self.endpoint.deliveries.items():
+            if delivery.over is None and self.isPoison(receipt):
+                held = self.clock.seconds() - max(since, delivery.since)
+                longest = 2 * self.lease + MOST_POISONED
+                assert held < longest, f"{receipt} is held for {held} s"
 
     def most(self, ahead: float = 0.0) -> int:
         """
@@ -833,6 +906,8 @@ class PipelineMachine(RuleBasedStateMachine):
         Each task that arrived is settled, or its lease has ended.
         """
         for receipt in [*self.arrived, *self.malformed]:
+            if self.isPoison(receipt):
+                continue
             over = self.endpoint.deliveries[receipt].over
             assert over is not None, f"{receipt} is leased"
 
