@@ -111,7 +111,7 @@ class QueueTaskSource:
         self._claims = Claims(queue, clock, 0.0 if untilEmpty else wait, lease)
         self._rate = None if rate is None else RateLimit(rate, clock)
         self._pauses: set[str] = set()
-        self.waiting = Waiting(leases, settling, lease)
+        self.waiting = Waiting(leases, settling, lease, clock)
         leases.whenLost = self._dropLost
         settling.whenSettled = self._actSoon
 

@@ -653,17 +653,23 @@ class ArrivalTests(SourceCase):
 
     def test_receiptHeldAlready(self) -> None:
         """
-        A task whose receipt is held already is ignored, with a warning.
+        A task whose receipt is held already is ignored, with a warning a minute that
+        counts such tasks.
         """
         self.make(4)
         self.claim.bring(task(1), task(1))
         self.passTime(0)
         self.assertEqual(self.claim.limit, 3)
         with capturedLogs() as logs:
-            self.claim.bring(task(1), task(2))
-        self.assertEqual(self.ids(), ["1", "2"])
+            self.claim.bring(task(1), task(1))
+            for seconds in (0, 59, 1):
+                [claim] = self.passTime(seconds)
+                self.assertEqual(claim.limit, 3)
+                claim.bring(task(1))
+        self.assertEqual(self.ids(), ["1"])
         self.assertEqual(
-            [(e["log_level"], e["id"]) for e in logs], [(LogLevel.warn, "1")]
+            [(e["log_level"], e["count"], e["id"]) for e in logs],
+            [(LogLevel.warn, 1, "1"), (LogLevel.warn, 3, "1")],
         )
 
     def test_malformed(self) -> None:
