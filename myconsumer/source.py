@@ -32,6 +32,9 @@ from myconsumer.waiting import Waiting
 MOST_FAILURES = 5
 
 #: With a rate, the most seconds before its start that a task is claimed.
+#: After so many seconds of handing tasks over, the reactor has a turn.
+TURN = 0.05
+
 MOST_AHEAD = 1.0
 
 
@@ -244,7 +247,13 @@ class QueueTaskSource:
         self._actSoon()
 
     def _handOver(self, consumer: ITaskConsumer) -> None:
-        while self._started and self.waiting and not self._pauses:
+        """
+        Start what waits, as far as it may; where that takes long, because tasks
+        block, go on in a later turn of the reactor.
+        """
+        waiting, seconds = self.waiting, self._clock.seconds
+        end = seconds() + TURN
+        while self._started and waiting and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
                     self._wakeAfter(self._rate.wait())
@@ -258,6 +267,9 @@ class QueueTaskSource:
         Whether nothing runs or waits.
         """
         return not self._slots.running and not self.waiting
+            if seconds() >= end:
+                self._actSoon()
+                return
 
     def _claim(self, limit: int) -> None:
         """

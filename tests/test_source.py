@@ -280,6 +280,82 @@ class RoomTests(SourceCase):
 class PollersTests(SourceCase):
     """
     Claims that are open side by side.
+class TurnTests(SourceCase):
+    """
+    A source whose tasks block the reactor.
+    """
+
+    def block(self, seconds: float) -> None:
+        """
+        Have each task take C{seconds}, in which nothing else happens.
+        """
+
+        def run() -> bool:
+            self.clock.rightNow += seconds
+            return True
+
+        self.onRun = run
+
+    def ranInTurns(self, count: int) -> list[int]:
+        """
+        Give how many tasks have run in each of the next turns of the reactor.
+        """
+        ran = []
+
+        def look() -> None:
+            ran.append(len(self.ran))
+            if len(ran) < count:
+                self.clock.callLater(0, look)
+
+        look()
+        self.passTime(2)
+        return ran
+
+    def test_slow(self) -> None:
+        """
+        After each task that takes long, other things have their turn; then the next
+        that waits is run.
+        """
+        self.make(5)
+        self.block(0.2)
+        self.claim.bring(*tasks(1, 5))
+        self.assertEqual(self.ranInTurns(6), [1, 2, 3, 4, 5, 5])
+        self.assertEqual(self.ids(), ["1", "2", "3", "4", "5"])
+
+    def test_short(self) -> None:
+        """
+        Short ones are run one right after the other, for 50 ms at a time.
+        """
+        self.make(100)
+        self.block(0.003)
+        self.claim.bring(*tasks(1, 40))
+        self.assertEqual(self.ranInTurns(4), [17, 34, 40, 40])
+
+    def test_closed(self) -> None:
+        """
+        Closed in such a turn, it gives back what has not been run.
+        """
+        self.make(3)
+        self.block(0.2)
+        self.claim.bring(*tasks(1, 3))
+        self.successResultOf(self.close())
+        self.passTime(1)
+        self.assertEqual(self.ids(), ["1"])
+        [request] = self.queue.outcomes
+        self.assertEqual(request.receipts, ["r-2", "r-3"])
+
+    def test_roomMeanwhile(self) -> None:
+        """
+        Meanwhile no more is claimed than is free of what still waits.
+        """
+        self.make(5)
+        self.block(0.2)
+        self.claim.bring(*tasks(1, 5))
+        self.ranInTurns(1)
+        [claim] = self.queue.openClaims
+        self.assertEqual(claim.limit, 2)
+
+
     """
 
     def test_oneWhileIdle(self) -> None:
