@@ -5,16 +5,18 @@ The claims that are open, and how they are ended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from myconsumer.cancellation import Cancellation
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.retrying import LONGEST
 from myconsumer.task import Claimed
 
 #: The longest wait, in seconds, of a claim that the endpoint cannot be told to end.
@@ -26,9 +28,8 @@ GRACE = 1.0
 #: How often to try to end a claim.
 TRIES = 3
 
-#: How many claims are remembered that the endpoint has not heard to be undone: it was
-#: there when the first of them were made, and hardly for the others.
-MOST_UNDONE = 8
+#: The seconds between two tries.
+PAUSE = 0.25
 
 
 class Claim(Struct, eq=False):
@@ -41,6 +42,7 @@ class Claim(Struct, eq=False):
     @ivar idle: Whether nothing ran, waited or was unsettled then.
     @ivar answer: Fires once the answer was dealt with.
     @ivar ending: Whether the endpoint is told to end it.
+    @ivar answered: Whether there was a whole answer.
     """
 
     id: str
@@ -49,6 +51,7 @@ class Claim(Struct, eq=False):
     idle: bool
     answer: Deferred[None]
     ending: bool = False
+    answered: bool = False
 
 
 class Claims:
@@ -60,17 +63,19 @@ class Claims:
     cannot, claims are short and are waited for.
 
     @ivar open: The claims that have not been answered.
+    @ivar cancellation: Ends claims at the endpoint.
     """
 
     _log = Logger()
 
-    _closed = False
-    # Whether the endpoint can be told to end a claim, once that is known.
-    _canCancel: bool | None = None
-    _probedAt = -LONGEST
+    _aborted = False
 
     def __init__(
-        self, queue: ITaskQueue, clock: IReactorTime, wait: float, lease: float
+        self,
+        queue: ITaskQueue,
+        clock: IReactorTime,
+        wait: float,
+        lease: float,
     ) -> None:
         """
         @param queue: Where to claim.
@@ -83,11 +88,9 @@ class Claims:
         self._wait = wait
         self._lease = lease
         self.open: set[Claim] = set()
-        # The requests that end claims and have not been answered.
-        self._cancelling: set[Deferred[bool]] = set()
-        self._closing: list[Deferred[None]] = []
-        # Claims that failed and are to be undone, and until when that has a point.
-        self._undone: dict[str, float] = {}
+        self.cancellation = Cancellation(queue, clock, lease)
+        # Those that the endpoint is being told to end.
+        self._ending: set[Deferred[None]] = set()
 
     @property
     def asked(self) -> int:
@@ -113,11 +116,16 @@ class Claims:
         @param failed: Called with why there is no answer, likewise.
         @param ended: Called after either, with the claim open no longer.
         """
-        self._probe()
-        self._undoNext()
-        wait = self._wait if self._canCancel else min(self._wait, LONGEST_BLIND_WAIT)
+        self.cancellation.beforeClaim()
+        wait = (
+            self._wait if self.cancellation.can else min(self._wait, LONGEST_BLIND_WAIT)
+        )
         claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
         self.open.add(claim)
+
+        def came(claimed: Claimed) -> None:
+            claim.answered = True
+            answered(claimed, claim)
 
         def bug(failure: Failure) -> None:
             self._log.failure("A claim's answer could not be dealt with", failure)
@@ -125,54 +133,23 @@ class Claims:
         def over(_: None) -> None:
             self.open.discard(claim)
             ended()
-            self._tellClosed()
 
         answer: Deferred[Claimed] = maybeDeferred(
             self._queue.claim, claim.id, limit, wait, self._lease
         )
         # An answer that cannot be dealt with is a failure, too.
-        claim.answer = answer.addCallback(answered, claim).addErrback(failed, claim)
+        claim.answer = answer.addCallback(came).addErrback(failed, claim)
         claim.answer.addErrback(bug).addCallback(over)
-
-    def undo(self, claim: Claim) -> None:
-        """
-        Have what was leased under a failed claim go back, if anything was.  Where the
-        endpoint does not hear of it, as when it is down, it is told again with the
-        next claims, for as long as the lease may last.
-        """
-        if self._canCancel is not False:
-            self._undo(claim.id, self._clock.seconds() + self._lease)
-
-    def _undo(self, claim: str, until: float) -> None:
-        def told(ended: bool) -> None:
-            if self._closed:
-                return
-            if ended:
-                self._undoNext()
-            elif self._canCancel is not False and len(self._undone) < MOST_UNDONE:
-                self._undone[claim] = until
-
-        self._cancel(claim).addCallback(told)
-
-    def _undoNext(self) -> None:
-        """
-        Tell the endpoint of one claim that it has not heard to be undone; if it hears
-        of that, of the next.
-        """
-        now = self._clock.seconds()
-        while self._undone:
-            claim = next(iter(self._undone))
-            until = self._undone.pop(claim)
-            if until > now:
-                self._undo(claim, until)
-                return
 
     def end(self) -> None:
         """
         End the open claims: what they still bring is not wanted.
         """
         for claim in list(self.open):
-            self._end(claim)
+            claim.ending = True
+            ending = Deferred.fromCoroutine(self._end(claim))
+            self._ending.add(ending)
+            ending.addBoth(self._ended, ending)
 
     def close(self) -> Deferred[None]:
         """
@@ -180,15 +157,11 @@ class Claims:
 
         @return: Fires once no claim is open, or being ended.
         """
-        self._closed = True
         self.end()
-        undone, self._undone = self._undone, {}
-        for claim in undone:
-            self._cancel(claim)
-        closed: Deferred[None] = Deferred()
-        self._closing.append(closed)
-        self._tellClosed()
-        return closed
+        self.cancellation.close()
+        awaited: list[Deferred[Any]] = [claim.answer for claim in self.open]
+        awaited += [*self._ending, *self.cancellation.pending]
+        return DeferredList(awaited).addCallback(lambda _: None)
 
     def abort(self) -> None:
         """
@@ -196,65 +169,28 @@ class Claims:
         leases under them all the same, unless it is being told to end them, is
         lost until the leases end.
         """
+        self._aborted = True
         for claim in list(self.open):
             claim.answer.cancel()
 
-    def _tellClosed(self) -> None:
-        """
-        Tell whoever waits for the end, if this is it.
-        """
-        if self._closed and not self.open and not self._cancelling:
-            closing, self._closing = self._closing, []
-            for closed in closing:
-                closed.callback(None)
+    def _ended(self, result: Failure | None, ending: Deferred[None]) -> Failure | None:
+        self._ending.discard(ending)
+        return result
 
-    def _probe(self) -> None:
-        """
-        Find out whether the endpoint can be told to end a claim, unless that is
-        known, or was asked just now.
-        """
-        now = self._clock.seconds()
-        if self._canCancel is None and now - self._probedAt >= LONGEST:
-            self._probedAt = now
-            self._cancel(str(uuid4()))
-
-    def _end(self, claim: Claim, tries: int = TRIES) -> None:
+    async def _end(self, claim: Claim) -> None:
         """
         End a claim: its answer may come yet, but not much later.
         """
-
-        claim.ending = True
-
-        def told(ended: bool) -> None:
-            if claim not in self.open:
+        tries = TRIES
+        while self.cancellation.can is not False:
+            if await self.cancellation.end(claim.id):
+                if claim in self.open:
+                    claim.answer.addTimeout(GRACE, self._clock)
                 return
-            if ended:
-                claim.answer.addTimeout(GRACE, self._clock)
-            elif tries > 1:
-                self._end(claim, tries - 1)
-
-        if self._canCancel is not False:
-            self._cancel(claim.id).addCallback(told)
-
-    def _cancel(self, claim: str) -> Deferred[bool]:
-        """
-        Tell the endpoint to end a claim.
-
-        @return: Whether it has; never fails.
-        """
-
-        def answered(can: bool) -> bool:
-            self._canCancel = can
-            return can
-
-        def failed(_: Failure) -> bool:
-            return False
-
-        def done(ended: bool) -> bool:
-            self._cancelling.discard(cancelling)
-            self._tellClosed()
-            return ended
-
-        cancelling: Deferred[bool] = maybeDeferred(self._queue.cancelClaim, claim)
-        self._cancelling.add(cancelling)
-        return cancelling.addCallbacks(answered, failed).addCallback(done)
+            tries -= 1
+            if not tries or self._aborted:
+                self.cancellation.undoLater(claim.id)
+                return
+            await deferLater(self._clock, PAUSE)
+            if claim.answered:
+                return

@@ -285,6 +285,8 @@ class QueueTaskSource:
         consumer = self._consumer
         now = self._clock.seconds()
         came = self.waiting.arrive(claimed, now)
+        if self._retry.failures:
+            self._claims.cancellation.afterOutage()
         self._retry.succeeded()
         self.hopeless = None
         self._full = came >= claim.limit
@@ -321,7 +323,7 @@ class QueueTaskSource:
             self.hopeless = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
-            self._claims.undo(claim)
+            self._claims.cancellation.undo(claim.id)
 
     def _dropLost(self) -> None:
         self.waiting.dropLost()

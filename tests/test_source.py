@@ -14,7 +14,8 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.claims import MOST_UNDONE
+from myconsumer.cancellation import MOST_UNDONE, PROBE_INTERVAL
+from myconsumer.claims import PAUSE
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.errors import QueueError
 from myconsumer.interfaces import ITaskSource
@@ -66,6 +67,8 @@ class SourceCase(SynchronousTestCase):
         for cancel in self.queue.cancels:
             if cancel.open:
                 cancel.take()
+        if not closed.called:
+            self.passTime(PAUSE)
         self.successResultOf(closed)
         self.settling.close()
         self.leases.close()
@@ -607,7 +610,7 @@ class CloseTests(SourceCase):
 
     def test_endingFoundLacking(self) -> None:
         """
-        So they are where only then it turns out that they cannot be ended.
+        Where only then it turns out that they cannot be ended they are awaited, too.
         """
         self.queue.onCancel = lambda request: None
         self.make(2)
@@ -1049,6 +1052,7 @@ class ProbeTests(SourceCase):
             self.endTask(number)
             self.passTime(100)
         self.assertEqual(self.queue.cancels, [probe])
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
 
     def test_unknown(self) -> None:
         """
@@ -1065,15 +1069,91 @@ class ProbeTests(SourceCase):
 
     def test_lacking(self) -> None:
         """
-        Where it cannot, no claim waits longer than 5 s, and it is not asked again.
+        Where it cannot, no claim waits longer than 5 s; it is asked again every ten
+        minutes, and a change is logged.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        with capturedLogs() as logs:
+            self.make(1)
+            for _ in range(2 * int(PROBE_INTERVAL / 5)):
+                self.assertEqual(self.claim.wait, 5)
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(
+            [cancel.made for cancel in self.queue.cancels],
+            [1000, 1000 + PROBE_INTERVAL, 1000 + 2 * PROBE_INTERVAL],
+        )
+        [event] = logs
+        self.assertIn("cannot end claims", event["log_format"])
+        self.assertEqual(event["log_level"], LogLevel.info)
+
+    def test_foundLater(self) -> None:
+        """
+        Where it can after all, claims wait for as long as they are to; that is logged.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(1)
-        for _ in range(10):
-            self.assertEqual(self.claim.wait, 5)
-            self.passTime(5)
-            self.claim.bring()
-            self.passTime(0)
+        self.queue.onCancel = Cancel.take
+        with capturedLogs() as logs:
+            for _ in range(int(PROBE_INTERVAL / 5) + 1):
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+        self.assertEqual(len(self.queue.cancels), 2)
+        self.assertEqual(
+            [e["log_format"] for e in logs], ["The endpoint can end claims now"]
+        )
+
+    def test_notFoundOnce(self) -> None:
+        """
+        An endpoint that could end claims, and says once that it cannot end a certain
+        one, is probed with the next claim.
+        """
+        self.make(1)
+        self.queue.onCancel = lambda request: request.take(False)
+        with capturedLogs() as logs:
+            self.claim.fail(fault())
+            self.queue.onCancel = Cancel.take
+            self.passTime(2)
+        self.assertEqual(self.claim.wait, 20)
+        self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
+        names = [cancel.claim for cancel in self.queue.cancels]
+        self.assertEqual(len(names), 4)
+        self.assertEqual(names.count(self.queue.claims[0].claim), 2)
+
+    def test_askedAfterAnOutage(self) -> None:
+        """
+        Where it was lacking it is asked again once claims work after failures, and
+        what could not be undone meanwhile is.
+        """
+        self.make(1)
+        self.queue.onCancel = lambda request: request.take(False)
+        self.claim.fail(fault())
+        self.passTime(2)
+        self.assertEqual(self.claim.wait, 5)
+        self.claim.fail(fault())
+        self.passTime(3)
+        self.queue.onCancel = Cancel.take
+        before = len(self.queue.cancels)
+        self.claim.bring(task(1))
+        self.assertCountEqual(
+            [cancel.claim for cancel in self.queue.cancels[before + 1 :]],
+            [claim.claim for claim in self.queue.claims[:2]],
+        )
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+
+    def test_notAskedAfterAnOutage(self) -> None:
+        """
+        Where it is known that it can, an outage is no reason to ask.
+        """
+        self.make(1)
+        self.claim.fail(busy(1))
+        self.passTime(2)
+        self.claim.bring(task(1))
         self.assertEqual(len(self.queue.cancels), 1)
 
     def test_shorterWait(self) -> None:
@@ -1235,6 +1315,24 @@ class UntilEmptyTests(SourceCase):
         self.claim.bring()
         self.assertNoResult(self.end)
         self.endTask(1)
+    def test_refused(self) -> None:
+        """
+        Where the endpoint refuses to be asked, the log has the reason, once.
+        """
+        self.queue.onCancel = lambda request: request.fail(refusal())
+        with capturedLogs() as logs:
+            self.make(1)
+            for _ in range(12):
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(len(self.queue.cancels), 3)
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["what"], event["reason"]),
+            (LogLevel.error, "Requests to end claims", "the token is wrong"),
+        )
+
         self.passTime(1)
         self.claim.bring()
         self.successResultOf(self.end)
@@ -1949,12 +2047,13 @@ class PauseTests(SourceCase):
 
     def test_endingRepeated(self) -> None:
         """
-        An end that fails is tried again, three times in all.
+        An end that fails is tried again, three times in all, with some time between;
+        and then with the claims that are made later.
         """
         self.make(2)
         self.queue.onCancel = lambda request: request.fail(fault())
-        name = self.claim.claim
-        self.assertEqual(self.pause(), [name] * 3)
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
         self.passTime(14)
         self.assertFalse(self.claim.dropped)
 
@@ -2142,7 +2241,46 @@ class PauseTests(SourceCase):
 
     def test_backoffGoesOn(self) -> None:
         """
+        self.assertEqual(
+            [(each.claim, each.made) for each in self.queue.cancels[before:]],
+            [(name, 1000), (name, 1000 + PAUSE), (name, 1000 + 2 * PAUSE)],
+        )
         Where the endpoint is to be left alone, to pause and resume changes nothing
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.source.resume("a")
+        self.passTime(1)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before + 3 :]], [name]
+        )
+
+    def test_endingRepeatedWhileAnswered(self) -> None:
+        """
+        A claim that is answered meanwhile needs no other try to end it.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        before = len(self.queue.cancels)
+        self.pause()
+        self.claim.bring()
+        self.passTime(14)
+        self.assertEqual(len(self.queue.cancels), before + 1)
+
+    def test_endingWhileTheEndpointIsAway(self) -> None:
+        """
+        An ended claim that breaks before the endpoint has been told is undone as soon
+        as it can be told.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.passTime(14)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before:]], [name] * 2
+        )
         of that.
         """
         self.make(4)
