@@ -76,16 +76,21 @@ class Claims:
         clock: IReactorTime,
         wait: float,
         lease: float,
+        untilEmpty: bool = False,
     ) -> None:
         """
         @param queue: Where to claim.
         @param clock: What keeps the time.
         @param wait: The seconds that a claim waits for its first task.
         @param lease: The seconds for which tasks are claimed.
+        @param untilEmpty: Whether the endpoint is asked not to wait for tasks.
         """
         self._queue = queue
         self._clock = clock
-        self._wait = wait
+        self._wait = self._blindWait = wait
+        if not ISelfTimedTaskQueue.providedBy(queue):
+            self._wait = 0.0 if untilEmpty else wait
+            self._blindWait = min(self._wait, LONGEST_BLIND_WAIT)
         self._lease = lease
         self.open: set[Claim] = set()
         self.cancellation = Cancellation(queue, clock, lease)
@@ -117,9 +122,7 @@ class Claims:
         @param ended: Called after either, with the claim open no longer.
         """
         self.cancellation.beforeClaim()
-        wait = (
-            self._wait if self.cancellation.can else min(self._wait, LONGEST_BLIND_WAIT)
-        )
+        wait = self._wait if self.cancellation.can else self._blindWait
         claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
         self.open.add(claim)
 

@@ -111,7 +111,7 @@ class QueueTaskSource:
         self._mostUnsettled = mostUnsettled
         self._untilEmpty = untilEmpty
         self._retry = Retry("Claims", clock)
-        self._claims = Claims(queue, clock, 0.0 if untilEmpty else wait, lease)
+        self._claims = Claims(queue, clock, wait, lease, untilEmpty)
         self._rate = None if rate is None else RateLimit(rate, clock)
         self._pauses: set[str] = set()
         self.waiting = Waiting(leases, settling, lease, clock)
