@@ -5,6 +5,7 @@ The claims that are open, and how they are ended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.cancellation import Cancellation
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.errors import FaultError
+from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
+from myconsumer.quiet import Quiet
 from myconsumer.task import Claimed
 
 #: The longest wait, in seconds, of a claim that the endpoint cannot be told to end.
@@ -69,6 +72,8 @@ class Claims:
     _log = Logger()
 
     _aborted = False
+    # The most tasks whose answer is not too long, as far as is known.
+    _most: float = inf
 
     def __init__(
         self,
@@ -94,6 +99,7 @@ class Claims:
         self._lease = lease
         self.open: set[Claim] = set()
         self.cancellation = Cancellation(queue, clock, lease)
+        self._tooLong = Quiet(clock)
         # Those that the endpoint is being told to end.
         self._ending: set[Deferred[None]] = set()
 
@@ -113,7 +119,7 @@ class Claims:
         ended: Callable[[], None],
     ) -> None:
         """
-        Ask the queue for tasks.
+        Ask the queue for tasks: fewer than there may be, if an answer was too long.
 
         @param limit: The most to ask for.
         @param idle: Whether nothing runs, waits or is unsettled now.
@@ -122,6 +128,7 @@ class Claims:
         @param ended: Called after either, with the claim open no longer.
         """
         self.cancellation.beforeClaim()
+        limit = int(min(limit, self._most))
         wait = self._wait if self.cancellation.can else self._blindWait
         claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
         self.open.add(claim)
@@ -143,6 +150,35 @@ class Claims:
         # An answer that cannot be dealt with is a failure, too.
         claim.answer = answer.addCallback(came).addErrback(failed, claim)
         claim.answer.addErrback(bug).addCallback(over)
+
+    def wasFull(self, claim: Claim) -> None:
+        """
+        An answer held all that was asked for: if that was less than there was room
+        for, because an answer had been too long, ask for a little more.
+        """
+        if claim.limit == self._most:
+            self._most += 1
+
+    def askForLess(self, claim: Claim, error: BaseException | None) -> bool:
+        """
+        A claim has failed: if its answer was too long, ask for half as many.
+
+        @return: Whether to ask for less is worth a try.
+        """
+        tooLong = isinstance(error, FaultError) and error.tooLong
+        if not tooLong or claim.limit == 1:
+            return False
+        self._most = min(self._most, claim.limit // 2)
+        if self._tooLong.count():
+            self._log.warn(
+                "The answer to a claim of {limit} tasks is too long, so that {most} "
+                "are asked for now; a smaller --limit or --prefetch saves that: "
+                "{reason}",
+                limit=claim.limit,
+                most=self._most,
+                reason=str(error),
+            )
+        return True
 
     def end(self) -> None:
         """

@@ -290,6 +290,8 @@ class QueueTaskSource:
         self._retry.succeeded()
         self.hopeless = None
         self._full = came >= claim.limit
+        if self._full:
+            self._claims.wasFull(claim)
         if self._closed or self._pauses or consumer is None:
             self.waiting.giveBack(keepUnleased=not self._closed)
         elif came:
@@ -315,6 +317,9 @@ class QueueTaskSource:
         """
         self._full = False
         if self._closed or claim.ending:
+            return
+        if self._claims.askForLess(claim, failure.value):
+            self._claims.cancellation.undo(claim.id)
             return
         resumeAt = self._clock.seconds() + self._retry.failed(failure)
         self._resumeAt = max(self._resumeAt, resumeAt)

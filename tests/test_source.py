@@ -17,7 +17,7 @@ from zope.interface.verify import verifyObject
 from myconsumer.cancellation import MOST_UNDONE, PROBE_INTERVAL
 from myconsumer.claims import PAUSE
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.errors import QueueError
+from myconsumer.errors import FaultError, QueueError
 from myconsumer.interfaces import ITaskSource
 from myconsumer.leases import Lease, Leases
 from myconsumer.settling import Settling
@@ -1068,6 +1068,133 @@ class ProbeTests(SourceCase):
         self.assertEqual(self.claim.wait, 20)
 
     def test_lacking(self) -> None:
+class TooLongTests(SourceCase):
+    """
+    Claims whose answers are longer than is read.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have the endpoint send too much for more than C{self.fits} tasks.
+        """
+        super().setUp()
+        self.fits = 7
+        self.onRun = lambda: True
+        self.queue.onClaim = self.answer
+        self.addCleanup(self.stopAnswering)
+
+    def stopAnswering(self) -> None:
+        """
+        Have the endpoint answer what it was asked, and no more.
+        """
+        self.queue.onClaim = lambda claim: None
+        self.passTime(0.1)
+
+    def answer(self, claim: Claim) -> None:
+        """
+        Answer a claim after a while.
+        """
+
+        def answered() -> None:
+            if claim.limit > self.fits:
+                claim.fail(FaultError("the answer is longer", tooLong=True))
+            else:
+                first = 100 * len(self.queue.claims)
+                claim.bring(*[Task(first + n, None) for n in range(claim.limit)])
+
+        self.clock.callLater(0.1, answered)
+
+    def limits(self) -> list[int]:
+        """
+        Give what each claim asked for.
+        """
+        return [claim.limit for claim in self.queue.claims]
+
+    def test_halves(self) -> None:
+        """
+        The next claim asks for half as many, at once; one of a full answer, for one
+        more.
+        """
+        with capturedLogs() as logs:
+            self.make(20)
+            self.passTime(1)
+        self.assertEqual(self.limits(), [20, 10, 5, 6, 7, 8, 4, 5, 6, 7])
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["limit"], event["most"], event["reason"]),
+            (LogLevel.warn, 20, 10, "the answer is longer"),
+        )
+        self.assertIn("--limit", event["log_format"])
+
+    def test_undone(self) -> None:
+        """
+        What was leased under such a claim goes back.
+        """
+        self.make(20)
+        self.passTime(0.1)
+        self.assertIn(
+            self.queue.claims[0].claim, [each.claim for each in self.queue.cancels]
+        )
+
+    def test_growsNoFurtherThanItIsTried(self) -> None:
+        """
+        Answers to claims that asked for fewer anyway say nothing about more.
+        """
+        self.make(20)
+        self.passTime(0.2)
+        self.stopAnswering()
+        self.onRun = lambda: None
+        asked = []
+        for first, count in ((1, 5), (6, 6), (12, 7), (19, 2)):
+            asked.append(self.claim.limit)
+            self.claim.bring(*tasks(first, count))
+            self.passTime(0)
+        self.assertEqual(asked, [6, 6, 7, 2])
+        self.endTask(*range(1, 21))
+        self.passTime(0)
+        self.assertEqual(self.claim.limit, 8)
+
+    def test_sideBySide(self) -> None:
+        """
+        Claims that were open side by side halve it once.
+        """
+        self.queue.onClaim = lambda claim: None
+        self.onRun = lambda: None
+        self.make(8, pollers=2)
+        self.claim.bring(*tasks(1, 8))
+        self.endTask(1, 2, 3, 4)
+        self.passTime(0)
+        self.endTask(5, 6, 7, 8)
+        self.passTime(0)
+        self.assertEqual([claim.limit for claim in self.queue.openClaims], [4, 4])
+        for claim in self.queue.openClaims:
+            claim.fail(FaultError("the answer is longer", tooLong=True))
+        self.passTime(0)
+        self.assertEqual(self.claim.limit, 2)
+
+    def test_oneTask(self) -> None:
+        """
+        Where the answer to a claim of one task is too long, it is a fault as any.
+        """
+        self.fits = 0
+        self.make(4)
+        with capturedLogs() as logs:
+            self.passTime(100)
+        self.assertEqual(self.limits()[:4], [4, 2, 1, 1])
+        self.assertLess(len(self.limits()), 12)
+        self.assertIn("Claims", [event.get("what") for event in logs])
+
+    def test_untilEmpty(self) -> None:
+        """
+        To be halved often is no reason to give up.
+        """
+        self.fits = 1
+        self.make(1000, untilEmpty=True)
+        self.passTime(1.05)
+        self.assertIsNone(self.source.hopeless)
+        self.assertIn(1, self.limits())
+
+
         """
         Where it cannot, no claim waits longer than 5 s; it is asked again every ten
         minutes, and a change is logged.
