@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -64,6 +65,8 @@ class QueueTaskSource:
     _timer: IDelayedCall | None = None
     # Whether the last claim brought all that it asked for.
     _full = False
+    # When a claim last failed, of those that count.
+    _failedAt = -inf
     # With a rate, how many seconds before their start tasks are claimed.
     _ahead = 0.0
 
@@ -321,8 +324,7 @@ class QueueTaskSource:
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id)
             return
-        resumeAt = self._clock.seconds() + self._retry.failed(failure)
-        self._resumeAt = max(self._resumeAt, resumeAt)
+        self._backOff(failure, claim)
         refused = isinstance(failure.value, RefusalError)
         if self._untilEmpty and (refused or self._retry.failures >= MOST_FAILURES):
             self.hopeless = failure
@@ -333,3 +335,15 @@ class QueueTaskSource:
     def _dropLost(self) -> None:
         self.waiting.dropLost()
         self._actSoon()
+    def _backOff(self, failure: Failure, claim: Claim) -> None:
+        """
+        Claim nothing for a while.  Claims that were open side by side and fail have
+        failed once, in one broken moment.
+        """
+        now = self._clock.seconds()
+        if claim.made <= self._failedAt:
+            self._retry.failures = max(0, self._retry.failures - 1)
+        else:
+            self._failedAt = now
+        self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
+

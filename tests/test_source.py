@@ -429,6 +429,41 @@ class TurnTests(SourceCase):
         self.endTask(3)
         self.assertEqual(self.passTime(10), [])
 
+    def failSideBySide(self, **options: Any) -> None:
+        """
+        Have five claims open side by side fail within a second.
+        """
+        self.make(10, pollers=5, **options)
+        self.claim.bring(*tasks(1, 10))
+        for id in (1, 2, 3, 4, 5):
+            self.endTask(id)
+            self.passTime(0.01)
+        for claim in self.queue.openClaims:
+            claim.fail(fault())
+            self.passTime(0.01)
+        self.assertEqual(len(self.queue.claims), 6)
+
+    def test_failuresOfOneMoment(self) -> None:
+        """
+        Claims that were open side by side and fail have failed once: the next comes
+        soon, and a run to the end goes on.
+        """
+        self.failSideBySide(untilEmpty=True)
+        [claim] = self.passTime(2.1)
+        self.assertIsNone(self.source.hopeless)
+        claim.fail(fault())
+        self.assertEqual(len(self.passTime(2.1)), 1)
+
+    def test_failuresAfterwards(self) -> None:
+        """
+        Those after that count.
+        """
+        self.failSideBySide(untilEmpty=True)
+        self.queue.onClaim = lambda claim: claim.fail(fault())
+        self.passTime(12)
+        self.assertEqual(len(self.queue.claims), 6 + 4)
+        self.assertIsNotNone(self.source.hopeless)
+
     def test_retryAfterOfOne(self) -> None:
         """
         When one is told to leave the endpoint alone, the failure of another does
