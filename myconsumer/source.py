@@ -32,10 +32,10 @@ from myconsumer.waiting import Waiting
 #: With C{untilEmpty}, so many failures in a row end the run.
 MOST_FAILURES = 5
 
-#: With a rate, the most seconds before its start that a task is claimed.
 #: After so many seconds of handing tasks over, the reactor has a turn.
 TURN = 0.05
 
+#: With a rate, the most seconds before its start that a task is claimed.
 MOST_AHEAD = 1.0
 
 
@@ -217,6 +217,9 @@ class QueueTaskSource:
         if self._rate is None or room <= 0:
             return room
         may = self._rate.available(self._ahead) - taken
+        if may <= 0 and self._untilEmpty and self._isAllDone():
+            # Whether anything is left is known before another task may start.
+            return 1
         if may <= 0 and taken < self._rate.most:
             self._wakeAfter(self._rate.wait(taken + 1, self._ahead))
         return min(room, may)
@@ -262,24 +265,31 @@ class QueueTaskSource:
                     self._wakeAfter(self._rate.wait())
                     return
                 self._rate.take()
-            task, lease = self.waiting.next()
+            task, lease = waiting.next()
             consumer.taskStarted(partial(self._run, task, lease))
+            if seconds() >= end:
+                self._actSoon()
+                return
 
     def _idle(self) -> bool:
         """
         Whether nothing runs or waits.
         """
         return not self._slots.running and not self.waiting
-            if seconds() >= end:
-                self._actSoon()
-                return
+
+    def _isAllDone(self) -> bool:
+        """
+        Whether nothing runs, waits, is unsettled or may still be brought by a claim.
+        """
+        return self._idle() and not self._settling.backlog and not self._claims.open
 
     def _claim(self, limit: int) -> None:
         """
         Ask for up to C{limit} tasks.
         """
-        idle = self._idle() and not self._settling.backlog and not self._claims.open
-        self._claims.make(limit, idle, self._claimed, self._failed, self._actSoon)
+        self._claims.make(
+            limit, self._isAllDone(), self._claimed, self._failed, self._actSoon
+        )
 
     def _claimed(self, claimed: Claimed, claim: Claim) -> None:
         """
@@ -332,9 +342,6 @@ class QueueTaskSource:
         if not refused and not asksForPeace:
             self._claims.cancellation.undo(claim.id)
 
-    def _dropLost(self) -> None:
-        self.waiting.dropLost()
-        self._actSoon()
     def _backOff(self, failure: Failure, claim: Claim) -> None:
         """
         Claim nothing for a while.  Claims that were open side by side and fail have
@@ -347,3 +354,6 @@ class QueueTaskSource:
             self._failedAt = now
         self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
 
+    def _dropLost(self) -> None:
+        self.waiting.dropLost()
+        self._actSoon()

@@ -280,9 +280,6 @@ class RoomTests(SourceCase):
         self.assertEqual((lengths, ends), ([45, 9], [1048, 1012]))
 
 
-class PollersTests(SourceCase):
-    """
-    Claims that are open side by side.
 class TurnTests(SourceCase):
     """
     A source whose tasks block the reactor.
@@ -359,6 +356,9 @@ class TurnTests(SourceCase):
         self.assertEqual(claim.limit, 2)
 
 
+class PollersTests(SourceCase):
+    """
+    Claims that are open side by side.
     """
 
     def test_oneWhileIdle(self) -> None:
@@ -771,9 +771,6 @@ class ArrivalTests(SourceCase):
         counts such tasks.
         """
         self.make(4)
-        self.claim.bring(task(1), task(1))
-        self.passTime(0)
-        self.assertEqual(self.claim.limit, 3)
         with capturedLogs() as logs:
             self.claim.bring(task(1), task(1))
             for seconds in (0, 59, 1):
@@ -1055,6 +1052,7 @@ class FailureTests(SourceCase):
         self.make(4)
         self.claim.fail(fault())
         self.assertEqual(len(self.passTime(1.6)), 1)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
 
     def test_doesNotSpin(self) -> None:
         """
@@ -1070,39 +1068,6 @@ class FailureTests(SourceCase):
         self.assertLessEqual(max(gaps), 30)
 
 
-class ProbeTests(SourceCase):
-    """
-    Whether the endpoint can be told to end a claim.
-    """
-
-    def test_atTheStart(self) -> None:
-        """
-        It is asked once, at the start, by the end of a claim never made.
-        """
-        self.make(1)
-        [probe] = self.queue.cancels
-        self.assertNotEqual(probe.claim, self.claim.claim)
-        for number in range(3):
-            self.claim.bring(task(number))
-            self.endTask(number)
-            self.passTime(100)
-        self.assertEqual(self.queue.cancels, [probe])
-        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
-
-    def test_unknown(self) -> None:
-        """
-        While that is not known no claim waits longer than 5 s.
-        """
-        self.queue.onCancel = lambda request: None
-        self.make(1)
-        self.assertEqual(self.claim.wait, 5)
-        self.queue.cancels[0].take()
-        self.claim.bring(task(1))
-        self.endTask(1)
-        self.passTime(0)
-        self.assertEqual(self.claim.wait, 20)
-
-    def test_lacking(self) -> None:
 class TooLongTests(SourceCase):
     """
     Claims whose answers are longer than is read.
@@ -1230,6 +1195,38 @@ class TooLongTests(SourceCase):
         self.assertIn(1, self.limits())
 
 
+class ProbeTests(SourceCase):
+    """
+    Whether the endpoint can be told to end a claim.
+    """
+
+    def test_atTheStart(self) -> None:
+        """
+        It is asked once, at the start, by the end of a claim never made.
+        """
+        self.make(1)
+        [probe] = self.queue.cancels
+        self.assertNotEqual(probe.claim, self.claim.claim)
+        for number in range(3):
+            self.claim.bring(task(number))
+            self.endTask(number)
+            self.passTime(100)
+        self.assertEqual(self.queue.cancels, [probe])
+
+    def test_unknown(self) -> None:
+        """
+        While that is not known no claim waits longer than 5 s.
+        """
+        self.queue.onCancel = lambda request: None
+        self.make(1)
+        self.assertEqual(self.claim.wait, 5)
+        self.queue.cancels[0].take()
+        self.claim.bring(task(1))
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+
+    def test_lacking(self) -> None:
         """
         Where it cannot, no claim waits longer than 5 s; it is asked again every ten
         minutes, and a change is logged.
@@ -1317,6 +1314,24 @@ class TooLongTests(SourceCase):
         self.passTime(2)
         self.claim.bring(task(1))
         self.assertEqual(len(self.queue.cancels), 1)
+
+    def test_refused(self) -> None:
+        """
+        Where the endpoint refuses to be asked, the log has the reason, once.
+        """
+        self.queue.onCancel = lambda request: request.fail(refusal())
+        with capturedLogs() as logs:
+            self.make(1)
+            for _ in range(12):
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(len(self.queue.cancels), 3)
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["what"], event["reason"]),
+            (LogLevel.error, "Requests to end claims", "the token is wrong"),
+        )
 
     def test_shorterWait(self) -> None:
         """
@@ -1477,24 +1492,6 @@ class UntilEmptyTests(SourceCase):
         self.claim.bring()
         self.assertNoResult(self.end)
         self.endTask(1)
-    def test_refused(self) -> None:
-        """
-        Where the endpoint refuses to be asked, the log has the reason, once.
-        """
-        self.queue.onCancel = lambda request: request.fail(refusal())
-        with capturedLogs() as logs:
-            self.make(1)
-            for _ in range(12):
-                self.passTime(5)
-                self.claim.bring()
-                self.passTime(0)
-        self.assertEqual(len(self.queue.cancels), 3)
-        [event] = logs
-        self.assertEqual(
-            (event["log_level"], event["what"], event["reason"]),
-            (LogLevel.error, "Requests to end claims", "the token is wrong"),
-        )
-
         self.passTime(1)
         self.claim.bring()
         self.successResultOf(self.end)
@@ -1967,6 +1964,33 @@ class RateTests(SourceCase):
         self.successResultOf(self.end)
         self.assertEqual(self.starts, [0, 0.5, 1, 1.5, 2])
 
+    def test_untilEmptyEndsInTime(self) -> None:
+        """
+        A run to the end does not wait for the next task's time to find that there is
+        none.
+        """
+        self.onRun = lambda: True
+        self.make(4, rate=1 / 3600, untilEmpty=True)
+        self.claim.bring(Task("1", None))
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_untilEmptyWaits(self) -> None:
+        """
+        What such a claim finds waits for its time, and nothing is claimed meanwhile.
+        """
+        self.onRun = lambda: True
+        self.make(4, rate=1 / 3600, untilEmpty=True)
+        self.claim.bring(task(1))
+        [claim] = self.passTime(0)
+        claim.bring(task(2))
+        self.assertEqual(self.passTime(3599), [])
+        self.assertEqual(self.ids(), ["1"])
+        self.passTime(1)
+        self.assertEqual(self.ids(), ["1", "2"])
+
     def test_closed(self) -> None:
         """
         Closed, it does not wake any more, and what waits is given back.
@@ -2217,7 +2241,46 @@ class PauseTests(SourceCase):
         name, before = self.claim.claim, len(self.queue.cancels)
         self.pause()
         self.passTime(14)
+        self.assertEqual(
+            [(each.claim, each.made) for each in self.queue.cancels[before:]],
+            [(name, 1000), (name, 1000 + PAUSE), (name, 1000 + 2 * PAUSE)],
+        )
         self.assertFalse(self.claim.dropped)
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.source.resume("a")
+        self.passTime(1)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before + 3 :]], [name]
+        )
+
+    def test_endingRepeatedWhileAnswered(self) -> None:
+        """
+        A claim that is answered meanwhile needs no other try to end it.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        before = len(self.queue.cancels)
+        self.pause()
+        self.claim.bring()
+        self.passTime(14)
+        self.assertEqual(len(self.queue.cancels), before + 1)
+
+    def test_endingWhileTheEndpointIsAway(self) -> None:
+        """
+        An ended claim that breaks before the endpoint has been told is undone as soon
+        as it can be told.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.passTime(14)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before:]], [name] * 2
+        )
 
     def test_answeredAsItIsEnded(self) -> None:
         """
@@ -2403,46 +2466,7 @@ class PauseTests(SourceCase):
 
     def test_backoffGoesOn(self) -> None:
         """
-        self.assertEqual(
-            [(each.claim, each.made) for each in self.queue.cancels[before:]],
-            [(name, 1000), (name, 1000 + PAUSE), (name, 1000 + 2 * PAUSE)],
-        )
         Where the endpoint is to be left alone, to pause and resume changes nothing
-        self.claim.fail(fault())
-        self.queue.onCancel = Cancel.take
-        self.source.resume("a")
-        self.passTime(1)
-        self.assertEqual(
-            [each.claim for each in self.queue.cancels[before + 3 :]], [name]
-        )
-
-    def test_endingRepeatedWhileAnswered(self) -> None:
-        """
-        A claim that is answered meanwhile needs no other try to end it.
-        """
-        self.make(2)
-        self.queue.onCancel = lambda request: request.fail(fault())
-        before = len(self.queue.cancels)
-        self.pause()
-        self.claim.bring()
-        self.passTime(14)
-        self.assertEqual(len(self.queue.cancels), before + 1)
-
-    def test_endingWhileTheEndpointIsAway(self) -> None:
-        """
-        An ended claim that breaks before the endpoint has been told is undone as soon
-        as it can be told.
-        """
-        self.make(2)
-        self.queue.onCancel = lambda request: request.fail(fault())
-        name, before = self.claim.claim, len(self.queue.cancels)
-        self.pause()
-        self.claim.fail(fault())
-        self.queue.onCancel = Cancel.take
-        self.passTime(14)
-        self.assertEqual(
-            [each.claim for each in self.queue.cancels[before:]], [name] * 2
-        )
         of that.
         """
         self.make(4)
