@@ -12,13 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
 from myconsumer.cancellation import MOST_UNDONE, PROBE_INTERVAL
 from myconsumer.claims import PAUSE
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.errors import FaultError, QueueError
-from myconsumer.interfaces import ITaskSource
+from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskSource
 from myconsumer.leases import Lease, Leases
 from myconsumer.settling import Settling
 from myconsumer.source import QueueTaskSource
@@ -1332,6 +1333,20 @@ class ProbeTests(SourceCase):
             (event["log_level"], event["what"], event["reason"]),
             (LogLevel.error, "Requests to end claims", "the token is wrong"),
         )
+
+    def test_selfTimed(self) -> None:
+        """
+        A queue that is not told of a wait has all of it in any case: it cannot end
+        claims, and it may be read to its end.
+        """
+        directlyProvides(self.queue, ISelfTimedTaskQueue)
+        self.queue.onCancel = lambda request: request.take(False)
+        for untilEmpty in (False, True):
+            with self.subTest(untilEmpty=untilEmpty):
+                self.make(1, wait=60.0, untilEmpty=untilEmpty)
+                self.assertEqual(self.claim.wait, 60)
+                self.close()
+                self.claim.bring()
 
     def test_shorterWait(self) -> None:
         """
