@@ -26,14 +26,14 @@ class Quiet:
         """
         self._clock = clock
 
-    def count(self, events: int = 1) -> int:
+    def count(self) -> int:
         """
-        Count events.
+        Count an event.
 
-        @return: If it is time for a line, how many there were since the last one;
-            else 0.
+        @return: If it is time for a line, how many events there were since the last
+            one; else 0.
         """
-        self._count += events
+        self._count += 1
         now = self._clock.seconds()
         if now < self._quietUntil:
             return 0
