@@ -5,16 +5,21 @@ The claims that are open, and how they are ended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
+from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.interfaces import ITaskQueue
-from myconsumer.retrying import LONGEST
+from myconsumer.cancellation import Cancellation
+from myconsumer.errors import FaultError
+from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
+from myconsumer.quiet import Quiet
 from myconsumer.task import Claimed
 
 #: The longest wait, in seconds, of a claim that the endpoint cannot be told to end.
@@ -26,9 +31,8 @@ GRACE = 1.0
 #: How often to try to end a claim.
 TRIES = 3
 
-#: How many claims are remembered that the endpoint has not heard to be undone: it was
-#: there when the first of them were made, and hardly for the others.
-MOST_UNDONE = 8
+#: The seconds between two tries.
+PAUSE = 0.25
 
 
 class Claim(Struct, eq=False):
@@ -41,6 +45,7 @@ class Claim(Struct, eq=False):
     @ivar idle: Whether nothing ran, waited or was unsettled then.
     @ivar answer: Fires once the answer was dealt with.
     @ivar ending: Whether the endpoint is told to end it.
+    @ivar answered: Whether there was a whole answer.
     """
 
     id: str
@@ -49,6 +54,7 @@ class Claim(Struct, eq=False):
     idle: bool
     answer: Deferred[None]
     ending: bool = False
+    answered: bool = False
 
 
 class Claims:
@@ -60,34 +66,42 @@ class Claims:
     cannot, claims are short and are waited for.
 
     @ivar open: The claims that have not been answered.
+    @ivar cancellation: Ends claims at the endpoint.
     """
 
     _log = Logger()
 
-    _closed = False
-    # Whether the endpoint can be told to end a claim, once that is known.
-    _canCancel: bool | None = None
-    _probedAt = -LONGEST
+    _aborted = False
+    # The most tasks whose answer is not too long, as far as is known.
+    _most: float = inf
 
     def __init__(
-        self, queue: ITaskQueue, clock: IReactorTime, wait: float, lease: float
+        self,
+        queue: ITaskQueue,
+        clock: IReactorTime,
+        wait: float,
+        lease: float,
+        untilEmpty: bool = False,
     ) -> None:
         """
         @param queue: Where to claim.
         @param clock: What keeps the time.
         @param wait: The seconds that a claim waits for its first task.
         @param lease: The seconds for which tasks are claimed.
+        @param untilEmpty: Whether the endpoint is asked not to wait for tasks.
         """
         self._queue = queue
         self._clock = clock
-        self._wait = wait
+        self._wait = self._blindWait = wait
+        if not ISelfTimedTaskQueue.providedBy(queue):
+            self._wait = 0.0 if untilEmpty else wait
+            self._blindWait = min(self._wait, LONGEST_BLIND_WAIT)
         self._lease = lease
         self.open: set[Claim] = set()
-        # The requests that end claims and have not been answered.
-        self._cancelling: set[Deferred[bool]] = set()
-        self._closing: list[Deferred[None]] = []
-        # Claims that failed and are to be undone, and until when that has a point.
-        self._undone: dict[str, float] = {}
+        self.cancellation = Cancellation(queue, clock, lease)
+        self._tooLong = Quiet(clock)
+        # Those that the endpoint is being told to end.
+        self._ending: set[Deferred[None]] = set()
 
     @property
     def asked(self) -> int:
@@ -105,7 +119,7 @@ class Claims:
         ended: Callable[[], None],
     ) -> None:
         """
-        Ask the queue for tasks.
+        Ask the queue for tasks: fewer than there may be, if an answer was too long.
 
         @param limit: The most to ask for.
         @param idle: Whether nothing runs, waits or is unsettled now.
@@ -113,11 +127,15 @@ class Claims:
         @param failed: Called with why there is no answer, likewise.
         @param ended: Called after either, with the claim open no longer.
         """
-        self._probe()
-        self._undoNext()
-        wait = self._wait if self._canCancel else min(self._wait, LONGEST_BLIND_WAIT)
+        self.cancellation.beforeClaim()
+        limit = int(min(limit, self._most))
+        wait = self._wait if self.cancellation.can else self._blindWait
         claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
         self.open.add(claim)
+
+        def came(claimed: Claimed) -> None:
+            claim.answered = True
+            answered(claimed, claim)
 
         def bug(failure: Failure) -> None:
             self._log.failure("A claim's answer could not be dealt with", failure)
@@ -125,54 +143,52 @@ class Claims:
         def over(_: None) -> None:
             self.open.discard(claim)
             ended()
-            self._tellClosed()
 
         answer: Deferred[Claimed] = maybeDeferred(
             self._queue.claim, claim.id, limit, wait, self._lease
         )
         # An answer that cannot be dealt with is a failure, too.
-        claim.answer = answer.addCallback(answered, claim).addErrback(failed, claim)
+        claim.answer = answer.addCallback(came).addErrback(failed, claim)
         claim.answer.addErrback(bug).addCallback(over)
 
-    def undo(self, claim: Claim) -> None:
+    def wasFull(self, claim: Claim) -> None:
         """
-        Have what was leased under a failed claim go back, if anything was.  Where the
-        endpoint does not hear of it, as when it is down, it is told again with the
-        next claims, for as long as the lease may last.
+        An answer held all that was asked for: if that was less than there was room
+        for, because an answer had been too long, ask for a little more.
         """
-        if self._canCancel is not False:
-            self._undo(claim.id, self._clock.seconds() + self._lease)
+        if claim.limit == self._most:
+            self._most += 1
 
-    def _undo(self, claim: str, until: float) -> None:
-        def told(ended: bool) -> None:
-            if self._closed:
-                return
-            if ended:
-                self._undoNext()
-            elif self._canCancel is not False and len(self._undone) < MOST_UNDONE:
-                self._undone[claim] = until
-
-        self._cancel(claim).addCallback(told)
-
-    def _undoNext(self) -> None:
+    def askForLess(self, claim: Claim, error: BaseException | None) -> bool:
         """
-        Tell the endpoint of one claim that it has not heard to be undone; if it hears
-        of that, of the next.
+        A claim has failed: if its answer was too long, ask for half as many.
+
+        @return: Whether to ask for less is worth a try.
         """
-        now = self._clock.seconds()
-        while self._undone:
-            claim = next(iter(self._undone))
-            until = self._undone.pop(claim)
-            if until > now:
-                self._undo(claim, until)
-                return
+        tooLong = isinstance(error, FaultError) and error.tooLong
+        if not tooLong or claim.limit == 1:
+            return False
+        self._most = min(self._most, claim.limit // 2)
+        if self._tooLong.count():
+            self._log.warn(
+                "The answer to a claim of {limit} tasks is too long, so that {most} "
+                "are asked for now; a smaller --limit or --prefetch saves that: "
+                "{reason}",
+                limit=claim.limit,
+                most=self._most,
+                reason=str(error),
+            )
+        return True
 
     def end(self) -> None:
         """
         End the open claims: what they still bring is not wanted.
         """
         for claim in list(self.open):
-            self._end(claim)
+            claim.ending = True
+            ending = Deferred.fromCoroutine(self._end(claim))
+            self._ending.add(ending)
+            ending.addBoth(self._ended, ending)
 
     def close(self) -> Deferred[None]:
         """
@@ -180,15 +196,11 @@ class Claims:
 
         @return: Fires once no claim is open, or being ended.
         """
-        self._closed = True
         self.end()
-        undone, self._undone = self._undone, {}
-        for claim in undone:
-            self._cancel(claim)
-        closed: Deferred[None] = Deferred()
-        self._closing.append(closed)
-        self._tellClosed()
-        return closed
+        self.cancellation.close()
+        awaited: list[Deferred[Any]] = [claim.answer for claim in self.open]
+        awaited += [*self._ending, *self.cancellation.pending]
+        return DeferredList(awaited).addCallback(lambda _: None)
 
     def abort(self) -> None:
         """
@@ -196,65 +208,28 @@ class Claims:
         leases under them all the same, unless it is being told to end them, is
         lost until the leases end.
         """
+        self._aborted = True
         for claim in list(self.open):
             claim.answer.cancel()
 
-    def _tellClosed(self) -> None:
-        """
-        Tell whoever waits for the end, if this is it.
-        """
-        if self._closed and not self.open and not self._cancelling:
-            closing, self._closing = self._closing, []
-            for closed in closing:
-                closed.callback(None)
+    def _ended(self, result: Failure | None, ending: Deferred[None]) -> Failure | None:
+        self._ending.discard(ending)
+        return result
 
-    def _probe(self) -> None:
-        """
-        Find out whether the endpoint can be told to end a claim, unless that is
-        known, or was asked just now.
-        """
-        now = self._clock.seconds()
-        if self._canCancel is None and now - self._probedAt >= LONGEST:
-            self._probedAt = now
-            self._cancel(str(uuid4()))
-
-    def _end(self, claim: Claim, tries: int = TRIES) -> None:
+    async def _end(self, claim: Claim) -> None:
         """
         End a claim: its answer may come yet, but not much later.
         """
-
-        claim.ending = True
-
-        def told(ended: bool) -> None:
-            if claim not in self.open:
+        tries = TRIES
+        while self.cancellation.can is not False:
+            if await self.cancellation.end(claim.id):
+                if claim in self.open:
+                    claim.answer.addTimeout(GRACE, self._clock)
                 return
-            if ended:
-                claim.answer.addTimeout(GRACE, self._clock)
-            elif tries > 1:
-                self._end(claim, tries - 1)
-
-        if self._canCancel is not False:
-            self._cancel(claim.id).addCallback(told)
-
-    def _cancel(self, claim: str) -> Deferred[bool]:
-        """
-        Tell the endpoint to end a claim.
-
-        @return: Whether it has; never fails.
-        """
-
-        def answered(can: bool) -> bool:
-            self._canCancel = can
-            return can
-
-        def failed(_: Failure) -> bool:
-            return False
-
-        def done(ended: bool) -> bool:
-            self._cancelling.discard(cancelling)
-            self._tellClosed()
-            return ended
-
-        cancelling: Deferred[bool] = maybeDeferred(self._queue.cancelClaim, claim)
-        self._cancelling.add(cancelling)
-        return cancelling.addCallbacks(answered, failed).addCallback(done)
+            tries -= 1
+            if not tries or self._aborted:
+                self.cancellation.undoLater(claim.id)
+                return
+            await deferLater(self._clock, PAUSE)
+            if claim.answered:
+                return

@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from myconsumer.arguments import checkCount
 from myconsumer.errors import AlreadyRunningError, NotRunningError
 from myconsumer.interfaces import ITaskConsumer, ITaskSlots, ITaskSource
 
@@ -77,10 +78,7 @@ class ParallelLimitedTaskConsumer:
         @raise TypeError: C{worker_limit} is no integer.
         @raise ValueError: C{worker_limit} is less than 1.
         """
-        if not isinstance(worker_limit, int) or isinstance(worker_limit, bool):
-            raise TypeError(f"worker_limit takes an integer, not {worker_limit!r}")
-        if worker_limit < 1:
-            raise ValueError(f"worker_limit takes 1 or more, not {worker_limit!r}")
+        checkCount("worker_limit", worker_limit, 1)
         if logger is not None:
             self._log = asLogger(logger)
         self._limit = worker_limit

@@ -133,6 +133,14 @@ class ITaskQueue(Interface):
         """
 
 
+class ISelfTimedTaskQueue(ITaskQueue):
+    """
+    A queue whose endpoint is not told for how long a claim is to wait: a smaller
+    C{wait} makes it answer no sooner, and may lose what it answers later.  So it is
+    always given the C{wait} that was configured.
+    """
+
+
 class ITaskHandler(Interface):
     """
     What is done with a task.

@@ -6,8 +6,24 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
+from myconsumer.arguments import YEAR, checkNumber
+
 #: For how many seconds' worth chances are saved up while they are not taken.
 SAVED = 0.1
+
+#: The most chances in a second.
+FASTEST = 1_000_000
+
+
+def checkRate(rate: object) -> None:
+    """
+    Check what L{RateLimit} is to be made with.
+
+    @raise TypeError: C{rate} is no number.
+    @raise ValueError: C{rate} is out of range.
+    """
+    takes = f"starts in a second, from one in a year to {FASTEST}"
+    checkNumber("rate", rate, 1 / YEAR, FASTEST, takes)
 
 
 class RateLimit:

@@ -5,6 +5,7 @@ The service that consumes tasks from a queue, and drains when it is stopped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import float_info
 from typing import Any
 
 from msgspec import Struct
@@ -14,10 +15,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from myconsumer.arguments import YEAR, checkCount, checkNumber, checkSeconds
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
 from myconsumer.leases import Leases
+from myconsumer.rate import checkRate
 from myconsumer.settling import Settling
 from myconsumer.source import QueueTaskSource
 
@@ -101,7 +104,22 @@ class ConsumerService(MultiService):
             good.  The service runs on, idle, until it is stopped.
         @param rate: The most tasks to start in a second; L{None} for any number.
         @param clock: What keeps the time; the reactor by default.
+
+        @raise TypeError: A number is of another type.
+        @raise ValueError: A number is out of range.
         """
+        checkCount("limit", limit, 1)
+        checkCount("prefetch", prefetch)
+        checkCount("pollers", pollers, 1)
+        checkCount("maxAttempts", maxAttempts)
+        checkSeconds("wait", wait)
+        checkSeconds("interval", interval)
+        checkSeconds("timeout", timeout)
+        checkSeconds("drain", drain)
+        above0 = float_info.min
+        checkNumber("lease", lease, above0, YEAR, f"seconds, above 0, up to {YEAR}")
+        if rate is not None:
+            checkRate(rate)
         super().__init__()  # type: ignore[no-untyped-call]
         if clock is None:
             from twisted.internet import reactor

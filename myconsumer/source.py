@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import inf
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -30,6 +31,9 @@ from myconsumer.waiting import Waiting
 
 #: With C{untilEmpty}, so many failures in a row end the run.
 MOST_FAILURES = 5
+
+#: After so many seconds of handing tasks over, the reactor has a turn.
+TURN = 0.05
 
 #: With a rate, the most seconds before its start that a task is claimed.
 MOST_AHEAD = 1.0
@@ -61,6 +65,8 @@ class QueueTaskSource:
     _timer: IDelayedCall | None = None
     # Whether the last claim brought all that it asked for.
     _full = False
+    # When a claim last failed, of those that count.
+    _failedAt = -inf
     # With a rate, how many seconds before their start tasks are claimed.
     _ahead = 0.0
 
@@ -108,10 +114,10 @@ class QueueTaskSource:
         self._mostUnsettled = mostUnsettled
         self._untilEmpty = untilEmpty
         self._retry = Retry("Claims", clock)
-        self._claims = Claims(queue, clock, 0.0 if untilEmpty else wait, lease)
+        self._claims = Claims(queue, clock, wait, lease, untilEmpty)
         self._rate = None if rate is None else RateLimit(rate, clock)
         self._pauses: set[str] = set()
-        self.waiting = Waiting(leases, settling, lease)
+        self.waiting = Waiting(leases, settling, lease, clock)
         leases.whenLost = self._dropLost
         settling.whenSettled = self._actSoon
 
@@ -211,6 +217,9 @@ class QueueTaskSource:
         if self._rate is None or room <= 0:
             return room
         may = self._rate.available(self._ahead) - taken
+        if may <= 0 and self._untilEmpty and self._isAllDone():
+            # Whether anything is left is known before another task may start.
+            return 1
         if may <= 0 and taken < self._rate.most:
             self._wakeAfter(self._rate.wait(taken + 1, self._ahead))
         return min(room, may)
@@ -244,14 +253,23 @@ class QueueTaskSource:
         self._actSoon()
 
     def _handOver(self, consumer: ITaskConsumer) -> None:
-        while self._started and self.waiting and not self._pauses:
+        """
+        Start what waits, as far as it may; where that takes long, because tasks
+        block, go on in a later turn of the reactor.
+        """
+        waiting, seconds = self.waiting, self._clock.seconds
+        end = seconds() + TURN
+        while self._started and waiting and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
                     self._wakeAfter(self._rate.wait())
                     return
                 self._rate.take()
-            task, lease = self.waiting.next()
+            task, lease = waiting.next()
             consumer.taskStarted(partial(self._run, task, lease))
+            if seconds() >= end:
+                self._actSoon()
+                return
 
     def _idle(self) -> bool:
         """
@@ -259,12 +277,19 @@ class QueueTaskSource:
         """
         return not self._slots.running and not self.waiting
 
+    def _isAllDone(self) -> bool:
+        """
+        Whether nothing runs, waits, is unsettled or may still be brought by a claim.
+        """
+        return self._idle() and not self._settling.backlog and not self._claims.open
+
     def _claim(self, limit: int) -> None:
         """
         Ask for up to C{limit} tasks.
         """
-        idle = self._idle() and not self._settling.backlog and not self._claims.open
-        self._claims.make(limit, idle, self._claimed, self._failed, self._actSoon)
+        self._claims.make(
+            limit, self._isAllDone(), self._claimed, self._failed, self._actSoon
+        )
 
     def _claimed(self, claimed: Claimed, claim: Claim) -> None:
         """
@@ -273,9 +298,13 @@ class QueueTaskSource:
         consumer = self._consumer
         now = self._clock.seconds()
         came = self.waiting.arrive(claimed, now)
+        if self._retry.failures:
+            self._claims.cancellation.afterOutage()
         self._retry.succeeded()
         self.hopeless = None
         self._full = came >= claim.limit
+        if self._full:
+            self._claims.wasFull(claim)
         if self._closed or self._pauses or consumer is None:
             self.waiting.giveBack(keepUnleased=not self._closed)
         elif came:
@@ -302,14 +331,28 @@ class QueueTaskSource:
         self._full = False
         if self._closed or claim.ending:
             return
-        resumeAt = self._clock.seconds() + self._retry.failed(failure)
-        self._resumeAt = max(self._resumeAt, resumeAt)
+        if self._claims.askForLess(claim, failure.value):
+            self._claims.cancellation.undo(claim.id)
+            return
+        self._backOff(failure, claim)
         refused = isinstance(failure.value, RefusalError)
         if self._untilEmpty and (refused or self._retry.failures >= MOST_FAILURES):
             self.hopeless = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
-            self._claims.undo(claim)
+            self._claims.cancellation.undo(claim.id)
+
+    def _backOff(self, failure: Failure, claim: Claim) -> None:
+        """
+        Claim nothing for a while.  Claims that were open side by side and fail have
+        failed once, in one broken moment.
+        """
+        now = self._clock.seconds()
+        if claim.made <= self._failedAt:
+            self._retry.failures = max(0, self._retry.failures - 1)
+        else:
+            self._failedAt = now
+        self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
 
     def _dropLost(self) -> None:
         self.waiting.dropLost()

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections import deque
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from myconsumer.leases import Lease, Leases
+from myconsumer.quiet import Quiet
 from myconsumer.settling import Settling
 from myconsumer.task import Claimed, Settlement, Task
 
@@ -21,16 +23,20 @@ class Waiting:
 
     _log = Logger()
 
-    def __init__(self, leases: Leases, settling: Settling, lease: float) -> None:
+    def __init__(
+        self, leases: Leases, settling: Settling, lease: float, clock: IReactorTime
+    ) -> None:
         """
         @param leases: Keeps the leases of what arrives.
         @param settling: Is told of what is given back.
         @param lease: The seconds of a lease where a task does not say.
+        @param clock: What keeps the time.
         """
         self._leases = leases
         self._settling = settling
         self._lease = lease
         self._tasks: deque[tuple[Task, Lease | None]] = deque()
+        self._repeated = Quiet(clock)
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -63,13 +69,19 @@ class Waiting:
             length = task.lease or self._lease
             lease = self._leases.hold(task.receipt, task.id, length, now)
             if lease is None:
-                self._log.warn(
-                    "Task {id} came with a receipt that is held already; ignored",
-                    id=task.id,
-                )
+                self._ignore(task)
                 return False
         self._tasks.append((task, lease))
         return True
+
+    def _ignore(self, task: Task) -> None:
+        if count := self._repeated.count():
+            self._log.warn(
+                "{count} tasks came with a receipt that is held already, the last one "
+                "is {id}; ignored",
+                count=count,
+                id=task.id,
+            )
 
     def _refuse(self, settlement: Settlement, now: float) -> bool:
         receipt = settlement.receipt

@@ -5,6 +5,7 @@ The service: what a stop does, in which order, and within which time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf, nan
 from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
@@ -177,6 +178,53 @@ class RunTests(ServiceCase):
         self.make(2, wait=3.0, lease=30.0, prefetch=4)
         [claim] = self.queue.claims
         self.assertEqual((claim.limit, claim.wait, claim.lease), (6, 3, 30))
+
+    def test_unfitNumbers(self) -> None:
+        """
+        A number that is out of range, or none, is refused at once, by the argument's
+        name and what it takes.
+        """
+        rows: list[tuple[str, str, list[Any], list[Any]]] = [
+            ("limit", "1 or more", [0, -1], [1.0, True, None]),
+            ("prefetch", "0 or more", [-1], [0.5, "1"]),
+            ("pollers", "1 or more", [0], [1.5, False]),
+            ("maxAttempts", "0 or more", [-1], [None]),
+            ("lease", "above 0", [0, -1.0, nan, inf], ["60", None, True]),
+            ("rate", "starts in a second", [0, -1.0, nan, inf, 1e-9], ["5/s", True]),
+            *(
+                (name, "0 or more", [-0.1, nan, inf], ["1", None, True])
+                for name in ("wait", "interval", "timeout", "drain")
+            ),
+        ]
+        self.make()
+        for name, takes, values, others in rows:
+            for error, unfit in ((ValueError, values), (TypeError, others)):
+                for value in unfit:
+                    with self.subTest(name=name, value=value):
+                        options = {"limit": 1, name: value}
+                        with self.assertRaisesRegex(error, f"^{name} takes .*not") as r:
+                            ConsumerService(
+                                self.queue, self.handler, clock=self.clock, **options
+                            )
+                        if error is ValueError:
+                            self.assertIn(takes, str(r.exception))
+
+    def test_fitNumbers(self) -> None:
+        """
+        The least of each number is taken, and whole seconds too.
+        """
+        self.make(
+            1,
+            wait=0,
+            lease=1,
+            interval=0.1,
+            prefetch=0,
+            pollers=1,
+            timeout=0,
+            drain=0,
+            maxAttempts=0,
+            rate=1,
+        )
 
     def test_timeLimit(self) -> None:
         """

@@ -12,12 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
-from myconsumer.claims import MOST_UNDONE
+from myconsumer.cancellation import MOST_UNDONE, PROBE_INTERVAL
+from myconsumer.claims import PAUSE
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.errors import QueueError
-from myconsumer.interfaces import ITaskSource
+from myconsumer.errors import FaultError, QueueError
+from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskSource
 from myconsumer.leases import Lease, Leases
 from myconsumer.settling import Settling
 from myconsumer.source import QueueTaskSource
@@ -66,6 +68,8 @@ class SourceCase(SynchronousTestCase):
         for cancel in self.queue.cancels:
             if cancel.open:
                 cancel.take()
+        if not closed.called:
+            self.passTime(PAUSE)
         self.successResultOf(closed)
         self.settling.close()
         self.leases.close()
@@ -277,6 +281,82 @@ class RoomTests(SourceCase):
         self.assertEqual((lengths, ends), ([45, 9], [1048, 1012]))
 
 
+class TurnTests(SourceCase):
+    """
+    A source whose tasks block the reactor.
+    """
+
+    def block(self, seconds: float) -> None:
+        """
+        Have each task take C{seconds}, in which nothing else happens.
+        """
+
+        def run() -> bool:
+            self.clock.rightNow += seconds
+            return True
+
+        self.onRun = run
+
+    def ranInTurns(self, count: int) -> list[int]:
+        """
+        Give how many tasks have run in each of the next turns of the reactor.
+        """
+        ran = []
+
+        def look() -> None:
+            ran.append(len(self.ran))
+            if len(ran) < count:
+                self.clock.callLater(0, look)
+
+        look()
+        self.passTime(2)
+        return ran
+
+    def test_slow(self) -> None:
+        """
+        After each task that takes long, other things have their turn; then the next
+        that waits is run.
+        """
+        self.make(5)
+        self.block(0.2)
+        self.claim.bring(*tasks(1, 5))
+        self.assertEqual(self.ranInTurns(6), [1, 2, 3, 4, 5, 5])
+        self.assertEqual(self.ids(), ["1", "2", "3", "4", "5"])
+
+    def test_short(self) -> None:
+        """
+        Short ones are run one right after the other, for 50 ms at a time.
+        """
+        self.make(100)
+        self.block(0.003)
+        self.claim.bring(*tasks(1, 40))
+        self.assertEqual(self.ranInTurns(4), [17, 34, 40, 40])
+
+    def test_closed(self) -> None:
+        """
+        Closed in such a turn, it gives back what has not been run.
+        """
+        self.make(3)
+        self.block(0.2)
+        self.claim.bring(*tasks(1, 3))
+        self.successResultOf(self.close())
+        self.passTime(1)
+        self.assertEqual(self.ids(), ["1"])
+        [request] = self.queue.outcomes
+        self.assertEqual(request.receipts, ["r-2", "r-3"])
+
+    def test_roomMeanwhile(self) -> None:
+        """
+        Meanwhile no more is claimed than is free of what still waits.
+        """
+        self.make(5)
+        self.block(0.2)
+        self.claim.bring(*tasks(1, 5))
+        self.ranInTurns(1)
+        [claim] = self.queue.openClaims
+        self.assertEqual(claim.limit, 2)
+
+
 class PollersTests(SourceCase):
     """
     Claims that are open side by side.
@@ -349,6 +429,41 @@ class PollersTests(SourceCase):
         self.claim.fail(fault())
         self.endTask(3)
         self.assertEqual(self.passTime(10), [])
+
+    def failSideBySide(self, **options: Any) -> None:
+        """
+        Have five claims open side by side fail within a second.
+        """
+        self.make(10, pollers=5, **options)
+        self.claim.bring(*tasks(1, 10))
+        for id in (1, 2, 3, 4, 5):
+            self.endTask(id)
+            self.passTime(0.01)
+        for claim in self.queue.openClaims:
+            claim.fail(fault())
+            self.passTime(0.01)
+        self.assertEqual(len(self.queue.claims), 6)
+
+    def test_failuresOfOneMoment(self) -> None:
+        """
+        Claims that were open side by side and fail have failed once: the next comes
+        soon, and a run to the end goes on.
+        """
+        self.failSideBySide(untilEmpty=True)
+        [claim] = self.passTime(2.1)
+        self.assertIsNone(self.source.hopeless)
+        claim.fail(fault())
+        self.assertEqual(len(self.passTime(2.1)), 1)
+
+    def test_failuresAfterwards(self) -> None:
+        """
+        Those after that count.
+        """
+        self.failSideBySide(untilEmpty=True)
+        self.queue.onClaim = lambda claim: claim.fail(fault())
+        self.passTime(12)
+        self.assertEqual(len(self.queue.claims), 6 + 4)
+        self.assertIsNotNone(self.source.hopeless)
 
     def test_retryAfterOfOne(self) -> None:
         """
@@ -531,7 +646,7 @@ class CloseTests(SourceCase):
 
     def test_endingFoundLacking(self) -> None:
         """
-        So they are where only then it turns out that they cannot be ended.
+        Where only then it turns out that they cannot be ended they are awaited, too.
         """
         self.queue.onCancel = lambda request: None
         self.make(2)
@@ -653,17 +768,20 @@ class ArrivalTests(SourceCase):
 
     def test_receiptHeldAlready(self) -> None:
         """
-        A task whose receipt is held already is ignored, with a warning.
+        A task whose receipt is held already is ignored, with a warning a minute that
+        counts such tasks.
         """
         self.make(4)
-        self.claim.bring(task(1), task(1))
-        self.passTime(0)
-        self.assertEqual(self.claim.limit, 3)
         with capturedLogs() as logs:
-            self.claim.bring(task(1), task(2))
-        self.assertEqual(self.ids(), ["1", "2"])
+            self.claim.bring(task(1), task(1))
+            for seconds in (0, 59, 1):
+                [claim] = self.passTime(seconds)
+                self.assertEqual(claim.limit, 3)
+                claim.bring(task(1))
+        self.assertEqual(self.ids(), ["1"])
         self.assertEqual(
-            [(e["log_level"], e["id"]) for e in logs], [(LogLevel.warn, "1")]
+            [(e["log_level"], e["count"], e["id"]) for e in logs],
+            [(LogLevel.warn, 1, "1"), (LogLevel.warn, 3, "1")],
         )
 
     def test_malformed(self) -> None:
@@ -935,6 +1053,7 @@ class FailureTests(SourceCase):
         self.make(4)
         self.claim.fail(fault())
         self.assertEqual(len(self.passTime(1.6)), 1)
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
 
     def test_doesNotSpin(self) -> None:
         """
@@ -948,6 +1067,133 @@ class FailureTests(SourceCase):
         gaps = [after - before for before, after in pairwise(times)]
         self.assertGreaterEqual(min(gaps), 0.5)
         self.assertLessEqual(max(gaps), 30)
+
+
+class TooLongTests(SourceCase):
+    """
+    Claims whose answers are longer than is read.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have the endpoint send too much for more than C{self.fits} tasks.
+        """
+        super().setUp()
+        self.fits = 7
+        self.onRun = lambda: True
+        self.queue.onClaim = self.answer
+        self.addCleanup(self.stopAnswering)
+
+    def stopAnswering(self) -> None:
+        """
+        Have the endpoint answer what it was asked, and no more.
+        """
+        self.queue.onClaim = lambda claim: None
+        self.passTime(0.1)
+
+    def answer(self, claim: Claim) -> None:
+        """
+        Answer a claim after a while.
+        """
+
+        def answered() -> None:
+            if claim.limit > self.fits:
+                claim.fail(FaultError("the answer is longer", tooLong=True))
+            else:
+                first = 100 * len(self.queue.claims)
+                claim.bring(*[Task(first + n, None) for n in range(claim.limit)])
+
+        self.clock.callLater(0.1, answered)
+
+    def limits(self) -> list[int]:
+        """
+        Give what each claim asked for.
+        """
+        return [claim.limit for claim in self.queue.claims]
+
+    def test_halves(self) -> None:
+        """
+        The next claim asks for half as many, at once; one of a full answer, for one
+        more.
+        """
+        with capturedLogs() as logs:
+            self.make(20)
+            self.passTime(1)
+        self.assertEqual(self.limits(), [20, 10, 5, 6, 7, 8, 4, 5, 6, 7])
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["limit"], event["most"], event["reason"]),
+            (LogLevel.warn, 20, 10, "the answer is longer"),
+        )
+        self.assertIn("--limit", event["log_format"])
+
+    def test_undone(self) -> None:
+        """
+        What was leased under such a claim goes back.
+        """
+        self.make(20)
+        self.passTime(0.1)
+        self.assertIn(
+            self.queue.claims[0].claim, [each.claim for each in self.queue.cancels]
+        )
+
+    def test_growsNoFurtherThanItIsTried(self) -> None:
+        """
+        Answers to claims that asked for fewer anyway say nothing about more.
+        """
+        self.make(20)
+        self.passTime(0.2)
+        self.stopAnswering()
+        self.onRun = lambda: None
+        asked = []
+        for first, count in ((1, 5), (6, 6), (12, 7), (19, 2)):
+            asked.append(self.claim.limit)
+            self.claim.bring(*tasks(first, count))
+            self.passTime(0)
+        self.assertEqual(asked, [6, 6, 7, 2])
+        self.endTask(*range(1, 21))
+        self.passTime(0)
+        self.assertEqual(self.claim.limit, 8)
+
+    def test_sideBySide(self) -> None:
+        """
+        Claims that were open side by side halve it once.
+        """
+        self.queue.onClaim = lambda claim: None
+        self.onRun = lambda: None
+        self.make(8, pollers=2)
+        self.claim.bring(*tasks(1, 8))
+        self.endTask(1, 2, 3, 4)
+        self.passTime(0)
+        self.endTask(5, 6, 7, 8)
+        self.passTime(0)
+        self.assertEqual([claim.limit for claim in self.queue.openClaims], [4, 4])
+        for claim in self.queue.openClaims:
+            claim.fail(FaultError("the answer is longer", tooLong=True))
+        self.passTime(0)
+        self.assertEqual(self.claim.limit, 2)
+
+    def test_oneTask(self) -> None:
+        """
+        Where the answer to a claim of one task is too long, it is a fault as any.
+        """
+        self.fits = 0
+        self.make(4)
+        with capturedLogs() as logs:
+            self.passTime(100)
+        self.assertEqual(self.limits()[:4], [4, 2, 1, 1])
+        self.assertLess(len(self.limits()), 12)
+        self.assertIn("Claims", [event.get("what") for event in logs])
+
+    def test_untilEmpty(self) -> None:
+        """
+        To be halved often is no reason to give up.
+        """
+        self.fits = 1
+        self.make(1000, untilEmpty=True)
+        self.passTime(1.05)
+        self.assertIsNone(self.source.hopeless)
+        self.assertIn(1, self.limits())
 
 
 class ProbeTests(SourceCase):
@@ -983,16 +1229,124 @@ class ProbeTests(SourceCase):
 
     def test_lacking(self) -> None:
         """
-        Where it cannot, no claim waits longer than 5 s, and it is not asked again.
+        Where it cannot, no claim waits longer than 5 s; it is asked again every ten
+        minutes, and a change is logged.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        with capturedLogs() as logs:
+            self.make(1)
+            for _ in range(2 * int(PROBE_INTERVAL / 5)):
+                self.assertEqual(self.claim.wait, 5)
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(
+            [cancel.made for cancel in self.queue.cancels],
+            [1000, 1000 + PROBE_INTERVAL, 1000 + 2 * PROBE_INTERVAL],
+        )
+        [event] = logs
+        self.assertIn("cannot end claims", event["log_format"])
+        self.assertEqual(event["log_level"], LogLevel.info)
+
+    def test_foundLater(self) -> None:
+        """
+        Where it can after all, claims wait for as long as they are to; that is logged.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(1)
-        for _ in range(10):
-            self.assertEqual(self.claim.wait, 5)
-            self.passTime(5)
-            self.claim.bring()
-            self.passTime(0)
+        self.queue.onCancel = Cancel.take
+        with capturedLogs() as logs:
+            for _ in range(int(PROBE_INTERVAL / 5) + 1):
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+        self.assertEqual(len(self.queue.cancels), 2)
+        self.assertEqual(
+            [e["log_format"] for e in logs], ["The endpoint can end claims now"]
+        )
+
+    def test_notFoundOnce(self) -> None:
+        """
+        An endpoint that could end claims, and says once that it cannot end a certain
+        one, is probed with the next claim.
+        """
+        self.make(1)
+        self.queue.onCancel = lambda request: request.take(False)
+        with capturedLogs() as logs:
+            self.claim.fail(fault())
+            self.queue.onCancel = Cancel.take
+            self.passTime(2)
+        self.assertEqual(self.claim.wait, 20)
+        self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
+        names = [cancel.claim for cancel in self.queue.cancels]
+        self.assertEqual(len(names), 4)
+        self.assertEqual(names.count(self.queue.claims[0].claim), 2)
+
+    def test_askedAfterAnOutage(self) -> None:
+        """
+        Where it was lacking it is asked again once claims work after failures, and
+        what could not be undone meanwhile is.
+        """
+        self.make(1)
+        self.queue.onCancel = lambda request: request.take(False)
+        self.claim.fail(fault())
+        self.passTime(2)
+        self.assertEqual(self.claim.wait, 5)
+        self.claim.fail(fault())
+        self.passTime(3)
+        self.queue.onCancel = Cancel.take
+        before = len(self.queue.cancels)
+        self.claim.bring(task(1))
+        self.assertCountEqual(
+            [cancel.claim for cancel in self.queue.cancels[before + 1 :]],
+            [claim.claim for claim in self.queue.claims[:2]],
+        )
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.claim.wait, 20)
+
+    def test_notAskedAfterAnOutage(self) -> None:
+        """
+        Where it is known that it can, an outage is no reason to ask.
+        """
+        self.make(1)
+        self.claim.fail(busy(1))
+        self.passTime(2)
+        self.claim.bring(task(1))
         self.assertEqual(len(self.queue.cancels), 1)
+
+    def test_refused(self) -> None:
+        """
+        Where the endpoint refuses to be asked, the log has the reason, once.
+        """
+        self.queue.onCancel = lambda request: request.fail(refusal())
+        with capturedLogs() as logs:
+            self.make(1)
+            for _ in range(12):
+                self.passTime(5)
+                self.claim.bring()
+                self.passTime(0)
+        self.assertEqual(len(self.queue.cancels), 3)
+        [event] = logs
+        self.assertEqual(
+            (event["log_level"], event["what"], event["reason"]),
+            (LogLevel.error, "Requests to end claims", "the token is wrong"),
+        )
+
+    def test_selfTimed(self) -> None:
+        """
+        A queue that is not told of a wait has all of it in any case: it cannot end
+        claims, and it may be read to its end.
+        """
+        directlyProvides(self.queue, ISelfTimedTaskQueue)
+        self.queue.onCancel = lambda request: request.take(False)
+        for untilEmpty in (False, True):
+            with self.subTest(untilEmpty=untilEmpty):
+                self.make(1, wait=60.0, untilEmpty=untilEmpty)
+                self.assertEqual(self.claim.wait, 60)
+                self.close()
+                self.claim.bring()
 
     def test_shorterWait(self) -> None:
         """
@@ -1625,6 +1979,33 @@ class RateTests(SourceCase):
         self.successResultOf(self.end)
         self.assertEqual(self.starts, [0, 0.5, 1, 1.5, 2])
 
+    def test_untilEmptyEndsInTime(self) -> None:
+        """
+        A run to the end does not wait for the next task's time to find that there is
+        none.
+        """
+        self.onRun = lambda: True
+        self.make(4, rate=1 / 3600, untilEmpty=True)
+        self.claim.bring(Task("1", None))
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_untilEmptyWaits(self) -> None:
+        """
+        What such a claim finds waits for its time, and nothing is claimed meanwhile.
+        """
+        self.onRun = lambda: True
+        self.make(4, rate=1 / 3600, untilEmpty=True)
+        self.claim.bring(task(1))
+        [claim] = self.passTime(0)
+        claim.bring(task(2))
+        self.assertEqual(self.passTime(3599), [])
+        self.assertEqual(self.ids(), ["1"])
+        self.passTime(1)
+        self.assertEqual(self.ids(), ["1", "2"])
+
     def test_closed(self) -> None:
         """
         Closed, it does not wake any more, and what waits is given back.
@@ -1867,14 +2248,54 @@ class PauseTests(SourceCase):
 
     def test_endingRepeated(self) -> None:
         """
-        An end that fails is tried again, three times in all.
+        An end that fails is tried again, three times in all, with some time between;
+        and then with the claims that are made later.
         """
         self.make(2)
         self.queue.onCancel = lambda request: request.fail(fault())
-        name = self.claim.claim
-        self.assertEqual(self.pause(), [name] * 3)
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
         self.passTime(14)
+        self.assertEqual(
+            [(each.claim, each.made) for each in self.queue.cancels[before:]],
+            [(name, 1000), (name, 1000 + PAUSE), (name, 1000 + 2 * PAUSE)],
+        )
         self.assertFalse(self.claim.dropped)
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.source.resume("a")
+        self.passTime(1)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before + 3 :]], [name]
+        )
+
+    def test_endingRepeatedWhileAnswered(self) -> None:
+        """
+        A claim that is answered meanwhile needs no other try to end it.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        before = len(self.queue.cancels)
+        self.pause()
+        self.claim.bring()
+        self.passTime(14)
+        self.assertEqual(len(self.queue.cancels), before + 1)
+
+    def test_endingWhileTheEndpointIsAway(self) -> None:
+        """
+        An ended claim that breaks before the endpoint has been told is undone as soon
+        as it can be told.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.passTime(14)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before:]], [name] * 2
+        )
 
     def test_answeredAsItIsEnded(self) -> None:
         """

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
 from myconsumer.http.urls import FixedURL, shown
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.queues.reading import (
     UNDECODABLE,
     Malformed,
@@ -40,7 +40,7 @@ _read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 _readList: Callable[[bytes], list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 
 
-@implementer(ITaskQueue)
+@implementer(ISelfTimedTaskQueue)
 class PlainQueue:
     """
     An endpoint that hands out tasks, each at most once.

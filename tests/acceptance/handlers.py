@@ -79,6 +79,15 @@ def plain(task: Task) -> Any:
     return task.payload
 
 
+def blocking(task: Task) -> None:
+    """
+    A handler that blocks the reactor.
+    """
+    note("start", task)
+    time.sleep(task.payload["seconds"])
+    note("end", task)
+
+
 def deferred(task: Task) -> Deferred[Any]:
     """
     A handler that returns a L{Deferred}.

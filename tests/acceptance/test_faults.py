@@ -9,7 +9,7 @@ from random import Random
 
 from tests.acceptance import faults
 from tests.acceptance.case import AcceptanceCase
-from tests.acceptance.exchange import Exchange
+from tests.acceptance.exchange import Exchange, Fault, Seen
 from tests.acceptance.handlers import returning, sleeping
 
 BACKOFF_CAP = 30
@@ -19,6 +19,14 @@ MALFORMED = (
     {"id": [1]},
     {"id": None, "payload": None},
 )
+
+
+async def flood(exchange: Exchange) -> None:
+    """
+    It acts, and sends more than is read.
+    """
+    await exchange.act()
+    exchange.send(200, b'{"tasks": [' + b" " * (17 << 20) + b"]}")
 
 
 class FaultTests(AcceptanceCase):
@@ -113,6 +121,37 @@ class FaultTests(AcceptanceCase):
         first, second, *_ = self.endpoint.requests("claim")
         self.assertGreaterEqual(second.at - first.at, seconds - 0.05)
         self.assertCompletedOnce()
+
+    async def test_endingNotFoundInAnOutage(self) -> None:
+        """
+        A proxy that answers C{404} to C{DELETE} while the endpoint is away: once it
+        is back claims are ended again, and wait for as long as before; both changes
+        are in the log.
+        """
+        self.endpoint.plan = faults.either(
+            faults.first("claim", faults.lostAnswer, faults.reset),
+            lambda seen: (
+                faults.status(404)
+                if seen.kind == "cancel" and len(self.endpoint.requests("claim")) < 3
+                else None
+            ),
+        )
+        lost = self.queue.put(returning(1))
+        consumer = self.start(wait=15)
+        await self.until(
+            lambda: "cannot end claims" in consumer.output, "it is found lacking"
+        )
+        await self.untilIdle()
+        self.assertEqual(self.endpoint.requests("claim")[-1].body["wait"], 5)
+        self.queue.put(returning(2))
+        await self.untilState("completed")
+        self.assertIn("can end claims now", consumer.output)
+        self.assertEqual([d.ended for d in lost.deliveries], ["returned", "complete"])
+        await self.untilIdle()
+        self.assertEqual(self.endpoint.requests("claim")[-1].body["wait"], 15)
+        consumer.signal("TERM")
+        await self.untilEnded(consumer)
+        self.assertLess(consumer.stopSeconds, 2)
 
     async def test_doesNotWait(self) -> None:
         """
@@ -304,16 +343,29 @@ class FaultTests(AcceptanceCase):
         """
         An answer of more than 16 MiB is a fault, and its claim is ended.
         """
-
-        async def flood(exchange: Exchange) -> None:
-            await exchange.act()
-            exchange.send(200, b'{"tasks": [' + b" " * (17 << 20) + b"]}")
-
         job = self.queue.put(returning(1))
         self.endpoint.plan = faults.first("claim", flood)
         self.start()
         await self.untilState("completed")
         self.assertEqual([d.ended for d in job.deliveries], ["returned", "complete"])
+
+    async def test_answerTooLong(self) -> None:
+        """
+        After an answer that was too long the next claim asks for half as many, at
+        once; what had been leased goes back, and all is done.
+        """
+
+        def plan(seen: Seen) -> Fault | None:
+            return flood if seen.kind == "claim" and seen.body["limit"] > 60 else None
+
+        self.queue.putAll(returning(1), 60)
+        self.endpoint.plan = plan
+        consumer = self.start(limit=100)
+        await self.untilState("completed")
+        limits = [seen.body["limit"] for seen in self.endpoint.requests("claim")]
+        self.assertEqual(limits[:2], [100, 50])
+        self.assertEqual({job.attempts for job in self.queue.jobs}, {1})
+        self.assertIn("--limit", consumer.output)
 
     async def test_malformedTasks(self) -> None:
         """

@@ -51,6 +51,32 @@ class LeaseTests(AcceptanceCase):
         await self.untilState("completed", [ended])
         self.assertEqual(len(self.queue.deliveries), 5)
 
+    async def test_blockingTasks(self) -> None:
+        """
+        While functions block the reactor, one after the other for much longer than a
+        lease, heartbeats keep what waits, outcomes are told, and a stop is heard:
+        what has not started is given back.
+        """
+        self.queue.putAll({"seconds": 0.2}, 100)
+        consumer = self.start(
+            limit=100, lease=3, python="tests.acceptance.handlers.blocking"
+        )
+        await self.untilEvents("start", 1)
+        await self.until(
+            lambda: any(d.extended >= 2 for d in self.queue.held()), "some are extended"
+        )
+        self.assertGreaterEqual(self.queue.count("completed"), 5)
+        consumer.signal("TERM")
+        await self.untilEnded(consumer)
+        self.assertLess(consumer.stopSeconds, 3)
+        self.assertLess(len(self.entries("start")), 40)
+        self.assertNothingLeased()
+        ended = {delivery.ended for delivery in self.queue.deliveries}
+        self.assertEqual(ended, {"complete", "release"})
+        started = {entry.id for entry in self.entries("start")}
+        released = [job for job in self.queue.jobs if job.id not in started]
+        self.assertEqual({job.attempts for job in released}, {0})
+
     async def test_leaseOfTheTask(self) -> None:
         """
         A task's own lease counts, not the one that was asked for.

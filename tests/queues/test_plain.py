@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http.urls import parseURL
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.queues.plain import PlainQueue, makeQueue
 from myconsumer.task import Claimed, Settlement, Task
 from tests.http.test_client import ClientCase, says, stalls
@@ -54,9 +54,10 @@ class PlainQueueTests(ClientCase):
 
     def test_interface(self) -> None:
         """
-        The queue provides L{ITaskQueue}.
+        The queue provides L{ITaskQueue}, and is not told of a wait.
         """
         verifyObject(ITaskQueue, self.queue)
+        verifyObject(ISelfTimedTaskQueue, self.queue)
 
     def test_sent(self) -> None:
         """
