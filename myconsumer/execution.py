@@ -18,12 +18,10 @@ from twisted.python.failure import Failure
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
+from myconsumer.reasons import delayOf, describe, textOf
 from myconsumer.retrying import Policy
 from myconsumer.run import Run, RunningTask
 from myconsumer.task import Settlement, Task
-
-#: The most characters of an exception that the endpoint is told.
-LONGEST_ERROR = 1000
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to
 #: 10 minutes.
@@ -32,15 +30,6 @@ retryPolicy: Policy = backoffPolicy(1.0, 599.0, 2.0)
 Settle = Callable[[Lease, Settlement], None]
 
 _encode = json.Encoder().encode
-
-
-def describe(failure: Failure) -> str:
-    """
-    @return: An exception's type and text, for the endpoint, of a bounded length.
-    """
-    text = failure.getErrorMessage()
-    name = failure.type.__name__ if failure.type else "Exception"
-    return (f"{name}: {text}" if text else name)[:LONGEST_ERROR]
 
 
 class Execution:
@@ -101,7 +90,7 @@ class Execution:
         try:
             result = self._handler.handle(RunningTask.of(run))
         except BaseException:
-            self._failed(task, lease, Failure())  # type: ignore[no-untyped-call]
+            self._raised(task, lease, Failure())  # type: ignore[no-untyped-call]
             return None
         # The second check is not cheap.
         if result is not None and isinstance(result, Deferred):
@@ -156,7 +145,7 @@ class Execution:
             self._log.warn("Task {id} {error}", id=run.task.id, error=error)
             self._retry(run.task, run.lease, error)
         else:
-            self._failed(run.task, run.lease, failure)
+            self._raised(run.task, run.lease, failure)
 
     def _complete(self, lease: Lease, result: Any) -> None:
         """
@@ -184,24 +173,35 @@ class Execution:
         if lease is not None:
             self._settle(lease, Settlement(lease.receipt, "release", counted=False))
 
+    def _raised(self, task: Task, lease: Lease | None, failure: Failure) -> None:
+        """
+        Settle a task whose handler raised something, even where what that means
+        cannot be told: it is code of the handler's, too.
+        """
+        try:
+            self._failed(task, lease, failure)
+        except Exception as error:
+            self._log.failure("What task {id} raised cannot be told", id=task.id)
+            self._retry(task, lease, f"what it raised cannot be told: {textOf(error)}")
+
     def _failed(self, task: Task, lease: Lease | None, failure: Failure) -> None:
         """
-        Settle a task whose handler raised something.
+        Settle a task as its handler's exception says.
         """
         error = failure.value
         if isinstance(error, Release):
-            self._release(task, lease, str(error)[:LONGEST_ERROR], error.delay)
+            self._release(task, lease, textOf(error), delayOf(error))
         elif isinstance(error, Reject):
-            self._fail(task, lease, str(error)[:LONGEST_ERROR])
+            self._fail(task, lease, textOf(error))
         elif isinstance(error, TaskFailedError):
-            reason = str(error)[:LONGEST_ERROR]
+            reason = textOf(error)
             self._log.warn(
                 "Task {id} failed in attempt {attempt}: {reason}",
                 id=task.id,
                 attempt=task.attempt,
                 reason=reason.partition("\n")[0],
             )
-            self._retry(task, lease, reason, error.delay)
+            self._retry(task, lease, reason, delayOf(error))
         else:
             self._log.failure(
                 "Task {id} failed in attempt {attempt}",

@@ -150,4 +150,5 @@ class RunningTask(Task, frozen=True, eq=False, kw_only=True):
         lease = self.run.lease
         if lease is None:
             return fail(LeaseLostError(f"task {self.id} came without a receipt"))
-        return self.run.leases.extend(lease, seconds)
+        # whatever type of number it is, JSON has to be able to say it
+        return self.run.leases.extend(lease, float(seconds))

@@ -4,6 +4,9 @@ One task's run: what the handler does, and what the endpoint is told.
 
 from __future__ import annotations
 
+import os
+from fractions import Fraction
+from math import nan
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -257,6 +260,95 @@ class OutcomeTests(ExecutionCase):
         for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
             assert isinstance(delay, float)
             self.assertTrue(least <= delay <= least + 1, delays)
+
+
+class Careless(Release):
+    """
+    Does not call C{__init__} of L{Release}, which would set its delay.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
+class Unspeakable(Reject):
+    """
+    Has a text that cannot be had.
+    """
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Unfathomable(Release):
+    """
+    Has a delay that cannot be had.
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def delay(self) -> float:  # type: ignore[override]
+        """
+        It cannot.
+        """
+        raise ZeroDivisionError("no delay")
+
+
+class CarelessExceptionTests(ExecutionCase):
+    """
+    What handlers raise is settled, whatever they have put into it.
+    """
+
+    def test_withoutInit(self) -> None:
+        """
+        A L{Release} whose own C{__init__} was never called gets the backoff.
+        """
+        self.assertEqual(
+            self.outcome(Careless("busy")),
+            Settlement("r-1", "release", delay=10, error="busy", counted=True),
+        )
+
+    def test_textRaises(self) -> None:
+        """
+        An exception whose text cannot be had is what it is all the same.
+        """
+        settlement = self.outcome(Unspeakable())
+        self.assertEqual(settlement.outcome, "fail")
+        self.assertIn("Unspeakable", str(settlement.error))
+
+    def test_delayRaises(self) -> None:
+        """
+        Where an exception cannot be told at all the task is released as after a
+        failure, and why is logged.
+        """
+        settlement = self.outcome(Unfathomable())
+        self.assertEqual((settlement.outcome, settlement.delay), ("release", 10))
+        self.assertEqual(settlement.error, "what it raised cannot be told: no delay")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_wrongDelay(self) -> None:
+        """
+        A delay that was set later, past all checks, is made a float or left out.
+        """
+        for delay, told in ((Fraction(3, 2), 1.5), (-1, 10), ("soon", 10), (nan, 10)):
+            error: Any = Release("later")
+            error.delay = delay
+            settlement = self.outcome(error)
+            self.assertEqual(settlement.delay, told)
+            self.assertIn(type(settlement.delay), (float, int))
+
+    def test_unencodableText(self) -> None:
+        """
+        Halves of surrogate pairs, as the names of files have them that are no UTF-8,
+        are replaced in whatever the endpoint is told.
+        """
+        name = os.fsdecode(b"caf\xe9")
+        for error in (Release(name), Reject(name), TaskFailedError(name)):
+            self.assertEqual(self.outcome(error).error, "caf?")
+        self.assertEqual(self.outcome(ValueError(name)).error, "ValueError: caf?")
+        self.flushLoggedErrors(ValueError)
 
 
 class TaskFailedTests(ExecutionCase):

@@ -4,6 +4,7 @@ A task that runs, and what its handler can know and do.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
 from threading import Thread
 from time import time
@@ -303,6 +304,20 @@ class ExtendTests(RunCase):
             self.queue.beats[-1].take()
             self.successResultOf(extended)
             self.end()
+
+    def test_anyNumericType(self) -> None:
+        """
+        Seconds of any numeric type become a float, which can be encoded.
+        """
+        fraction: Any = Fraction(123, 2)
+        extended = self.begin().extend(fraction)
+        passTime(self.clock, 0)
+        [beat] = self.queue.beats
+        [settlement] = beat.settlements
+        self.assertEqual((type(settlement.lease), settlement.lease), (float, 61.5))
+        beat.take()
+        self.successResultOf(extended)
+        self.end()
 
     def test_lost(self) -> None:
         """
