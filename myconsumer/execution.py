@@ -8,7 +8,6 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
-from msgspec import Raw, json
 from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -19,6 +18,7 @@ from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
 from myconsumer.reasons import delayOf, describe, textOf
+from myconsumer.results import encoded, unfinished
 from myconsumer.retrying import Policy
 from myconsumer.run import Run, RunningTask
 from myconsumer.task import Settlement, Task
@@ -28,8 +28,6 @@ from myconsumer.task import Settlement, Task
 retryPolicy: Policy = backoffPolicy(1.0, 599.0, 2.0)
 
 Settle = Callable[[Lease, Settlement], None]
-
-_encode = json.Encoder().encode
 
 
 class Execution:
@@ -99,8 +97,7 @@ class Execution:
             return result.addCallbacks(
                 self._onSuccess, self._onFailure, (run,), {}, (run,), {}
             )
-        if lease is not None:
-            self._complete(lease, result)
+        self._complete(task, lease, result)
         return None
 
     def stop(self) -> None:
@@ -128,8 +125,7 @@ class Execution:
         if run.abandoned:
             return
         self.running.discard(run)
-        if run.lease is not None:
-            self._complete(run.lease, result)
+        self._complete(run.task, run.lease, result)
 
     def _runFailed(self, failure: Failure, run: Run) -> None:
         run.ended()
@@ -147,24 +143,44 @@ class Execution:
         else:
             self._raised(run.task, run.lease, failure)
 
-    def _complete(self, lease: Lease, result: Any) -> None:
+    def _complete(self, task: Task, lease: Lease | None, result: Any) -> None:
         """
-        Settle a task whose handler ended well.
+        Settle a task whose handler ended well, to judge by what it handed back.
         """
         if result is None:
-            self._settle(lease, Settlement(lease.receipt, "complete"))
+            if lease is not None:
+                self._settle(lease, Settlement(lease.receipt, "complete"))
             return
         try:
-            encoded = Raw(_encode(result))
-        except Exception as error:
-            self._log.error(
-                "The result of task {id} is no JSON, it is completed without: {error}",
-                id=lease.id,
-                error=str(error),
-            )
-            self._settle(lease, Settlement(lease.receipt, "complete"))
+            told = encoded(result)
+        except ValueError as error:
+            self._completeWithout(task, lease, result, error)
         else:
-            self._settle(lease, Settlement(lease.receipt, "complete", result=encoded))
+            if lease is not None:
+                settlement = Settlement(lease.receipt, "complete", result=told)
+                self._settle(lease, settlement)
+
+    def _completeWithout(
+        self, task: Task, lease: Lease | None, result: Any, error: ValueError
+    ) -> None:
+        """
+        Settle a task whose handler handed back what cannot be told: it may not have
+        ended well.
+
+        @param error: Why that cannot be told.
+        """
+        if isinstance(result, Failure):
+            self._raised(task, lease, result)
+        elif (what := unfinished(result)) is not None:
+            reason = Failure(TaskFailedError(f"it returned {what}"))  # type: ignore[no-untyped-call]
+            self._raised(task, lease, reason)
+        else:
+            self._log.error(
+                "Task {id} is completed without its result: {error}",
+                id=task.id,
+                error=textOf(error),
+            )
+            self._complete(task, lease, None)
 
     def _giveBack(self, lease: Lease | None) -> None:
         """

@@ -5,6 +5,7 @@ One task's run: what the handler does, and what the endpoint is told.
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from fractions import Fraction
 from math import nan
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from msgspec import UNSET, Raw
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -20,7 +22,7 @@ from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
-from myconsumer.task import Settlement, Task
+from myconsumer.task import LONGEST_RESULT, Settlement, Task
 from tests.model import (
     NOTHING,
     ControlledHandler,
@@ -143,6 +145,45 @@ class OutcomeTests(ExecutionCase):
             self.assertEqual(settlement, Settlement("r-1", "complete"))
             self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
             self.assertEqual(logs[0]["id"], "1")
+            self.assertIn("it is no JSON", logs[0]["error"])
+
+    def test_longResult(self) -> None:
+        """
+        A result may have 8 MiB of JSON; with a byte more the task is completed without
+        it, with an error in the log.
+        """
+        longest = "x" * (LONGEST_RESULT - 2)
+        self.assertEqual(self.outcome(longest).result, Raw(b'"%b"' % longest.encode()))
+        with capturedLogs() as logs:
+            self.assertEqual(self.outcome(longest + "x"), Settlement("r-1", "complete"))
+        [event] = logs
+        self.assertEqual(event["log_level"], LogLevel.error)
+        self.assertIn("8388609 bytes", formatEvent(event))
+
+    def test_unfinishedResult(self) -> None:
+        """
+        What is only work that nobody does is no success: the task fails, with what
+        was probably meant.
+        """
+        for result, meant in (
+            ((n for n in ()), "@inlineCallbacks"),
+            ([Future()], "a list that holds a Future"),
+        ):
+            with capturedLogs() as logs:
+                settlement = self.outcome(result)
+            self.assertEqual(settlement.outcome, "release")
+            self.assertIn("it returned a ", str(settlement.error))
+            self.assertIn(meant, str(settlement.error))
+            self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
+
+    def test_failureReturned(self) -> None:
+        """
+        A L{Failure} that is returned is one, as everywhere in Twisted.
+        """
+        for error, outcome in ((Reject("no"), "fail"), (ValueError(), "release")):
+            settlement = self.outcome(Failure(error))  # type: ignore[no-untyped-call]
+            self.assertEqual(settlement.outcome, outcome)
+        self.flushLoggedErrors(ValueError)
 
     def test_release(self) -> None:
         """
@@ -541,6 +582,17 @@ class WithoutReceiptTests(ExecutionCase):
             self.execution.run(Task("1", None), None)
         self.assertEqual(self.settled, [])
         self.flushLoggedErrors(ValueError)
+
+    def test_unfinished(self) -> None:
+        """
+        Work that nobody does is lost, which the log says.
+        """
+        self.scripted(n for n in ())
+        with capturedLogs() as logs:
+            self.execution.run(Task("1", None), None)
+        self.assertEqual(
+            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
+        )
 
     def test_notDoneIsLost(self) -> None:
         """
