@@ -113,6 +113,8 @@ class Execution:
         """
         for run in self.running:
             run.abandoned = True
+            if run.cancelled == "lost":
+                continue
             self._log.warn(
                 "Task {id} does not end although it was cancelled; it is given back",
                 id=run.task.id,
@@ -125,7 +127,10 @@ class Execution:
         if run.abandoned:
             return
         self.running.discard(run)
-        self._complete(run.task, run.lease, result)
+        if run.cancelled == "lost":
+            self._log.info("Task {id} ended after its lease", id=run.task.id)
+        else:
+            self._complete(run.task, run.lease, result)
 
     def _runFailed(self, failure: Failure, run: Run) -> None:
         run.ended()

@@ -41,6 +41,9 @@ class Run(Struct, eq=False):
 
     _log = Logger()
 
+    def __repr__(self) -> str:
+        return f"<Run of {self.task!r}>"
+
     def follow(
         self, handling: Deferred[Any], clock: IReactorTime, timeout: float
     ) -> None:
@@ -91,8 +94,12 @@ class Run(Struct, eq=False):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self.cancelled = why
-        if self.handling is None:
+        again = self.cancelled is not None
+        # of a lease that is lost nothing is told, whatever else has come
+        if not again or why == "lost":
+            self.cancelled = why
+        # what is ending already may clean up, unless there is no time
+        if self.handling is None or (again and why != "stop"):
             return
         try:
             self.handling.cancel()

@@ -688,6 +688,84 @@ class CancelTests(ExecutionCase):
         self.assertEqual(self.handler.of("1").cancels, 1)
         self.assertEqual(self.settled, [])
 
+    def test_lostAboveAll(self) -> None:
+        """
+        Once a lease is lost nothing is told of it: not that the task ended well, nor
+        that it was cut short by its time limit or by a stop, before or after that.
+        """
+
+        def lose() -> None:
+            assert lease.onLost is not None
+            lease.onLost()
+
+        def timeOut() -> None:
+            passTime(self.clock, 5)
+
+        self.make(timeout=5)
+        for cancels in (
+            (lose, self.stop),
+            (timeOut, lose),
+            (timeOut, lose, self.stop),
+            (self.stop, lose),
+        ):
+            for end in (Handling.succeed, lambda handling: handling.fail(Reject())):
+                lease, ended = self.run_()
+                assert ended is not None
+                self.handler.of("1").stubborn = True
+                for cancel in cancels:
+                    cancel()
+                end(self.handler.of("1"))
+                self.successResultOf(ended)
+                self.assertEqual(self.settled, [])
+
+    def stop(self) -> None:
+        """
+        Cancel all tasks.
+        """
+        self.execution.stop()
+
+    def test_lostAndAbandoned(self) -> None:
+        """
+        A task that has lost its lease and does not end is not given back either.
+        """
+        lease, _ = self.run_()
+        self.handler.of("1").stubborn = True
+        assert lease.onLost is not None
+        lease.onLost()
+        self.execution.stop()
+        self.execution.abandon()
+        self.assertEqual(self.settled, [])
+
+    def test_cancelledOnce(self) -> None:
+        """
+        A task that takes its time to clean up after its time limit is not disturbed
+        when its lease is lost.
+        """
+        self.make(timeout=5)
+        lease, _ = self.run_()
+        handling = self.handler.of("1")
+        handling.stubborn = True
+        passTime(self.clock, 5)
+        assert lease.onLost is not None
+        lease.onLost()
+        self.assertEqual(handling.cancels, 1)
+        handling.succeed()
+
+    def test_timeoutBeforeStop(self) -> None:
+        """
+        A stop cancels again what does not end after its time limit; what is told is
+        that its time was over.
+        """
+        self.make(timeout=5)
+        self.run_()
+        handling = self.handler.of("1")
+        handling.stubborn = True
+        passTime(self.clock, 5)
+        self.execution.stop()
+        self.assertEqual(handling.cancels, 2)
+        handling.fail(CancelledError())
+        self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
+
     def test_stop(self) -> None:
         """
         A stop cancels all tasks, and releases them uncounted.
