@@ -39,6 +39,10 @@ class Task(Struct, frozen=True):
     lease: Annotated[float, Meta(gt=0, le=LONGEST_LEASE)] | None = None
     enqueued: float | None = None
 
+    def __repr__(self) -> str:
+        # no payload, which is long, and no receipt, which settles the task
+        return f"<{type(self).__name__} {self.id!r}, attempt {self.attempt}>"
+
     @property
     def deadline(self) -> float | None:
         """

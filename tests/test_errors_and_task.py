@@ -127,6 +127,14 @@ class ValueTests(SynchronousTestCase):
         task = msgspec.json.decode(b'{"id": "17", "payload": [1]}', type=Task)
         self.assertEqual(task, Task("17", [1], 1, None, None, None))
 
+    def test_taskAsText(self) -> None:
+        """
+        A task in a log is its id and its attempt, without payload and receipt.
+        """
+        task = Task("17", {"secret": 1}, 2, "r-1")
+        for text in (repr(task), str(task)):
+            self.assertEqual(text, "<Task '17', attempt 2>")
+
     def test_taskDoesNotRun(self) -> None:
         """
         A task that does not run is not cancelled, has no deadline, and cannot be

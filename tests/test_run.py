@@ -113,6 +113,17 @@ class RunningTaskTests(RunCase):
                 setattr(task, name, 1)
         self.end()
 
+    def test_asText(self) -> None:
+        """
+        In a log it is its id and its attempt, without payload and receipt, and so is
+        its run.
+        """
+        task = self.begin(attempt=3)
+        assert isinstance(task, RunningTask)
+        self.assertEqual(str(task), "<RunningTask '1', attempt 3>")
+        self.assertEqual(repr(task.run), "<Run of <Task '1', attempt 3>>")
+        self.end()
+
     def test_hashable(self) -> None:
         """
         It can be a key, whatever its payload is; and each is one of its own.
