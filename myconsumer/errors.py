@@ -5,6 +5,7 @@ Every exception that a caller of this package may meet.
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 
 class AlreadyRunningError(Exception):
@@ -28,10 +29,22 @@ class NotRunningError(Exception):
         super().__init__(f"{consumer!r} does not consume yet: call consume() first")
 
 
-def _checkedDelay(delay: float | None) -> float | None:
-    if delay is not None and not 0 <= delay < inf:
-        raise ValueError(f"delay takes seconds, 0 or more, not {delay!r}")
-    return delay
+def checkedDelay(delay: Any) -> float | None:
+    """
+    @param delay: Seconds, as a number of any type; or L{None}.
+
+    @return: The same as a L{float}, which every protocol can encode.
+
+    @raise ValueError: It is negative, infinite or no number.
+    """
+    if delay is None:
+        return None
+    try:
+        if 0 <= delay < inf:
+            return float(delay)
+    except (TypeError, ValueError, ArithmeticError):
+        pass
+    raise ValueError(f"delay takes seconds, 0 or more, not {delay!r}")
 
 
 class Release(Exception):
@@ -42,6 +55,9 @@ class Release(Exception):
         leaves them to the backoff that a failure gets.
     """
 
+    # for subclasses that do not call our __init__
+    delay: float | None = None
+
     def __init__(
         self, message: str = "released", *, delay: float | None = None
     ) -> None:
@@ -49,7 +65,7 @@ class Release(Exception):
         @raise ValueError: C{delay} is negative, infinite or no number.
         """
         super().__init__(message)
-        self.delay = _checkedDelay(delay)
+        self.delay = checkedDelay(delay)
 
 
 class Reject(Exception):
@@ -67,12 +83,14 @@ class TaskFailedError(Exception):
         backoff.
     """
 
+    delay: float | None = None
+
     def __init__(self, message: str, *, delay: float | None = None) -> None:
         """
         @raise ValueError: C{delay} is negative, infinite or no number.
         """
         super().__init__(message)
-        self.delay = _checkedDelay(delay)
+        self.delay = checkedDelay(delay)
 
 
 class NotBegunError(Exception):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from time import time
 from typing import Any
 
-from msgspec import Raw, json
 from twisted.application.internet import backoffPolicy
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -18,29 +17,17 @@ from twisted.python.failure import Failure
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
+from myconsumer.reasons import delayOf, describe, textOf
+from myconsumer.results import encoded, unfinished
 from myconsumer.retrying import Policy
 from myconsumer.run import Run, RunningTask
 from myconsumer.task import Settlement, Task
-
-#: The most characters of an exception that the endpoint is told.
-LONGEST_ERROR = 1000
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to
 #: 10 minutes.
 retryPolicy: Policy = backoffPolicy(1.0, 599.0, 2.0)
 
 Settle = Callable[[Lease, Settlement], None]
-
-_encode = json.Encoder().encode
-
-
-def describe(failure: Failure) -> str:
-    """
-    @return: An exception's type and text, for the endpoint, of a bounded length.
-    """
-    text = failure.getErrorMessage()
-    name = failure.type.__name__ if failure.type else "Exception"
-    return (f"{name}: {text}" if text else name)[:LONGEST_ERROR]
 
 
 class Execution:
@@ -101,7 +88,7 @@ class Execution:
         try:
             result = self._handler.handle(RunningTask.of(run))
         except BaseException:
-            self._failed(task, lease, Failure())  # type: ignore[no-untyped-call]
+            self._raised(task, lease, Failure())  # type: ignore[no-untyped-call]
             return None
         # The second check is not cheap.
         if result is not None and isinstance(result, Deferred):
@@ -110,8 +97,7 @@ class Execution:
             return result.addCallbacks(
                 self._onSuccess, self._onFailure, (run,), {}, (run,), {}
             )
-        if lease is not None:
-            self._complete(lease, result)
+        self._complete(task, lease, result)
         return None
 
     def stop(self) -> None:
@@ -127,6 +113,8 @@ class Execution:
         """
         for run in self.running:
             run.abandoned = True
+            if run.cancelled == "lost":
+                continue
             self._log.warn(
                 "Task {id} does not end although it was cancelled; it is given back",
                 id=run.task.id,
@@ -139,8 +127,10 @@ class Execution:
         if run.abandoned:
             return
         self.running.discard(run)
-        if run.lease is not None:
-            self._complete(run.lease, result)
+        if run.cancelled == "lost":
+            self._log.info("Task {id} ended after its lease", id=run.task.id)
+        else:
+            self._complete(run.task, run.lease, result)
 
     def _runFailed(self, failure: Failure, run: Run) -> None:
         run.ended()
@@ -156,26 +146,46 @@ class Execution:
             self._log.warn("Task {id} {error}", id=run.task.id, error=error)
             self._retry(run.task, run.lease, error)
         else:
-            self._failed(run.task, run.lease, failure)
+            self._raised(run.task, run.lease, failure)
 
-    def _complete(self, lease: Lease, result: Any) -> None:
+    def _complete(self, task: Task, lease: Lease | None, result: Any) -> None:
         """
-        Settle a task whose handler ended well.
+        Settle a task whose handler ended well, to judge by what it handed back.
         """
         if result is None:
-            self._settle(lease, Settlement(lease.receipt, "complete"))
+            if lease is not None:
+                self._settle(lease, Settlement(lease.receipt, "complete"))
             return
         try:
-            encoded = Raw(_encode(result))
-        except Exception as error:
-            self._log.error(
-                "The result of task {id} is no JSON, it is completed without: {error}",
-                id=lease.id,
-                error=str(error),
-            )
-            self._settle(lease, Settlement(lease.receipt, "complete"))
+            told = encoded(result)
+        except ValueError as error:
+            self._completeWithout(task, lease, result, error)
         else:
-            self._settle(lease, Settlement(lease.receipt, "complete", result=encoded))
+            if lease is not None:
+                settlement = Settlement(lease.receipt, "complete", result=told)
+                self._settle(lease, settlement)
+
+    def _completeWithout(
+        self, task: Task, lease: Lease | None, result: Any, error: ValueError
+    ) -> None:
+        """
+        Settle a task whose handler handed back what cannot be told: it may not have
+        ended well.
+
+        @param error: Why that cannot be told.
+        """
+        if isinstance(result, Failure):
+            self._raised(task, lease, result)
+        elif (what := unfinished(result)) is not None:
+            reason = Failure(TaskFailedError(f"it returned {what}"))  # type: ignore[no-untyped-call]
+            self._raised(task, lease, reason)
+        else:
+            self._log.error(
+                "Task {id} is completed without its result: {error}",
+                id=task.id,
+                error=textOf(error),
+            )
+            self._complete(task, lease, None)
 
     def _giveBack(self, lease: Lease | None) -> None:
         """
@@ -184,24 +194,35 @@ class Execution:
         if lease is not None:
             self._settle(lease, Settlement(lease.receipt, "release", counted=False))
 
+    def _raised(self, task: Task, lease: Lease | None, failure: Failure) -> None:
+        """
+        Settle a task whose handler raised something, even where what that means
+        cannot be told: it is code of the handler's, too.
+        """
+        try:
+            self._failed(task, lease, failure)
+        except Exception as error:
+            self._log.failure("What task {id} raised cannot be told", id=task.id)
+            self._retry(task, lease, f"what it raised cannot be told: {textOf(error)}")
+
     def _failed(self, task: Task, lease: Lease | None, failure: Failure) -> None:
         """
-        Settle a task whose handler raised something.
+        Settle a task as its handler's exception says.
         """
         error = failure.value
         if isinstance(error, Release):
-            self._release(task, lease, str(error)[:LONGEST_ERROR], error.delay)
+            self._release(task, lease, textOf(error), delayOf(error))
         elif isinstance(error, Reject):
-            self._fail(task, lease, str(error)[:LONGEST_ERROR])
+            self._fail(task, lease, textOf(error))
         elif isinstance(error, TaskFailedError):
-            reason = str(error)[:LONGEST_ERROR]
+            reason = textOf(error)
             self._log.warn(
                 "Task {id} failed in attempt {attempt}: {reason}",
                 id=task.id,
                 attempt=task.attempt,
                 reason=reason.partition("\n")[0],
             )
-            self._retry(task, lease, reason, error.delay)
+            self._retry(task, lease, reason, delayOf(error))
         else:
             self._log.failure(
                 "Task {id} failed in attempt {attempt}",

@@ -41,6 +41,9 @@ class Run(Struct, eq=False):
 
     _log = Logger()
 
+    def __repr__(self) -> str:
+        return f"<Run of {self.task!r}>"
+
     def follow(
         self, handling: Deferred[Any], clock: IReactorTime, timeout: float
     ) -> None:
@@ -91,8 +94,12 @@ class Run(Struct, eq=False):
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        self.cancelled = why
-        if self.handling is None:
+        again = self.cancelled is not None
+        # of a lease that is lost nothing is told, whatever else has come
+        if not again or why == "lost":
+            self.cancelled = why
+        # what is ending already may clean up, unless there is no time
+        if self.handling is None or (again and why != "stop"):
             return
         try:
             self.handling.cancel()
@@ -150,4 +157,5 @@ class RunningTask(Task, frozen=True, eq=False, kw_only=True):
         lease = self.run.lease
         if lease is None:
             return fail(LeaseLostError(f"task {self.id} came without a receipt"))
-        return self.run.leases.extend(lease, seconds)
+        # whatever type of number it is, JSON has to be able to say it
+        return self.run.leases.extend(lease, float(seconds))

@@ -24,6 +24,7 @@ from myconsumer.parsing.commandline import CommandOptions
 from myconsumer.parsing.resolving import isSecret
 from myconsumer.process import ExitStatus, handleSignals, steadyClock
 from myconsumer.service import ConsumerService
+from myconsumer.standardlog import joinLogs
 
 #: The queue that C{--local} consumes.
 LOCAL = "tasks"
@@ -72,6 +73,7 @@ def makeService(options: Options) -> ConsumerService:
     from twisted.internet import reactor
 
     steadyClock(reactor)
+    joinLogs()
     makers = handlerMakers()
     [kind] = [name for name in HANDLERS if options[name] is not None]
     try:

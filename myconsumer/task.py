@@ -14,6 +14,9 @@ from myconsumer.errors import LeaseLostError
 #: The longest lease, in seconds: a year.
 LONGEST_LEASE = 31_536_000
 
+#: The longest result of a task, in bytes of JSON, whatever the handler is.
+LONGEST_RESULT = 8 * 1024 * 1024
+
 
 class Task(Struct, frozen=True):
     """
@@ -35,6 +38,10 @@ class Task(Struct, frozen=True):
     receipt: str | None = None
     lease: Annotated[float, Meta(gt=0, le=LONGEST_LEASE)] | None = None
     enqueued: float | None = None
+
+    def __repr__(self) -> str:
+        # no payload, which is long, and no receipt, which settles the task
+        return f"<{type(self).__name__} {self.id!r}, attempt {self.attempt}>"
 
     @property
     def deadline(self) -> float | None:

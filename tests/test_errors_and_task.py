@@ -4,7 +4,10 @@ The exceptions and values that callers meet.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from math import inf, nan
+from typing import Any
 
 import msgspec
 from twisted.python.failure import Failure
@@ -60,10 +63,21 @@ class ErrorTests(SynchronousTestCase):
         """
         A delay that is no such number of seconds is refused.
         """
-        for delay in (-1, -0.001, inf, -inf, nan):
+        wrong: list[Any] = [-1, -0.001, inf, -inf, nan, "5", Decimal("nan"), 10**400]
+        for delay in wrong:
             with self.assertRaises(ValueError) as caught:
                 Release(delay=delay)
             self.assertIn(repr(delay), str(caught.exception))
+
+    def test_delayOfAnyNumericType(self) -> None:
+        """
+        A delay is made a float: not everything can be said of a fraction.
+        """
+        numbers: list[Any] = [Fraction(3, 2), Decimal("1.5")]
+        for kind in (Release, TaskFailedError):
+            for number in numbers:
+                delay = kind("later", delay=number).delay
+                self.assertEqual((type(delay), delay), (float, 1.5))
 
     def test_reject(self) -> None:
         """
@@ -112,6 +126,14 @@ class ValueTests(SynchronousTestCase):
         """
         task = msgspec.json.decode(b'{"id": "17", "payload": [1]}', type=Task)
         self.assertEqual(task, Task("17", [1], 1, None, None, None))
+
+    def test_taskAsText(self) -> None:
+        """
+        A task in a log is its id and its attempt, without payload and receipt.
+        """
+        task = Task("17", {"secret": 1}, 2, "r-1")
+        for text in (repr(task), str(task)):
+            self.assertEqual(text, "<Task '17', attempt 2>")
 
     def test_taskDoesNotRun(self) -> None:
         """

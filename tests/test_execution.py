@@ -4,12 +4,17 @@ One task's run: what the handler does, and what the endpoint is told.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import Future
+from fractions import Fraction
+from math import nan
 from typing import Any
 
 from msgspec import UNSET, Raw
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
@@ -17,7 +22,7 @@ from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
-from myconsumer.task import Settlement, Task
+from myconsumer.task import LONGEST_RESULT, Settlement, Task
 from tests.model import (
     NOTHING,
     ControlledHandler,
@@ -140,6 +145,45 @@ class OutcomeTests(ExecutionCase):
             self.assertEqual(settlement, Settlement("r-1", "complete"))
             self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
             self.assertEqual(logs[0]["id"], "1")
+            self.assertIn("it is no JSON", logs[0]["error"])
+
+    def test_longResult(self) -> None:
+        """
+        A result may have 8 MiB of JSON; with a byte more the task is completed without
+        it, with an error in the log.
+        """
+        longest = "x" * (LONGEST_RESULT - 2)
+        self.assertEqual(self.outcome(longest).result, Raw(b'"%b"' % longest.encode()))
+        with capturedLogs() as logs:
+            self.assertEqual(self.outcome(longest + "x"), Settlement("r-1", "complete"))
+        [event] = logs
+        self.assertEqual(event["log_level"], LogLevel.error)
+        self.assertIn("8388609 bytes", formatEvent(event))
+
+    def test_unfinishedResult(self) -> None:
+        """
+        What is only work that nobody does is no success: the task fails, with what
+        was probably meant.
+        """
+        for result, meant in (
+            ((n for n in ()), "@inlineCallbacks"),
+            ([Future()], "a list that holds a Future"),
+        ):
+            with capturedLogs() as logs:
+                settlement = self.outcome(result)
+            self.assertEqual(settlement.outcome, "release")
+            self.assertIn("it returned a ", str(settlement.error))
+            self.assertIn(meant, str(settlement.error))
+            self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
+
+    def test_failureReturned(self) -> None:
+        """
+        A L{Failure} that is returned is one, as everywhere in Twisted.
+        """
+        for error, outcome in ((Reject("no"), "fail"), (ValueError(), "release")):
+            settlement = self.outcome(Failure(error))  # type: ignore[no-untyped-call]
+            self.assertEqual(settlement.outcome, outcome)
+        self.flushLoggedErrors(ValueError)
 
     def test_release(self) -> None:
         """
@@ -257,6 +301,95 @@ class OutcomeTests(ExecutionCase):
         for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
             assert isinstance(delay, float)
             self.assertTrue(least <= delay <= least + 1, delays)
+
+
+class Careless(Release):
+    """
+    Does not call C{__init__} of L{Release}, which would set its delay.
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
+class Unspeakable(Reject):
+    """
+    Has a text that cannot be had.
+    """
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Unfathomable(Release):
+    """
+    Has a delay that cannot be had.
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def delay(self) -> float:  # type: ignore[override]
+        """
+        It cannot.
+        """
+        raise ZeroDivisionError("no delay")
+
+
+class CarelessExceptionTests(ExecutionCase):
+    """
+    What handlers raise is settled, whatever they have put into it.
+    """
+
+    def test_withoutInit(self) -> None:
+        """
+        A L{Release} whose own C{__init__} was never called gets the backoff.
+        """
+        self.assertEqual(
+            self.outcome(Careless("busy")),
+            Settlement("r-1", "release", delay=10, error="busy", counted=True),
+        )
+
+    def test_textRaises(self) -> None:
+        """
+        An exception whose text cannot be had is what it is all the same.
+        """
+        settlement = self.outcome(Unspeakable())
+        self.assertEqual(settlement.outcome, "fail")
+        self.assertIn("Unspeakable", str(settlement.error))
+
+    def test_delayRaises(self) -> None:
+        """
+        Where an exception cannot be told at all the task is released as after a
+        failure, and why is logged.
+        """
+        settlement = self.outcome(Unfathomable())
+        self.assertEqual((settlement.outcome, settlement.delay), ("release", 10))
+        self.assertEqual(settlement.error, "what it raised cannot be told: no delay")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_wrongDelay(self) -> None:
+        """
+        A delay that was set later, past all checks, is made a float or left out.
+        """
+        for delay, told in ((Fraction(3, 2), 1.5), (-1, 10), ("soon", 10), (nan, 10)):
+            error: Any = Release("later")
+            error.delay = delay
+            settlement = self.outcome(error)
+            self.assertEqual(settlement.delay, told)
+            self.assertIn(type(settlement.delay), (float, int))
+
+    def test_unencodableText(self) -> None:
+        """
+        Halves of surrogate pairs, as the names of files have them that are no UTF-8,
+        are replaced in whatever the endpoint is told.
+        """
+        name = os.fsdecode(b"caf\xe9")
+        for error in (Release(name), Reject(name), TaskFailedError(name)):
+            self.assertEqual(self.outcome(error).error, "caf?")
+        self.assertEqual(self.outcome(ValueError(name)).error, "ValueError: caf?")
+        self.flushLoggedErrors(ValueError)
 
 
 class TaskFailedTests(ExecutionCase):
@@ -450,6 +583,17 @@ class WithoutReceiptTests(ExecutionCase):
         self.assertEqual(self.settled, [])
         self.flushLoggedErrors(ValueError)
 
+    def test_unfinished(self) -> None:
+        """
+        Work that nobody does is lost, which the log says.
+        """
+        self.scripted(n for n in ())
+        with capturedLogs() as logs:
+            self.execution.run(Task("1", None), None)
+        self.assertEqual(
+            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
+        )
+
     def test_notDoneIsLost(self) -> None:
         """
         One that was to be given back is lost, which the log says.
@@ -543,6 +687,84 @@ class CancelTests(ExecutionCase):
         self.assertIsNone(self.successResultOf(ended))
         self.assertEqual(self.handler.of("1").cancels, 1)
         self.assertEqual(self.settled, [])
+
+    def test_lostAboveAll(self) -> None:
+        """
+        Once a lease is lost nothing is told of it: not that the task ended well, nor
+        that it was cut short by its time limit or by a stop, before or after that.
+        """
+
+        def lose() -> None:
+            assert lease.onLost is not None
+            lease.onLost()
+
+        def timeOut() -> None:
+            passTime(self.clock, 5)
+
+        self.make(timeout=5)
+        for cancels in (
+            (lose, self.stop),
+            (timeOut, lose),
+            (timeOut, lose, self.stop),
+            (self.stop, lose),
+        ):
+            for end in (Handling.succeed, lambda handling: handling.fail(Reject())):
+                lease, ended = self.run_()
+                assert ended is not None
+                self.handler.of("1").stubborn = True
+                for cancel in cancels:
+                    cancel()
+                end(self.handler.of("1"))
+                self.successResultOf(ended)
+                self.assertEqual(self.settled, [])
+
+    def stop(self) -> None:
+        """
+        Cancel all tasks.
+        """
+        self.execution.stop()
+
+    def test_lostAndAbandoned(self) -> None:
+        """
+        A task that has lost its lease and does not end is not given back either.
+        """
+        lease, _ = self.run_()
+        self.handler.of("1").stubborn = True
+        assert lease.onLost is not None
+        lease.onLost()
+        self.execution.stop()
+        self.execution.abandon()
+        self.assertEqual(self.settled, [])
+
+    def test_cancelledOnce(self) -> None:
+        """
+        A task that takes its time to clean up after its time limit is not disturbed
+        when its lease is lost.
+        """
+        self.make(timeout=5)
+        lease, _ = self.run_()
+        handling = self.handler.of("1")
+        handling.stubborn = True
+        passTime(self.clock, 5)
+        assert lease.onLost is not None
+        lease.onLost()
+        self.assertEqual(handling.cancels, 1)
+        handling.succeed()
+
+    def test_timeoutBeforeStop(self) -> None:
+        """
+        A stop cancels again what does not end after its time limit; what is told is
+        that its time was over.
+        """
+        self.make(timeout=5)
+        self.run_()
+        handling = self.handler.of("1")
+        handling.stubborn = True
+        passTime(self.clock, 5)
+        self.execution.stop()
+        self.assertEqual(handling.cancels, 2)
+        handling.fail(CancelledError())
+        self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
 
     def test_stop(self) -> None:
         """

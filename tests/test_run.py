@@ -4,6 +4,7 @@ A task that runs, and what its handler can know and do.
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import partial
 from threading import Thread
 from time import time
@@ -110,6 +111,17 @@ class RunningTaskTests(RunCase):
         for name in ("id", "attempt", "run", "deadline", "cancelled"):
             with self.assertRaises(AttributeError):
                 setattr(task, name, 1)
+        self.end()
+
+    def test_asText(self) -> None:
+        """
+        In a log it is its id and its attempt, without payload and receipt, and so is
+        its run.
+        """
+        task = self.begin(attempt=3)
+        assert isinstance(task, RunningTask)
+        self.assertEqual(str(task), "<RunningTask '1', attempt 3>")
+        self.assertEqual(repr(task.run), "<Run of <Task '1', attempt 3>>")
         self.end()
 
     def test_hashable(self) -> None:
@@ -303,6 +315,20 @@ class ExtendTests(RunCase):
             self.queue.beats[-1].take()
             self.successResultOf(extended)
             self.end()
+
+    def test_anyNumericType(self) -> None:
+        """
+        Seconds of any numeric type become a float, which can be encoded.
+        """
+        fraction: Any = Fraction(123, 2)
+        extended = self.begin().extend(fraction)
+        passTime(self.clock, 0)
+        [beat] = self.queue.beats
+        [settlement] = beat.settlements
+        self.assertEqual((type(settlement.lease), settlement.lease), (float, 61.5))
+        beat.take()
+        self.successResultOf(extended)
+        self.end()
 
     def test_lost(self) -> None:
         """

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from myconsumer.errors import TaskFailedError
+from myconsumer.handlers.callables import bodyOf, requireWork
+from myconsumer.results import unfinished
 
 
 class BlockingTask:
@@ -36,7 +39,7 @@ class BlockingTask:
         return getattr(self._task, name)
 
     def __repr__(self) -> str:
-        return f"<BlockingTask {self._task!r}>"
+        return f"<BlockingTask {self.id!r}, attempt {self.attempt}>"
 
     def extend(self, seconds: float) -> None:
         """
@@ -72,14 +75,14 @@ class StubbornDeferred(Deferred[Any]):
 
 def requireBlocking(function: Callable[..., Any], where: str) -> None:
     """
-    Refuse a coroutine function, which only the reactor runs.
+    Refuse a coroutine function, which only the reactor runs, and what nobody does.
 
     @param where: What C{--run-in} says.
 
     @raise ValueError: It is one.
     """
-    called = getattr(function, "__call__", None)  # noqa: B004 - of an instance
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called):
+    requireWork(function)
+    if inspect.iscoroutinefunction(bodyOf(function)):
         raise ValueError(
             f"--run-in {where} is for functions that block, and this is a coroutine "
             "function, which takes --run-in reactor"
@@ -92,7 +95,7 @@ def call(function: Callable[[Any], Any], task: Any) -> Any:
 
     @return: What it returns.
 
-    @raise TaskFailedError: It returned something to be awaited, or tried to exit.
+    @raise TaskFailedError: It returned what is still to be done, or tried to exit.
     """
     try:
         result = function(task)
@@ -105,4 +108,9 @@ def call(function: Callable[[Any], Any], task: Any) -> Any:
             f"it returned a {type(result).__name__}, which nobody waits for in a "
             "thread or process: that takes --run-in reactor"
         )
+    if isinstance(result, Failure):
+        result.raiseException()
+    # to look into large values takes long, and is left to whoever finds no JSON there
+    if not isinstance(result, list | dict) and (what := unfinished(result)):
+        raise TaskFailedError(f"it returned {what}")
     return result

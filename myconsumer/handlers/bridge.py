@@ -39,6 +39,8 @@ async def _body(
     except SystemExit as error:
         # a task that ends with it ends its loop, and that the process
         raise RuntimeError(f"the coroutine called sys.exit({error.code!r})") from error
+    except KeyboardInterrupt as error:
+        raise RuntimeError("the coroutine raised KeyboardInterrupt") from error
 
 
 @types.coroutine

@@ -4,7 +4,9 @@ Python callables, found by their dotted names.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -19,7 +21,8 @@ def loadCallable(name: str) -> Callable[[Task], Any]:
 
     @return: What is called that.
 
-    @raise ValueError: There is no such callable; the text says what is missing.
+    @raise ValueError: There is no such callable, or calling it runs nothing; the text
+        says what is missing.
     """
     parts = name.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
@@ -32,7 +35,39 @@ def loadCallable(name: str) -> Callable[[Task], Any]:
             raise ValueError(f"{'.'.join(parts[:index])} has no {part}") from None
     if not callable(found):
         raise ValueError(f"it is of type {type(found).__name__}, and not callable")
+    requireWork(found)
     return found  # type: ignore[no-any-return]
+
+
+def requireWork(function: Callable[..., Any]) -> None:
+    """
+    Refuse what runs nothing when it is called.
+
+    @raise ValueError: It is such; the text says what was probably meant.
+    """
+    body = bodyOf(function)
+    if inspect.isgeneratorfunction(body):
+        raise ValueError(
+            "it is a generator function, and calling it runs nothing: was "
+            "@inlineCallbacks forgotten?"
+        )
+    if inspect.isasyncgenfunction(body):
+        raise ValueError(
+            "it is an async generator function, and calling it runs nothing: a "
+            "coroutine function does not yield"
+        )
+
+
+def bodyOf(function: Any) -> Any:
+    """
+    @return: The function that runs when C{function} is called, behind any
+        C{functools.partial} and C{__call__}.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
 
 
 class NamedCallable(NamedTuple):

@@ -9,8 +9,7 @@ from typing import Any
 from msgspec import json
 from twisted.logger import Logger
 
-#: The most bytes of standard output that can be a result.
-LONGEST_RESULT = 1024 * 1024
+from myconsumer.task import LONGEST_RESULT
 
 #: The most characters of a line that are logged.
 LONGEST_LINE = 1000

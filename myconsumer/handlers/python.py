@@ -5,38 +5,51 @@ Calls a Python callable with each task.
 from __future__ import annotations
 
 import asyncio
+import re
 import types
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextvars import copy_context
 from typing import Any
 
-from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.handlers.bridge import createTask
-from myconsumer.handlers.callables import NamedCallable
+from myconsumer.handlers.callables import NamedCallable, requireWork
+from myconsumer.handlers.futures import whenDone, whenDoneElsewhere
 from myconsumer.handlers.processes import ProcessHandler
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
+
+# what asyncio, anyio and sniffio say where the reactor runs on no asyncio loop
+_NO_LOOP = re.compile("event loop|async library|await wasn't used with future")
 
 
 @implementer(ITaskHandler)
 class PythonHandler:
     """
     Calls a callable with each task, on the reactor's thread.  It may return its
-    result, or a L{Deferred}, a coroutine or another awaitable of it.
+    result, or a L{Deferred}, a coroutine, another awaitable or a
+    C{concurrent.futures.Future} of it.
 
     A coroutine awaits L{Deferred}s; where the reactor runs on an C{asyncio} loop it
     is a task of that loop and awaits what C{asyncio} offers, too.
     """
 
-    def __init__(self, function: Callable[[Task], Any]) -> None:
+    def __init__(self, function: Callable[[Task], Any], reactor: Any = None) -> None:
         """
-        @param function: Is called with each task.
+        @param function: Is called with each task, in a context of its own.
+        @param reactor: Is told by other threads that a future is done; the global one
+            by default.
+
+        @raise ValueError: Calling it runs nothing.
         """
+        requireWork(function)
         self._function = function
+        self._reactor = reactor
         # the loop itself does not keep them
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -44,8 +57,14 @@ class PythonHandler:
         """
         See L{ITaskHandler.handle}.
         """
-        result = self._function(task)
-        return self._begin(result) if hasattr(result, "__await__") else result
+        # the next task is not to see what this one sets
+        context = copy_context()
+        result = context.run(self._function, task)
+        if result is None:
+            return None
+        if hasattr(result, "__await__"):
+            return context.run(self._begin, result)
+        return self._await(result) if isinstance(result, Future) else result
 
     def _begin(self, awaitable: Awaitable[Any]) -> Deferred[Any]:
         """
@@ -61,23 +80,32 @@ class PythonHandler:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return Deferred.fromCoroutine(coroutine)
+            return Deferred.fromCoroutine(coroutine).addErrback(_hinted)
         task = createTask(coroutine, loop)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return Deferred.fromFuture(task).addErrback(_asTwisteds)
+        return whenDone(task)
+
+    def _await(self, future: Future[Any]) -> Deferred[Any]:
+        if self._reactor is None:
+            from twisted.internet import reactor
+
+            self._reactor = reactor
+        return whenDoneElsewhere(future, self._reactor)
 
 
 async def _awaiting(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _asTwisteds(reason: Failure) -> Failure:
+def _hinted(reason: Failure) -> Failure:
     """
-    Turn C{asyncio}'s kind of cancellation into Twisted's.
+    Say what is missing where C{asyncio} has said that it has no loop.
     """
-    if isinstance(reason.value, asyncio.CancelledError):
-        raise defer.CancelledError from None
+    error = reason.value
+    if isinstance(error, RuntimeError) and _NO_LOOP.search(str(error)):
+        hint = "what asyncio offers is for twistd --reactor=asyncio"
+        error.args = (f"{error} ({hint})",)
     return reason
 
 
@@ -91,4 +119,4 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ITaskHandler:
         return ThreadHandler(named.function, options["limit"], reactor)
     if options["run-in"] == "process":
         return ProcessHandler(named.name, options["limit"], reactor)
-    return PythonHandler(named.function)
+    return PythonHandler(named.function, reactor)

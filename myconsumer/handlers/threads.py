@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any
 
@@ -21,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from myconsumer.errors import NotBegunError
 from myconsumer.handlers.blocking import (
     BlockingTask,
     StubbornDeferred,
@@ -60,7 +62,8 @@ class _Job:
         try:
             if self._cancelled:
                 raise CancelledError
-            self._outcome = call(self._function, self._task)
+            # the next task of this thread is not to see what this one sets
+            self._outcome = copy_context().run(call, self._function, self._task)
         except BaseException:
             self._outcome = Failure()  # type: ignore[no-untyped-call]
 
@@ -90,13 +93,22 @@ class _Threads:
     def add(self, job: _Job) -> None:
         """
         Have a job done by the next thread that is free.
+
+        @raise NotBegunError: It needs a thread, and none can be started.
         """
         if self._count <= self.busy and self._count < self._limit:
-            name = f"task-{self._count}"
-            threading.Thread(target=self._work, name=name, daemon=True).start()
-            self._count += 1
+            self._startThread()
         self.busy += 1
         self._jobs.put(job)
+
+    def _startThread(self) -> None:
+        name = f"task-{self._count}"
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise NotBegunError(f"no thread for it: {error}") from None
+        self._count += 1
 
     def stop(self) -> None:
         """
@@ -148,7 +160,7 @@ class ThreadHandler(Service):
         @param limit: The most threads.
         @param reactor: Where tasks come from and results go to.
 
-        @raise ValueError: It is a coroutine function.
+        @raise ValueError: It is a coroutine function, or calling it runs nothing.
         """
         requireBlocking(function, "thread")
         self._function = function
@@ -161,6 +173,8 @@ class ThreadHandler(Service):
         See L{ITaskHandler.handle}.
 
         @return: Fires when the call has ended, not before, cancelled or not.
+
+        @raise NotBegunError: The machine has no thread for it.
         """
 
         def extend(seconds: float) -> None:

@@ -182,6 +182,27 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertEqual(job.result, 2)
 
+    async def test_logs(self) -> None:
+        """
+        What a handler logs by the standard library is in the log, with its level.
+        """
+        self.queue.put(1)
+        consumer = self.start(python="logs.handler", files={"logs.py": LOGGING_HANDLER})
+        await self.untilState("completed")
+        await self.until(lambda: "a warning" in consumer.output, "it is logged")
+        self.assertIn("[app#warn] a warning of task job-0", consumer.output)
+        self.assertNotIn("a detail", consumer.output)
+
+
+LOGGING_HANDLER = """
+import logging
+
+log = logging.getLogger("app")
+
+def handler(task):
+    log.info("a detail")
+    log.warning("a warning of task %s", task.id)
+"""
 
 LOCAL_HANDLER = """
 def handler(task):

@@ -247,17 +247,22 @@ class BridgeTests(SynchronousTestCase):
 
     def test_exit(self) -> None:
         """
-        A coroutine that calls C{sys.exit} does not end the loop.
+        A coroutine that calls C{sys.exit}, or raises C{KeyboardInterrupt}, does not end
+        the loop.
         """
+        for error, text in (
+            (SystemExit(3), "the coroutine called sys.exit(3)"),
+            (KeyboardInterrupt(), "the coroutine raised KeyboardInterrupt"),
+        ):
 
-        async def main(loop: asyncio.AbstractEventLoop) -> str:
-            async def work() -> None:
-                raise SystemExit(3)
+            async def main(
+                loop: asyncio.AbstractEventLoop, error: BaseException = error
+            ) -> str:
+                async def work() -> None:
+                    raise error
 
-            task = createTask(work(), loop)
-            await asyncio.wait([task])
-            return repr(task.exception())
+                task = createTask(work(), loop)
+                await asyncio.wait([task])
+                return repr(task.exception())
 
-        self.assertEqual(
-            onLoop(main), "RuntimeError('the coroutine called sys.exit(3)')"
-        )
+            self.assertEqual(onLoop(main), f"RuntimeError({text!r})")

@@ -5,10 +5,14 @@ Finding and calling a Python callable.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
@@ -134,6 +138,50 @@ class LoadCallableTests(SynchronousTestCase):
         self.assertEqual(
             self.refused("os.path"), "it is of type module, and not callable"
         )
+
+    def test_runsNothing(self) -> None:
+        """
+        What runs nothing when it is called is refused, whatever it is wrapped in; what
+        only looks like that is not.
+        """
+        self.write(
+            "loaded_lazy.py",
+            """
+            from functools import partial
+            from twisted.internet.defer import inlineCallbacks
+
+            def forgotten(task):
+                yield
+
+            async def yielding(task):
+                yield
+
+            class Lazy:
+                def __call__(self, task):
+                    yield
+
+                def method(self, task):
+                    yield
+
+            wrapped = partial(partial(forgotten), task=1)
+            instance = Lazy()
+            method = instance.method
+            bound = partial(instance)
+            decorated = inlineCallbacks(forgotten)
+            """,
+        )
+        for name in ("forgotten", "wrapped", "instance", "method", "bound"):
+            with self.subTest(name):
+                self.assertEqual(
+                    self.refused(f"loaded_lazy.{name}"),
+                    "it is a generator function, and calling it runs nothing: was "
+                    "@inlineCallbacks forgotten?",
+                )
+        self.assertIn(
+            "an async generator function", self.refused("loaded_lazy.yielding")
+        )
+        for name in ("decorated", "Lazy"):
+            loadCallable(f"loaded_lazy.{name}")
 
     def test_importFails(self) -> None:
         """
@@ -318,6 +366,77 @@ class PythonHandlerTests(SynchronousTestCase):
         result = self.handle(lambda task: Awaitable())
         self.assertEqual(self.successResultOf(result), 6)
 
+    def test_concurrentFuture(self) -> None:
+        """
+        What an executor does is waited for.
+        """
+        calls: list[Callable[[], Any]] = []
+        reactor = Clock()
+        reactor.callFromThread = lambda f, *args: calls.append(partial(f, *args))
+        future: Future[int] = Future()
+        result = PythonHandler(lambda task: future, reactor).handle(TASK)
+        self.assertNoResult(result)
+        future.set_result(3)
+        [call] = calls
+        call()
+        self.assertEqual(self.successResultOf(result), 3)
+
+    def test_runsNothing(self) -> None:
+        """
+        A generator function is refused.
+        """
+
+        def forgotten(task: Task) -> Generator[None, None, None]:
+            yield
+
+        with self.assertRaises(ValueError):
+            PythonHandler(forgotten)
+
+    def test_contexts(self) -> None:
+        """
+        What a task sets in its context is seen by all that it does, and not by the next
+        one.
+        """
+        tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
+        waiting: Deferred[None] = Deferred()
+
+        async def later() -> str | None:
+            await waiting
+            return tenant.get()
+
+        def work(task: Task) -> Any:
+            before = tenant.get()
+            tenant.set("mine")
+            return later() if task.payload["n"] else before
+
+        handler = PythonHandler(work)
+        waits = handler.handle(TASK)
+        self.assertIsNone(handler.handle(Task("2", {"n": 0})))
+        waiting.callback(None)
+        self.assertEqual(self.successResultOf(waits), "mine")
+        self.assertIsNone(tenant.get())
+
+    def test_asyncioWithoutLoop(self) -> None:
+        """
+        A coroutine that awaits what asyncio offers where no loop runs fails with a hint
+        at the reactor that it takes.
+        """
+
+        async def sleep(task: Task) -> None:
+            await asyncio.sleep(1)
+
+        async def future(task: Task) -> None:
+            await asyncio.Future(loop=loop)
+
+        async def other(task: Task) -> None:
+            raise RuntimeError("something else")
+
+        loop = asyncio.new_event_loop()
+        self.addCleanup(loop.close)
+        for function, isHinted in ((sleep, True), (future, True), (other, False)):
+            reason = self.failureResultOf(self.handle(function), RuntimeError)
+            self.assertIs("--reactor=asyncio" in str(reason.value), isHinted)
+
 
 class PythonHandlerOnLoopTests(SynchronousTestCase):
     """
@@ -429,6 +548,32 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
             return len(waiting)
 
         self.assertEqual(asyncio.run(main()), 1)
+
+    def test_cancelTwice(self) -> None:
+        """
+        A second cancel waits for the end of the coroutine, too.
+        """
+        seen: list[str] = []
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+
+            async def work(task: Task) -> str:
+                for _ in range(2):
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.sleep(60)
+                    seen.append("cancelled")
+                await asyncio.sleep(0)
+                return "done"
+
+            deferred = PythonHandler(work).handle(TASK).addCallback(seen.append)
+            for _ in range(2):
+                await asyncio.sleep(0)
+                deferred.cancel()
+            await deferred.asFuture(loop)
+
+        asyncio.run(main())
+        self.assertEqual(seen, ["cancelled", "cancelled", "done"])
 
     def test_endsWellAllTheSame(self) -> None:
         """

@@ -5,7 +5,9 @@ Calling a callable in threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextvars import ContextVar
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -13,10 +15,17 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.errors import (
+    LeaseLostError,
+    NotBegunError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
@@ -119,6 +128,16 @@ async def coroutine(task: Task) -> None:
     """
     Do nothing.
     """
+
+
+def generator(task: Task) -> Iterator[None]:
+    """
+    Do nothing.
+    """
+    yield
+
+
+seen: ContextVar[Any] = ContextVar("seen", default=None)
 
 
 class ThreadHandlerTests(SynchronousTestCase):
@@ -256,6 +275,58 @@ class ThreadHandlerTests(SynchronousTestCase):
             self.assertIsInstance(error, TaskFailedError)
             self.assertIn(f"it returned a {name}", str(error))
             self.assertIn("--run-in reactor", str(error))
+
+    def test_generatorFunction(self) -> None:
+        """
+        A generator function is refused.
+        """
+        for function in (generator, partial(generator)):
+            with self.assertRaises(ValueError) as caught:
+                ThreadHandler(function, 1, self.reactor)
+            self.assertIn("generator function", str(caught.exception))
+
+    def test_returnsWorkToDo(self) -> None:
+        """
+        A callable that returns what has not run, or a failure, fails its task.
+        """
+        for returned, words in (
+            (generator(Task("1", None)), "it returned a generator"),
+            (Future(), "it returned a Future"),
+        ):
+            error = self.failure(lambda task, returned=returned: returned)
+            self.assertIsInstance(error, TaskFailedError)
+            self.assertIn(words, str(error))
+        failure = Failure(Reject("no"))  # type: ignore[no-untyped-call]
+        self.assertIsInstance(self.failure(lambda task: failure), Reject)
+
+    def test_noThread(self) -> None:
+        """
+        Where no thread can be started the task has not begun, and the next one that
+        needs a thread tries again.
+        """
+
+        def start(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        handler = self.makeHandler(lambda task: task.id)
+        exhausted = self.patch(threading.Thread, "start", start)
+        with self.assertRaises(NotBegunError) as caught:
+            handler.handle(Task(1, None))
+        exhausted.restore()
+        self.assertIn("can't start new thread", str(caught.exception))
+        handled = handler.handle(Task(2, None))
+        self.reactor.turn()
+        self.assertEqual(self.successResultOf(handled), 2)
+
+    def test_contexts(self) -> None:
+        """
+        What a task sets in its context is not seen by the next one of its thread.
+        """
+        handler = self.makeHandler(lambda task: (seen.get(), seen.set(task.id)), 1)
+        for id in ("1", "2"):
+            handled = handler.handle(Task(id, None))
+            self.reactor.turn()
+            self.assertIsNone(self.successResultOf(handled)[0])
 
     def test_sideBySide(self) -> None:
         """

@@ -1,0 +1,55 @@
+"""
+What handlers log by the standard library's C{logging}, in Twisted's log.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from twisted.logger import Logger, LogLevel
+
+_LEVELS = (
+    (logging.CRITICAL, LogLevel.critical),
+    (logging.ERROR, LogLevel.error),
+    (logging.WARNING, LogLevel.warn),
+    (logging.INFO, LogLevel.info),
+)
+
+# whose records come from Twisted's log, where twistd --logger sends that to logging
+_TWISTEDS = "twisted"
+
+
+class TwistedHandler(logging.Handler):
+    """
+    Passes records on to Twisted's log, with their level and the name of their logger.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """
+        Pass one record on.
+        """
+        if record.name == _TWISTEDS:
+            return
+        try:
+            text = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            Logger(record.name).emit(_levelOf(record.levelno), "{text}", text=text)
+
+
+def _levelOf(number: int) -> Any:
+    for least, level in _LEVELS:
+        if number >= least:
+            return level
+    return LogLevel.debug
+
+
+def joinLogs() -> None:
+    """
+    Pass on to Twisted's log whatever is logged by C{logging}, of the levels that its
+    root logger lets pass, unless somebody has set C{logging} up already.
+    """
+    if not logging.root.handlers:
+        logging.root.addHandler(TwistedHandler())

@@ -1,0 +1,107 @@
+"""
+The standard library's logging in Twisted's log.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.standardlog import TwistedHandler, joinLogs
+
+
+class TwistedHandlerTests(SynchronousTestCase):
+    """
+    L{TwistedHandler}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a logger that has one.
+        """
+        self.logger = logging.Logger("app.mail")
+        self.logger.addHandler(TwistedHandler())
+
+    def test_levels(self) -> None:
+        """
+        A record keeps its level, or gets the next lower one that Twisted has.
+        """
+        for number, level in (
+            (5, LogLevel.debug),
+            (logging.DEBUG, LogLevel.debug),
+            (logging.INFO, LogLevel.info),
+            (25, LogLevel.info),
+            (logging.WARNING, LogLevel.warn),
+            (logging.ERROR, LogLevel.error),
+            (logging.CRITICAL, LogLevel.critical),
+            (60, LogLevel.critical),
+        ):
+            with capturedLogs() as logs:
+                self.logger.log(number, "sent to %s", "{x}")
+            [event] = logs
+            self.assertEqual(event["log_level"], level)
+            self.assertEqual(event["log_namespace"], "app.mail")
+            self.assertEqual(formatEvent(event), "sent to {x}")
+
+    def test_traceback(self) -> None:
+        """
+        An exception's traceback is part of the text.
+        """
+        with capturedLogs() as logs:
+            try:
+                raise ZeroDivisionError("one too many")
+            except ZeroDivisionError:
+                self.logger.exception("not sent")
+        [event] = logs
+        text = formatEvent(event)
+        self.assertTrue(text.startswith("not sent\nTraceback"), text)
+        self.assertTrue(text.endswith("ZeroDivisionError: one too many"), text)
+
+    def test_wrongArguments(self) -> None:
+        """
+        A record that cannot be formatted raises nothing.
+        """
+        self.patch(logging, "raiseExceptions", False)
+        with capturedLogs() as logs:
+            self.logger.warning("%d", "x")
+        self.assertEqual(logs, [])
+
+    def test_noLoop(self) -> None:
+        """
+        What comes from Twisted's log is not sent back there.
+        """
+        logger = logging.Logger("twisted")
+        logger.addHandler(TwistedHandler())
+        with capturedLogs() as logs:
+            logger.warning("an event")
+        self.assertEqual(logs, [])
+
+
+class JoinLogsTests(SynchronousTestCase):
+    """
+    L{joinLogs}.
+    """
+
+    def test_joined(self) -> None:
+        """
+        The root logger gets a handler, once.
+        """
+        self.patch(logging, "root", logging.RootLogger(logging.WARNING))
+        joinLogs()
+        joinLogs()
+        [handler] = logging.root.handlers
+        self.assertIsInstance(handler, TwistedHandler)
+        self.assertEqual(logging.root.level, logging.WARNING)
+
+    def test_setUpAlready(self) -> None:
+        """
+        Logging that somebody has set up is left as it is.
+        """
+        root = logging.RootLogger(logging.WARNING)
+        theirs = logging.NullHandler()
+        root.addHandler(theirs)
+        self.patch(logging, "root", root)
+        joinLogs()
+        self.assertEqual(root.handlers, [theirs])
