@@ -1,6 +1,6 @@
 """
-A command that runs in a process group of its own, from its start until nothing is
-left of it.
+A command that runs in a session of its own, from its start until nothing is left of
+it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,22 @@ from myconsumer.handlers.output import Output
 #: The seconds in which the output of a command that has ended is to end, too.
 OUTPUT_GRACE = 1.0
 
-#: The seconds between two looks at a process group.
+#: Into how many timers that is divided.  A pipe is read in pieces, one in a turn of the
+#: reactor, and one that stands still for a second has had one turn.
+OUTPUT_TURNS = 20
+
+#: The seconds between two looks at a session.
 LOOK_INTERVAL = 0.05
 
 
 class Child(ProcessProtocol):
     """
-    One command, which leads a process group.
+    One command, which leads a session.
 
-    It is over once the command has ended, nothing of its group is left, and its output
-    has been read.  What of the group outlives the command is killed, unless it was
-    told to end and still has time.  What has left the group is let go, and what it
-    still writes is not read.
+    It is over once the command has ended, nothing of its session is left, and its
+    output has been read.  What of the session outlives the command is killed, unless
+    it was told to end and still has time.  What has left the session is let go, and
+    what it still writes is not read.
 
     @ivar wasStopped: Whether it was told to end.
     @ivar status: How the command ended: an exit status, or the negative number of the
@@ -107,7 +111,7 @@ class Child(ProcessProtocol):
 
     def terminate(self) -> None:
         """
-        Send SIGTERM to the group, and SIGKILL if it has not ended in time.  Called
+        Send SIGTERM to the session, and SIGKILL if it has not ended in time.  Called
         again it does nothing.
         """
         if self.wasStopped or not self._group.hasLeader:
@@ -118,7 +122,7 @@ class Child(ProcessProtocol):
 
     def kill(self) -> None:
         """
-        Send SIGKILL to the group.
+        Send SIGKILL to the session.
         """
         self.wasStopped = self.wasStopped or self._group.hasLeader
         if self._killing is not None:
@@ -134,13 +138,13 @@ class Child(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """
-        The command, or another of its group, wrote to standard output.
+        The command, or another of its session, wrote to standard output.
         """
         self._output.outReceived(data)
 
     def errReceived(self, data: bytes) -> None:
         """
-        The command, or another of its group, wrote to standard error.
+        The command, or another of its session, wrote to standard error.
         """
         self._output.errReceived(data)
 
@@ -152,9 +156,8 @@ class Child(ProcessProtocol):
         if isinstance(end, ProcessTerminated):
             self.status = -end.signal if end.signal else end.exitCode
         self._group.hasLeader = False
-        if self._killing is None:
-            self._kill()
-        self._look()
+        # those that have ended in one turn of the reactor share a count of processes
+        self._looking = self._reactor.callLater(0, self._look)
 
     def processEnded(self, reason: Failure) -> None:
         """
@@ -174,12 +177,14 @@ class Child(ProcessProtocol):
 
     def _look(self) -> None:
         """
-        Look whether anything is left of the group of a command that has ended.
+        Look whether anything is left of the session of a command that has ended, and
+        kill it unless it has time.
         """
         self._looking = None
         if self._killing is None:
             self._waitNoLonger()
-        lives = self._killing is not None and self._group.lives()
+            self._group.signal(signal.SIGKILL)
+        lives = self._group.lives()
         # after that: what has ended in between is to be reaped, too
         if self._group.reap() or lives:
             self._looking = self._reactor.callLater(LOOK_INTERVAL, self._look)
@@ -187,7 +192,7 @@ class Child(ProcessProtocol):
         self._groupIsGone = True
         if self._killing is not None:
             self._killing.cancel()
-            self._kill()
+            self._killing = None
         self._waitNoLonger()
         self._endIfOver()
 
@@ -196,11 +201,19 @@ class Child(ProcessProtocol):
         Everything has been done to end it: from now on it has a bounded time.
         """
         if self._closing is None:
-            self._closing = self._reactor.callLater(OUTPUT_GRACE, self._close)
+            self._closeAfter(OUTPUT_TURNS)
+
+    def _closeAfter(self, turns: int) -> None:
+        if turns:
+            self._closing = self._reactor.callLater(
+                OUTPUT_GRACE / OUTPUT_TURNS, self._closeAfter, turns - 1
+            )
+        else:
+            self._close()
 
     def _close(self) -> None:
         """
-        Let go of what has left the group, or cannot be killed.
+        Let go of what has left the session, or cannot be killed.
         """
         self._groupIsGone = True
         self.transport.loseConnection()

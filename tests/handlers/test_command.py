@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.handlers import child
 from myconsumer.handlers.child import OUTPUT_GRACE
 from myconsumer.handlers.command import KILL_GRACE, CommandHandler, makeHandler
 from myconsumer.interfaces import ITaskHandler
@@ -387,7 +389,7 @@ class InputTests(CommandCase):
 
     async def test_group(self) -> None:
         """
-        It leads a process group and a session of its own, and has no signal ignored.
+        It leads a session of its own, and has no signal ignored.
         """
         script = """if True:
             import json, os, signal
@@ -450,6 +452,25 @@ class CancelTests(CommandCase):
         self.assertTrue(0.5 <= taken < 0.75, taken)
         await self.until(lambda: not any(isAlive(pid) for pid in pids))
 
+    async def test_ownGroups(self) -> None:
+        """
+        What a script puts into process groups of its own gets both signals, too.
+        """
+        table = {
+            "timeout": "timeout 100 sh -c 'echo $$ >>$0; exec sleep 60' $0",
+            "set -m": "bash -c 'set -m; sleep 60 & echo $! >>$0; wait' $0",
+            "stubborn": "timeout 100 sh -c "
+            "'trap \"\" TERM; echo $$ >>$0; while :; do sleep 60; done' $0",
+        }
+        for name, script in table.items():
+            self.note.unlink(missing_ok=True)
+            handling = self.shell(f"echo $$ >>$0; {script}; :", kill_after=0.5)
+            pids = await self.noted(2)
+            self.assertEqual(len({os.getpgid(int(pid)) for pid in pids}), 2, name)
+            handling.cancel()
+            await self.failure(handling, CancelledError)
+            self.assertEqual([pid for pid in pids if isAlive(pid)], [], name)
+
     async def test_groupHasTime(self) -> None:
         """
         Where the command dies of SIGTERM at once, as a shell does, what it has started
@@ -504,9 +525,38 @@ class LeftoverTests(CommandCase):
         [pid] = await self.noted()
         await self.until(lambda: not isAlive(pid))
 
-    async def test_hasLeftTheGroup(self) -> None:
+    async def test_ownGroup(self) -> None:
         """
-        What has left the group and holds the output is let go; the task ends soon.
+        So is what was put into a group of its own.
+        """
+        began = self.reactor.seconds()
+        script = "timeout 60 sleep 60 & echo $! >>$0; sleep 0.1; echo 1"
+        self.assertEqual(await self.shell(script), 1)
+        self.assertLess(self.reactor.seconds() - began, OUTPUT_GRACE)
+        [pid] = await self.noted()
+        self.assertFalse(isAlive(pid))
+
+    async def test_busyReactor(self) -> None:
+        """
+        Where the reactor has hardly a turn as the command ends, its output is read all
+        the same.
+        """
+        self.patch(child, "OUTPUT_GRACE", 0.1)
+        handling = self.shell(f"{sys.executable} -c 'print([1] * 20_000)'")
+
+        def block() -> None:
+            time.sleep(0.03)
+            if not handling.called:
+                self.reactor.callLater(0, block)
+
+        block()
+        self.assertEqual(await handling, [1] * 20_000)
+        # so that the last of these is over
+        await deferLater(self.reactor, 0)
+
+    async def test_hasLeftTheSession(self) -> None:
+        """
+        What has left the session and holds the output is let go; the task ends soon.
         """
         # until something is waited for, the reactor does not run
         await deferLater(self.reactor, 0)
@@ -532,6 +582,8 @@ class LeftoverTests(CommandCase):
         self.assertEqual(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0)
         self.addCleanup(libc.prctl, PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
         self.assertEqual(await self.shell("sleep 60 & sleep 60 & echo 1"), 1)
+        self.assertEqual(zombies(os.getpid()), [])
+        self.assertEqual(await self.shell("timeout 60 sleep 60 & sleep 0.1; echo 1"), 1)
         self.assertEqual(zombies(os.getpid()), [])
         handling = self.shell("sleep 60; exit", kill_after=30)
         await deferLater(self.reactor, 0.3)
