@@ -5,6 +5,7 @@ it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ OUTPUT_TURNS = 20
 
 #: The seconds between two looks at a session.
 LOOK_INTERVAL = 0.05
+
+# of linux/memfd.h
+_MFD_NOEXEC_SEAL = 0x8
 
 
 class Child(ProcessProtocol):
@@ -81,7 +85,7 @@ class Child(ProcessProtocol):
         @raise OSError: It cannot be started.
         @raise ValueError: The environment holds what cannot be there.
         """
-        payload = os.memfd_create("payload")
+        payload = _memoryFile()
         try:
             view = memoryview(stdin)
             while view:
@@ -228,3 +232,17 @@ class Child(ProcessProtocol):
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
+
+
+def _memoryFile() -> int:
+    """
+    @return: The descriptor of a new file in memory, which cannot be executed: without
+        that a system may refuse it.
+    """
+    try:
+        return os.memfd_create("payload", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+    except OSError as error:
+        # so says a Linux before 6.3, which does not know it
+        if error.errno != errno.EINVAL:
+            raise
+        return os.memfd_create("payload")

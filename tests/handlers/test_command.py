@@ -20,7 +20,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import Reject, Release, TaskFailedError
@@ -345,6 +345,34 @@ class InputTests(CommandCase):
         self.assertEqual(await self.shell("echo 1", payload), 1)
         self.assertEqual(await self.shell("exec <&-; sleep 0.1; echo 2", payload), 2)
         self.assertEqual(await self.shell("head -c 3 >&2; echo 3", payload), 3)
+
+    async def test_oldSystem(self) -> None:
+        """
+        So it is where the system does not know how to keep a file in memory from being
+        executed.
+        """
+        create, old = os.memfd_create, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+
+        def memfd_create(name: str, flags: int = os.MFD_CLOEXEC) -> int:
+            if flags & ~old:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            return create(name, flags)
+
+        self.patch(os, "memfd_create", memfd_create)
+        self.assertEqual(await self.shell("cat", [1]), [1])
+
+    async def test_notExecutable(self) -> None:
+        """
+        That file cannot be executed, which some systems insist on.
+        """
+        try:
+            os.close(os.memfd_create("", 0x8))
+        except OSError:
+            raise SkipTest("this Linux does not know that") from None
+        GET_SEALS, SEAL_EXEC = 1034, 0x20
+        script = f"import fcntl; print(fcntl.fcntl(0, {GET_SEALS}) & {SEAL_EXEC})"
+        handler = self.make(sys.executable, "-c", script)
+        self.assertEqual(await handler.handle(Task("1", None)), SEAL_EXEC)
 
     async def test_environment(self) -> None:
         """
