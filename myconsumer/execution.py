@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
 from myconsumer.retrying import Policy
@@ -30,6 +30,7 @@ LONGEST_ERROR = 1000
 retryPolicy: Policy = backoffPolicy(1.0, 599.0, 2.0)
 
 Settle = Callable[[Lease, Settlement], None]
+NotBegun = Callable[[Task, Lease | None, str], None]
 
 _encode = json.Encoder().encode
 
@@ -48,6 +49,8 @@ class Execution:
     Runs tasks with one handler, and says how each ended.
 
     @ivar running: Those that have not ended yet.
+    @ivar whenNotBegun: Called with a task that could not be begun, its lease if it has
+        one, and why.  If it has one the task has been given back, else not.
     """
 
     _log = Logger()
@@ -81,6 +84,7 @@ class Execution:
         self._maxAttempts = maxAttempts
         self._retryDelay = retryDelay
         self.running: set[Run] = set()
+        self.whenNotBegun: NotBegun = lambda task, lease, reason: None
         # Bound once, for speed.
         self._onSuccess, self._onFailure = self._runSucceeded, self._runFailed
 
@@ -193,6 +197,9 @@ class Execution:
             self._release(task, lease, str(error)[:LONGEST_ERROR], error.delay)
         elif isinstance(error, Reject):
             self._fail(task, lease, str(error)[:LONGEST_ERROR])
+        elif isinstance(error, NotBegunError):
+            self._giveBack(lease)
+            self.whenNotBegun(task, lease, str(error)[:LONGEST_ERROR])
         elif isinstance(error, TaskFailedError):
             reason = str(error)[:LONGEST_ERROR]
             self._log.warn(
