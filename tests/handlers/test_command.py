@@ -23,7 +23,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers import child
 from myconsumer.handlers.child import OUTPUT_GRACE
 from myconsumer.handlers.command import KILL_GRACE, CommandHandler, makeHandler
@@ -202,14 +202,15 @@ class StartTests(SynchronousTestCase):
 
     def test_tooMany(self) -> None:
         """
-        The task has failed, and nothing is left.
+        The task could not be begun, and nothing is left.
         """
         before = pipes()
         handler = makeHandler(RefusingReactor(), OPTIONS)
-        with self.assertRaises(TaskFailedError) as caught:
+        with self.assertRaises(NotBegunError) as caught:
             handler.handle(Task("1", None))
         self.assertEqual(
-            str(caught.exception), "not started: Resource temporarily unavailable"
+            str(caught.exception),
+            "the command cannot be started: Resource temporarily unavailable",
         )
         self.assertEqual(pipes(), before)
         self.assertEqual(handler._running, set())
@@ -295,15 +296,52 @@ class EndTests(CommandCase):
 
     async def test_vanished(self) -> None:
         """
-        A command that is not there any more fails its task.
+        A command that is not there any more could not be begun, and of no task the log
+        says more.
         """
         command = self.folder / "work"
         command.symlink_to("/bin/true")
         handler = self.make(str(command))
         await handler.handle(Task("1", None))
         command.unlink()
-        error = await self.failure(handler.handle(Task("1", None)), TaskFailedError)
-        self.assertIn("exit status 127: setsid: failed to execute", str(error))
+        error = await self.failure(handler.handle(Task("1", None)), NotBegunError)
+        self.assertRegex(
+            str(error), f"^the command cannot be started: setsid: .*{command}.*"
+        )
+        self.assertEqual(self.events, [])
+
+    async def test_cannotBeStarted(self) -> None:
+        """
+        So it is with one that cannot be executed any more, and with a script whose
+        interpreter is gone.
+        """
+        command, interpreter = self.folder / "work", self.folder / "python"
+        command.write_text(f"#!{interpreter}\n")
+        command.chmod(0o755)
+        interpreter.symlink_to("/bin/sh")
+        handler = self.make(str(command))
+        await handler.handle(Task("1", None))
+        interpreter.unlink()
+        await self.failure(handler.handle(Task("1", None)), NotBegunError)
+        command.write_text("")
+        command.chmod(0o644)
+        await self.failure(handler.handle(Task("1", None)), NotBegunError)
+        self.assertEqual(self.events, [])
+
+    async def test_findsNothingItself(self) -> None:
+        """
+        A command that does not find something of its own fails, with whatever status.
+        """
+        table = {
+            "no-such-thing": "not found",
+            "setsid no-such-thing": "setsid: failed to execute no-such-thing",
+            "echo setsid: $0 >&2; echo so >&2; exit 127": "exit status 127: setsid: ",
+            "echo setsid: /bin/sh >&2; exit 3": "exit status 3: setsid: ",
+            "exit 126": "exit status 126",
+        }
+        for script, text in table.items():
+            error = await self.failure(self.shell(script), TaskFailedError)
+            self.assertIn(text, str(error))
 
     async def test_logged(self) -> None:
         """
@@ -322,6 +360,19 @@ class EndTests(CommandCase):
         handler = self.make("sh")
         with self.assertRaises(Reject):
             handler.handle(Task("a\0b", None))
+
+    async def test_longID(self) -> None:
+        """
+        Nor is one that is too long; where it is something else that is, the task could
+        not be begun.
+        """
+        handler = self.make("sh")
+        with self.assertRaises(Reject) as caught:
+            handler.handle(Task("x" * 200_000, None))
+        self.assertIn("its id is too long", str(caught.exception))
+        handler = self.make("sh", "-c", ":", "x" * 200_000)
+        with self.assertRaises(NotBegunError):
+            handler.handle(Task("1", None))
 
 
 class InputTests(CommandCase):
