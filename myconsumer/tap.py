@@ -12,6 +12,7 @@ from typing import Any
 from hyperlink import URL
 from twisted.application.service import IService
 
+from myconsumer.descriptors import checkLimit, raiseLimit
 from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.waiting import WaitFor
 from myconsumer.http import makeClient
@@ -72,11 +73,14 @@ def makeService(options: Options) -> ConsumerService:
     from twisted.internet import reactor
 
     steadyClock(reactor)
+    raiseLimit(reactor)
     makers = handlerMakers()
     [kind] = [name for name in HANDLERS if options[name] is not None]
     try:
         queue, needed = _makeQueue(reactor, options)
         handler = makers[kind].makeHandler(reactor, options)
+        # Of a handler that opens one or several for each task, by our own plugins.
+        checkLimit(options["limit"], getattr(handler, "descriptorsEach", 0))
     except ValueError as error:
         text = str(error)
         options.exit(

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from myconsumer.descriptors import restoreLimit
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import Output
 
@@ -139,6 +140,7 @@ class Child(ProcessProtocol):
         The command has been started.
         """
         self._group = ProcessGroup(self.transport.pid)
+        restoreLimit(self.transport.pid)
 
     def outReceived(self, data: bytes) -> None:
         """

@@ -84,6 +84,8 @@ class CommandHandler(Service):
     Stopping it kills what still runs.
     """
 
+    descriptorsEach = 2
+
     _log = Logger()
 
     def __init__(
