@@ -41,8 +41,8 @@ class Breaker:
     _trial: Task | None = None
     # The end of a pause, or of a trial.
     _timer: IDelayedCall | None = None
-    # How many were given back since the log was told, and whether it was.
-    _givenBack = 0
+    # How many tasks could not be begun, and whether the log was told of that.
+    _notBegun = 0
     _told = False
     _toldOf = ""
     _toldAt = 0.0
@@ -73,7 +73,7 @@ class Breaker:
         """
         if lease is None:
             self._source.putBack(task)
-        self._givenBack += 1
+        self._notBegun += 1
         # What was begun before the pause says nothing about the time after it.
         if not self._closed and (not self._tripped or task is self._trial):
             self._trip(reason)
@@ -148,10 +148,10 @@ class Breaker:
         if self._told:
             self._told = False
             self._log.info(
-                "Tasks can be begun again, claiming; {count} were given back",
-                count=self._givenBack,
+                "Tasks can be begun again, claiming; {count} could not be",
+                count=self._notBegun,
             )
-        self._givenBack = 0
+        self._notBegun = 0
 
     def _cancelTimer(self) -> None:
         if self._timer is not None and self._timer.active():
