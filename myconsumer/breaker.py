@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import NotBegunError
 from myconsumer.leases import Lease
 from myconsumer.retrying import QUIET, Policy, faultPolicy
-from myconsumer.source import MOST_FAILURES, QueueTaskSource, Run
+from myconsumer.source import MOST_FAILURES, QueueTaskSource, RunTask
 from myconsumer.task import Task
 
 #: A task on trial that has run for this many seconds could be begun.
@@ -50,7 +50,7 @@ class Breaker:
     def __init__(
         self,
         source: QueueTaskSource,
-        run: Run,
+        run: RunTask,
         clock: IReactorTime,
         policy: Policy = faultPolicy,
     ) -> None:

@@ -28,7 +28,7 @@ from myconsumer.settling import Settling
 from myconsumer.task import Claimed, Task
 from myconsumer.waiting import Waiting
 
-Run = Callable[[Task, Lease | None], Deferred[None] | None]
+RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
 
 #: With C{untilEmpty}, so many failures in a row end the run.
 MOST_FAILURES = 5
@@ -54,7 +54,7 @@ class QueueTaskSource:
     _log = Logger()
 
     hopeless: Failure | None = None
-    trial: Run | None = None
+    trial: RunTask | None = None
     _consumer: ITaskConsumer | None = None
     _slots: ITaskSlots
     _started = False
@@ -74,7 +74,7 @@ class QueueTaskSource:
         queue: ITaskQueue,
         leases: Leases,
         settling: Settling,
-        run: Run,
+        run: RunTask,
         clock: IReactorTime,
         *,
         wait: float,

@@ -79,7 +79,6 @@ def makeService(options: Options) -> ConsumerService:
     try:
         queue, needed = _makeQueue(reactor, options)
         handler = makers[kind].makeHandler(reactor, options)
-        # Of a handler that opens one or several for each task, by our own plugins.
         checkLimit(options["limit"], getattr(handler, "descriptorsEach", 0))
     except ValueError as error:
         text = str(error)

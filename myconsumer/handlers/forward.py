@@ -35,7 +35,7 @@ DAY = 86400.0
 """The seconds that a request may take, and the most that C{Retry-After} may ask for."""
 
 FEW = 5
-"""With no connection to be had for as many tasks in a row the application is down."""
+"""When this many tasks in a row had no connection, the application is down."""
 
 _FAILS = frozenset({410, 422})
 _SLOWS = frozenset({429, 503})
