@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.leases import Lease, Leases
 from myconsumer.reasons import delayOf, describe, textOf
@@ -28,6 +28,7 @@ from myconsumer.task import Settlement, Task
 retryPolicy: Policy = backoffPolicy(1.0, 599.0, 2.0)
 
 Settle = Callable[[Lease, Settlement], None]
+NotBegun = Callable[[Task, Lease | None, str], None]
 
 
 class Execution:
@@ -35,6 +36,8 @@ class Execution:
     Runs tasks with one handler, and says how each ended.
 
     @ivar running: Those that have not ended yet.
+    @ivar whenNotBegun: Called with a task that could not be begun, its lease if it has
+        one, and why.  If it has one the task has been given back, else not.
     """
 
     _log = Logger()
@@ -68,6 +71,7 @@ class Execution:
         self._maxAttempts = maxAttempts
         self._retryDelay = retryDelay
         self.running: set[Run] = set()
+        self.whenNotBegun: NotBegun = lambda task, lease, reason: None
         # Bound once, for speed.
         self._onSuccess, self._onFailure = self._runSucceeded, self._runFailed
 
@@ -214,6 +218,9 @@ class Execution:
             self._release(task, lease, textOf(error), delayOf(error))
         elif isinstance(error, Reject):
             self._fail(task, lease, textOf(error))
+        elif isinstance(error, NotBegunError):
+            self._giveBack(lease)
+            self.whenNotBegun(task, lease, textOf(error))
         elif isinstance(error, TaskFailedError):
             reason = textOf(error)
             self._log.warn(

@@ -201,7 +201,8 @@ class ITaskHandlerMaker(Interface):
             each checked and of its final type.
 
         @return: The handler.  One that is a service as well is started before the
-            first task, and stopped after the last.
+            first task, and stopped after the last.  One that opens file descriptors
+            for each task says how many: its attribute C{descriptorsEach}.
 
         @raise ValueError: An option does not suit it; the text names the option
             and what it takes.

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.arguments import YEAR, checkCount, checkNumber, checkSeconds
+from myconsumer.breaker import Breaker
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
@@ -46,6 +47,7 @@ class Pipeline(Struct, eq=False):
     settling: Settling
     execution: Execution
     source: QueueTaskSource
+    breaker: Breaker
     consumer: ParallelLimitedTaskConsumer
 
 
@@ -226,8 +228,10 @@ class ConsumerService(MultiService):
             self._clock,
             **self._claiming,
         )
+        breaker = Breaker(source, execution.run, self._clock)
+        execution.whenNotBegun = breaker.notBegun
         consumer = ParallelLimitedTaskConsumer(self._limit)
-        return Pipeline(leases, settling, execution, source, consumer)
+        return Pipeline(leases, settling, execution, source, breaker, consumer)
 
     def _ended(self, _: None, pipeline: Pipeline) -> None:
         """
@@ -264,6 +268,7 @@ class ConsumerService(MultiService):
             drain=self._drain,
             waiting=len(source.waiting),
         )
+        pipeline.breaker.close()
         closed = source.close()
         drained = consumer.drain()
         if not self._hurried:

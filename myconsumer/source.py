@@ -29,6 +29,8 @@ from myconsumer.settling import Settling
 from myconsumer.task import Claimed, Task
 from myconsumer.waiting import Waiting
 
+RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
+
 #: With C{untilEmpty}, so many failures in a row end the run.
 MOST_FAILURES = 5
 
@@ -49,11 +51,14 @@ class QueueTaskSource:
 
     @ivar waiting: The tasks that have arrived and wait for a slot.
     @ivar hopeless: Why claiming has failed for good, with C{untilEmpty}.
+    @ivar trial: If set, runs the next task; one is claimed, and no more wait, until it
+        is set to L{None}.
     """
 
     _log = Logger()
 
     hopeless: Failure | None = None
+    trial: RunTask | None = None
     _consumer: ITaskConsumer | None = None
     _slots: ITaskSlots
     _started = False
@@ -75,7 +80,7 @@ class QueueTaskSource:
         queue: ITaskQueue,
         leases: Leases,
         settling: Settling,
-        run: Callable[[Task, Lease | None], Deferred[None] | None],
+        run: RunTask,
         clock: IReactorTime,
         *,
         wait: float,
@@ -164,6 +169,30 @@ class QueueTaskSource:
         self._pauses.discard(reason)
         self._actSoon()
 
+    def putBack(self, task: Task) -> None:
+        """
+        Keep a task that came without a receipt and could not be begun, unless this is
+        the end.
+        """
+        self.waiting.putBack(task)
+        if self._closed:
+            self.waiting.giveBack()
+
+    def giveUp(self, reason: Failure) -> bool:
+        """
+        With C{untilEmpty}, have the run end as failed, unless a task runs.
+
+        @param reason: Why it fails.
+
+        @return: Whether it ends.
+        """
+        if not self._untilEmpty or self._slots.running:
+            return False
+        self.waiting.giveBack()
+        self.hopeless = reason
+        self._actSoon()
+        return True
+
     def close(self) -> Deferred[None]:
         """
         Claim no more, end the open claims, and give back, uncounted, what waits
@@ -214,6 +243,8 @@ class QueueTaskSource:
         """
         taken = len(self.waiting) + self._claims.asked
         room = self._slots.freeSlots + self._prefetch - taken
+        if self.trial is not None:
+            room = min(room, 1 - taken)
         if self._rate is None or room <= 0:
             return room
         may = self._rate.available(self._ahead) - taken
@@ -266,7 +297,7 @@ class QueueTaskSource:
                     return
                 self._rate.take()
             task, lease = waiting.next()
-            consumer.taskStarted(partial(self._run, task, lease))
+            consumer.taskStarted(partial(self.trial or self._run, task, lease))
             if seconds() >= end:
                 self._actSoon()
                 return
@@ -296,6 +327,8 @@ class QueueTaskSource:
         A claim was answered.
         """
         consumer = self._consumer
+        # There is nothing of it left to end, where what follows has claiming paused.
+        self._claims.open.discard(claim)
         now = self._clock.seconds()
         came = self.waiting.arrive(claimed, now)
         if self._retry.failures:

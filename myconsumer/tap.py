@@ -12,6 +12,7 @@ from typing import Any
 from hyperlink import URL
 from twisted.application.service import IService
 
+from myconsumer.descriptors import checkLimit, raiseLimit
 from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.waiting import WaitFor
 from myconsumer.http import makeClient
@@ -74,11 +75,13 @@ def makeService(options: Options) -> ConsumerService:
 
     steadyClock(reactor)
     joinLogs()
+    raiseLimit(reactor)
     makers = handlerMakers()
     [kind] = [name for name in HANDLERS if options[name] is not None]
     try:
         queue, needed = _makeQueue(reactor, options)
         handler = makers[kind].makeHandler(reactor, options)
+        checkLimit(options["limit"], getattr(handler, "descriptorsEach", 0))
     except ValueError as error:
         text = str(error)
         options.exit(

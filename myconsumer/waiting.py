@@ -47,6 +47,12 @@ class Waiting:
         """
         return self._tasks.popleft()
 
+    def putBack(self, task: Task) -> None:
+        """
+        Let a task that came without a receipt, and could not be begun, wait on.
+        """
+        self._tasks.appendleft((task, None))
+
     def arrive(self, claimed: Claimed, now: float) -> int:
         """
         Take in the answer to a claim; what is malformed is settled at once.

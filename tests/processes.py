@@ -5,7 +5,9 @@ What the system knows of processes.
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
+from typing import Any
 
 
 def isAlive(pid: int | str) -> bool:
@@ -46,6 +48,17 @@ def descriptors(pid: int) -> list[str]:
             # it was the one for reading the folder
             continue
     return sorted(found)
+
+
+def withDescriptors(test: Any, spare: int) -> None:
+    """
+    Leave so many descriptors to this process until C{test} ends.
+    """
+    lowest = os.dup(0)
+    os.close(lowest)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    test.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, limits[1]))
 
 
 def _state(pid: int | str) -> str:

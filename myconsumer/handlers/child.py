@@ -1,10 +1,11 @@
 """
-A command that runs in a process group of its own, from its start until nothing is
-left of it.
+A command that runs in a session of its own, from its start until nothing is left of
+it.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -16,24 +17,32 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from myconsumer.descriptors import restoreLimit
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import Output
 
 #: The seconds in which the output of a command that has ended is to end, too.
 OUTPUT_GRACE = 1.0
 
-#: The seconds between two looks at a process group.
+#: Into how many timers that is divided.  A pipe is read in pieces, one in a turn of the
+#: reactor, and one that stands still for a second has had one turn.
+OUTPUT_TURNS = 20
+
+#: The seconds between two looks at a session.
 LOOK_INTERVAL = 0.05
+
+# of linux/memfd.h
+_MFD_NOEXEC_SEAL = 0x8
 
 
 class Child(ProcessProtocol):
     """
-    One command, which leads a process group.
+    One command, which leads a session.
 
-    It is over once the command has ended, nothing of its group is left, and its output
-    has been read.  What of the group outlives the command is killed, unless it was
-    told to end and still has time.  What has left the group is let go, and what it
-    still writes is not read.
+    It is over once the command has ended, nothing of its session is left, and its
+    output has been read.  What of the session outlives the command is killed, unless
+    it was told to end and still has time.  What has left the session is let go, and
+    what it still writes is not read.
 
     @ivar wasStopped: Whether it was told to end.
     @ivar status: How the command ended: an exit status, or the negative number of the
@@ -77,7 +86,7 @@ class Child(ProcessProtocol):
         @raise OSError: It cannot be started.
         @raise ValueError: The environment holds what cannot be there.
         """
-        payload = os.memfd_create("payload")
+        payload = _memoryFile()
         try:
             view = memoryview(stdin)
             while view:
@@ -107,7 +116,7 @@ class Child(ProcessProtocol):
 
     def terminate(self) -> None:
         """
-        Send SIGTERM to the group, and SIGKILL if it has not ended in time.  Called
+        Send SIGTERM to the session, and SIGKILL if it has not ended in time.  Called
         again it does nothing.
         """
         if self.wasStopped or not self._group.hasLeader:
@@ -118,7 +127,7 @@ class Child(ProcessProtocol):
 
     def kill(self) -> None:
         """
-        Send SIGKILL to the group.
+        Send SIGKILL to the session.
         """
         self.wasStopped = self.wasStopped or self._group.hasLeader
         if self._killing is not None:
@@ -131,16 +140,17 @@ class Child(ProcessProtocol):
         The command has been started.
         """
         self._group = ProcessGroup(self.transport.pid)
+        restoreLimit(self.transport.pid)
 
     def outReceived(self, data: bytes) -> None:
         """
-        The command, or another of its group, wrote to standard output.
+        The command, or another of its session, wrote to standard output.
         """
         self._output.outReceived(data)
 
     def errReceived(self, data: bytes) -> None:
         """
-        The command, or another of its group, wrote to standard error.
+        The command, or another of its session, wrote to standard error.
         """
         self._output.errReceived(data)
 
@@ -152,9 +162,8 @@ class Child(ProcessProtocol):
         if isinstance(end, ProcessTerminated):
             self.status = -end.signal if end.signal else end.exitCode
         self._group.hasLeader = False
-        if self._killing is None:
-            self._kill()
-        self._look()
+        # those that have ended in one turn of the reactor share a count of processes
+        self._looking = self._reactor.callLater(0, self._look)
 
     def processEnded(self, reason: Failure) -> None:
         """
@@ -174,12 +183,14 @@ class Child(ProcessProtocol):
 
     def _look(self) -> None:
         """
-        Look whether anything is left of the group of a command that has ended.
+        Look whether anything is left of the session of a command that has ended, and
+        kill it unless it has time.
         """
         self._looking = None
         if self._killing is None:
             self._waitNoLonger()
-        lives = self._killing is not None and self._group.lives()
+            self._group.signal(signal.SIGKILL)
+        lives = self._group.lives()
         # after that: what has ended in between is to be reaped, too
         if self._group.reap() or lives:
             self._looking = self._reactor.callLater(LOOK_INTERVAL, self._look)
@@ -187,7 +198,7 @@ class Child(ProcessProtocol):
         self._groupIsGone = True
         if self._killing is not None:
             self._killing.cancel()
-            self._kill()
+            self._killing = None
         self._waitNoLonger()
         self._endIfOver()
 
@@ -196,11 +207,19 @@ class Child(ProcessProtocol):
         Everything has been done to end it: from now on it has a bounded time.
         """
         if self._closing is None:
-            self._closing = self._reactor.callLater(OUTPUT_GRACE, self._close)
+            self._closeAfter(OUTPUT_TURNS)
+
+    def _closeAfter(self, turns: int) -> None:
+        if turns:
+            self._closing = self._reactor.callLater(
+                OUTPUT_GRACE / OUTPUT_TURNS, self._closeAfter, turns - 1
+            )
+        else:
+            self._close()
 
     def _close(self) -> None:
         """
-        Let go of what has left the group, or cannot be killed.
+        Let go of what has left the session, or cannot be killed.
         """
         self._groupIsGone = True
         self.transport.loseConnection()
@@ -215,3 +234,17 @@ class Child(ProcessProtocol):
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
+
+
+def _memoryFile() -> int:
+    """
+    @return: The descriptor of a new file in memory, which cannot be executed: without
+        that a system may refuse it.
+    """
+    try:
+        return os.memfd_create("payload", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+    except OSError as error:
+        # so says a Linux before 6.3, which does not know it
+        if error.errno != errno.EINVAL:
+            raise
+        return os.memfd_create("payload")

@@ -4,6 +4,7 @@ Runs a command for each task.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.child import Child
 from myconsumer.handlers.output import Output
 from myconsumer.handlers.payload import encoded
@@ -31,6 +32,12 @@ REJECT = os.EX_DATAERR
 
 #: The variables that every command gets, where they are set.
 USUAL_VARIABLES = ("PATH", "HOME", "LANG", "TZ")
+
+#: The exit statuses of C{setsid} where it could not start the command.
+NOT_STARTED = (126, 127)
+
+#: The most characters of an id that fits into an environment variable for sure.
+SHORT_ID = 1000
 
 #: When stopping, the seconds that killed commands get to be gone.
 KILL_GRACE = 2.0
@@ -72,10 +79,12 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> CommandHandler:
 @implementer(ITaskHandler)
 class CommandHandler(Service):
     """
-    Runs a command for each task, in a process group of its own, without a shell.  The
-    payload is on its standard input, C{TASK_ID} and C{TASK_ATTEMPT} are in its
-    environment.  Stopping it kills what still runs.
+    Runs a command for each task, in a session of its own, without a shell.  The payload
+    is on its standard input, C{TASK_ID} and C{TASK_ATTEMPT} are in its environment.
+    Stopping it kills what still runs.
     """
+
+    descriptorsEach = 2
 
     _log = Logger()
 
@@ -136,7 +145,7 @@ class CommandHandler(Service):
         See L{ITaskHandler.handle}.  Cancelling the L{Deferred} sends SIGTERM and, in
         time, SIGKILL; it fires once the command has ended, all the same.
         """
-        output = Output(task.id)
+        output = Output(task.id, b"setsid: ")
         child = Child(self._reactor, output, self._killAfter)
         environment = {
             **self._environment,
@@ -146,12 +155,12 @@ class CommandHandler(Service):
         try:
             child.spawn(self._words, environment, encoded(task.payload))
         except OSError as error:
-            raise TaskFailedError(f"not started: {error.strerror}") from None
+            raise notStarted(error, task.id) from None
         except ValueError:
             raise Reject("its id cannot be put in an environment variable") from None
         self._running.add(child)
         over = child.whenOver()
-        over.addCallback(lambda _: outcome(child, output))
+        over.addCallback(lambda _: outcome(child, output, self._words[1]))
         over.addBoth(self._ended, child)
         return over
 
@@ -166,20 +175,41 @@ class CommandHandler(Service):
         )
 
 
-def outcome(child: Child, output: Output) -> Any:
+def notStarted(error: OSError, id: str | int) -> Exception:
+    """
+    Tell whose fault it is that no process could be started.
+
+    @param error: What the system says.
+    @param id: The task's id.
+
+    @return: What to raise.
+    """
+    if error.errno == errno.E2BIG and len(str(id)) > SHORT_ID:
+        return Reject("its id is too long for an environment variable")
+    return NotBegunError(f"the command cannot be started: {error.strerror}")
+
+
+def outcome(child: Child, output: Output, program: str) -> Any:
     """
     Tell what becomes of a task whose command is over.
+
+    @param program: The path of the command.
 
     @return: The result.
 
     @raise CancelledError: The command was told to end; whatever it made of that.
     @raise Release: It asks for that.
     @raise Reject: It asks for that.
+    @raise NotBegunError: It was not there, or the system did not start it.
     @raise TaskFailedError: It ended in another way.
     """
     if child.wasStopped:
         output.end(succeeded=False)
         raise CancelledError
+    complaint = output.complaint
+    # a command of its own that it did not find would have another name
+    if child.status in NOT_STARTED and complaint and program in complaint:
+        raise NotBegunError(f"the command cannot be started: {complaint}")
     result = output.end(succeeded=child.status == 0)
     if child.status == 0:
         return result

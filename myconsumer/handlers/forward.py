@@ -20,7 +20,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.errors import FaultError, Reject, TaskFailedError
+from myconsumer.descriptors import areLacking
+from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
 from myconsumer.handlers.payload import encoded
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
@@ -32,6 +33,9 @@ from myconsumer.task import Task
 
 DAY = 86400.0
 """The seconds that a request may take, and the most that C{Retry-After} may ask for."""
+
+FEW = 5
+"""When this many tasks in a row had no connection, the application is down."""
 
 _FAILS = frozenset({410, 422})
 _SLOWS = frozenset({429, 503})
@@ -52,9 +56,16 @@ class ForwardHandler(Service):
     way keeps the lease alive for as long as it takes.  A task that is cancelled drops
     its connection.
 
+    Where no connection is to be had, again and again, no task is to blame for that: it
+    has not reached the application.
+
     @ivar onNoAnswer: Called when a request has had no whole answer: when it was
         refused, for example.
     """
+
+    descriptorsEach = 1
+    # How many tasks in a row had no connection.
+    _unreachable = 0
 
     def __init__(self, client: Client, url: URL, longest: float = DAY) -> None:
         """
@@ -82,7 +93,7 @@ class ForwardHandler(Service):
             accept=EVERY_CODE,
             headers=headersOf(task),
         )
-        return asked.addCallbacks(resultOf, self._unanswered)
+        return asked.addCallbacks(self._answered, self._unanswered)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -91,10 +102,20 @@ class ForwardHandler(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         return self._client.close()
 
+    def _answered(self, answer: Answer) -> Any:
+        self._unreachable = 0
+        return resultOf(answer)
+
     def _unanswered(self, failure: Failure) -> None:
         failure.trap(FaultError)  # type: ignore[no-untyped-call]
         self.onNoAnswer()
-        raise TaskFailedError(f"no answer from the application: {failure.value}")
+        text = f"no answer from the application: {failure.value}"
+        fault = failure.value
+        isUnreachable = isinstance(fault, FaultError) and fault.unreachable
+        self._unreachable = self._unreachable + 1 if isUnreachable else 0
+        if self._unreachable >= FEW or (isUnreachable and areLacking()):
+            raise NotBegunError(text)
+        raise TaskFailedError(text)
 
 
 def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:

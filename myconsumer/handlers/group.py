@@ -1,5 +1,6 @@
 """
-A process group: everything that a command has started, unless that has left it.
+A session of processes: everything that a command has started, unless that has made a
+session of its own.
 """
 
 from __future__ import annotations
@@ -7,18 +8,22 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from glob import glob
+from time import monotonic
+from typing import NamedTuple
+
+from myconsumer.handlers.census import Census
+
+_census = Census()
 
 
 class ProcessGroup:
     """
-    The group that a child of ours leads, or will: C{setsid} makes it a moment after
-    its start.
+    The session that a child of ours leads, or will: C{setsid} makes it a moment after
+    its start.  What makes a process group of its own, as C{timeout} and the jobs of an
+    interactive shell do, stays in the session.
 
-    Its number stays taken for as long as anything of the group is left, and is soon
-    free after that: then it is to be left alone.
-
-    @ivar hasLeader: Whether the leader has not been reaped yet.
+    Its number stays taken for as long as anything of it is left, and is soon free
+    after that: then it is to be left alone.
     """
 
     def __init__(self, leader: int) -> None:
@@ -26,9 +31,21 @@ class ProcessGroup:
         @param leader: The process id of the leader.
         """
         self._leader = leader
-        self.hasLeader = True
-        # those that were seen last
-        self._members: list[str] = []
+        self._hasLeader = True
+        # What has been seen up to then may be out of date.
+        self._changed = monotonic()
+
+    @property
+    def hasLeader(self) -> bool:
+        """
+        Whether the leader has not been reaped yet.
+        """
+        return self._hasLeader
+
+    @hasLeader.setter
+    def hasLeader(self, hasIt: bool) -> None:
+        self._hasLeader = hasIt
+        self._changed = monotonic()
 
     def signal(self, number: signal.Signals) -> None:
         """
@@ -41,23 +58,24 @@ class ProcessGroup:
             except ProcessLookupError:
                 if self.hasLeader:
                     os.kill(self._leader, number)
+        for pid in self._members():
+            process = _Process.read(pid)
+            # the leader's group has had it
+            if process.session == self._leader != process.group:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
 
     def lives(self) -> bool:
         """
         @return: Whether anything of it has not ended.  What has ended and is not reaped
             does not count: not every process 1 is quick with that.
         """
-        try:
-            os.killpg(self._leader, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            pass
-        self._members = [pid for pid in self._members if self._has(pid)]
-        if not self._members:
-            names = (path[len("/proc/") :] for path in glob("/proc/[0-9]*"))
-            self._members = [pid for pid in names if self._has(pid)]
-        return bool(self._members)
+        members = self._members()
+        if members and not any(map(self._has, members)):
+            # they may have had children in between
+            self._changed = monotonic()
+            members = self._members()
+        return any(map(self._has, members))
 
     def reap(self) -> bool:
         """
@@ -66,18 +84,53 @@ class ProcessGroup:
 
         @return: Whether anything is left of it that is a child of ours.
         """
-        try:
-            while os.waitpid(-self._leader, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return False
-        return True
+        members = self._members()
+        ours = [pid for pid in members if _Process.read(pid).session == self._leader]
+        left = [_reap(number) for number in (-self._leader, *ours)]
+        return any(left)
 
-    def _has(self, pid: str) -> bool:
+    def _members(self) -> list[int]:
+        return _census.members(self._leader, self._changed)
+
+    def _has(self, pid: int) -> bool:
+        process = _Process.read(pid)
+        return process.session == self._leader and process.state not in (b"Z", b"X")
+
+
+class _Process(NamedTuple):
+    """
+    What C{/proc} says of a process.
+    """
+
+    state: bytes
+    group: int
+    session: int
+
+    @classmethod
+    def read(cls, pid: int) -> _Process:
+        """
+        Read of a process; there may be none any more.
+        """
         try:
             with open(f"/proc/{pid}/stat", "rb") as stream:
                 # the name before the parenthesis may hold anything
                 fields = stream.read().rpartition(b")")[2].split()
         except OSError:
-            return False
-        return int(fields[2]) == self._leader and fields[0] not in (b"Z", b"X")
+            return cls(b"X", 0, 0)
+        return cls(fields[0], int(fields[2]), int(fields[3]))
+
+
+def _reap(number: int) -> bool:
+    """
+    Reap those children of ours that have ended.
+
+    @param number: A process id, or the negative number of a process group.
+
+    @return: Whether any has not ended.
+    """
+    try:
+        while os.waitpid(number, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True

@@ -36,11 +36,16 @@ class Output:
 
     _log = Logger()
 
-    def __init__(self, task: str | int) -> None:
+    def __init__(self, task: str | int, starter: bytes = b"") -> None:
         """
         @param task: The task's id, which each logged line bears.
+        @param starter: How standard error begins where it is the L{complaint} of
+            what starts the command.
         """
         self._task = task
+        self._starter = starter
+        # None: there is none
+        self._complaint: bytes | None = b"" if starter else None
         # None: it is no JSON
         self._held: bytearray | None = bytearray()
         self._firstLineSeen = False
@@ -72,7 +77,22 @@ class Output:
         Some of standard error is there.
         """
         self._tail = (self._tail + data)[-_LINE_BYTES:]
-        self._logLines("stderr", data)
+        if self._complaint is None:
+            self._logLines("stderr", data)
+            return
+        self._complaint += data
+        if not self._maybeComplaint(self._complaint):
+            self._logComplaint()
+
+    @property
+    def complaint(self) -> str | None:
+        """
+        The only line that was written at all, if that is one that says why the command
+        could not be started; it is logged only by L{end}.
+        """
+        if not self._complaint or self._held is None or self._held:
+            return None
+        return _readable(self._complaint)
 
     def end(self, succeeded: bool) -> Any:
         """
@@ -90,6 +110,7 @@ class Output:
                 succeeded = False
             if not succeeded:
                 self._logHeld()
+        self._logComplaint()
         for stream, line in self._begun.items():
             if line:
                 self._logLines(stream, b"\n")
@@ -126,6 +147,18 @@ class Output:
         # an object or a list may go on in the next line; all else is whole
         if not line.startswith((b"{", b"[")) and not _isJSON(line):
             self._logHeld()
+
+    def _maybeComplaint(self, text: bytes) -> bool:
+        """
+        Whether C{text} begins as a complaint does, and is no more than one line.
+        """
+        begins = self._starter.startswith(text[: len(self._starter)])
+        return begins and len(text) <= _LINE_BYTES and b"\n" not in text[:-1]
+
+    def _logComplaint(self) -> None:
+        complaint, self._complaint = self._complaint, None
+        if complaint:
+            self._logLines("stderr", complaint)
 
     def _logHeld(self) -> None:
         held, self._held = self._held, None

@@ -42,6 +42,8 @@ class ProcessHandler(Service):
     are used again.  A task that is cancelled takes its process with it.
     """
 
+    descriptorsEach = 4
+
     _log = Logger()
 
     def __init__(

@@ -317,6 +317,24 @@ class CancellingTests(ExecCase):
         first = self.noted()[:2]
         self.assertEqual([pid for pid in first if isAlive(pid)], [])
 
+    async def test_ownGroups(self) -> None:
+        """
+        So does what it has put into process groups of its own, with C{timeout} or with
+        the job control of a shell, and neither outlives it.
+        """
+        table = {
+            "timeout": "timeout 100 sh -c 'echo $$ >>\"$NOTES\"; sleep 100; :'\n:\n",
+            "jobs": "exec bash -c 'set -m; sleep 100 & echo $! >>\"$NOTES\"; wait'\n",
+        }
+        script = f'if [ "$(cat)" = 1 ]; then\n{table["timeout"]}fi\n{table["jobs"]}'
+        jobs = [self.queue.put(1), self.queue.put(2)]
+        self.script(NOTING + script, timeout=1)
+        pids = await self.untilNoted(4)
+        self.assertEqual(len({os.getsid(int(pid)) for pid in pids}), 2)
+        self.assertEqual(len({os.getpgid(int(pid)) for pid in pids}), 4)
+        await self.untilSettled(*jobs)
+        self.assertEqual([pid for pid in pids if isAlive(pid)], [])
+
     async def test_leaseIsLost(self) -> None:
         """
         A command whose task is somebody else's is told to end.

@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +20,11 @@ from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock, deferLater
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
+from myconsumer.handlers import child
 from myconsumer.handlers.child import OUTPUT_GRACE
 from myconsumer.handlers.command import KILL_GRACE, CommandHandler, makeHandler
 from myconsumer.interfaces import ITaskHandler
@@ -200,14 +202,15 @@ class StartTests(SynchronousTestCase):
 
     def test_tooMany(self) -> None:
         """
-        The task has failed, and nothing is left.
+        The task could not be begun, and nothing is left.
         """
         before = pipes()
         handler = makeHandler(RefusingReactor(), OPTIONS)
-        with self.assertRaises(TaskFailedError) as caught:
+        with self.assertRaises(NotBegunError) as caught:
             handler.handle(Task("1", None))
         self.assertEqual(
-            str(caught.exception), "not started: Resource temporarily unavailable"
+            str(caught.exception),
+            "the command cannot be started: Resource temporarily unavailable",
         )
         self.assertEqual(pipes(), before)
         self.assertEqual(handler._running, set())
@@ -293,15 +296,52 @@ class EndTests(CommandCase):
 
     async def test_vanished(self) -> None:
         """
-        A command that is not there any more fails its task.
+        A command that is not there any more could not be begun, and of no task the log
+        says more.
         """
         command = self.folder / "work"
         command.symlink_to("/bin/true")
         handler = self.make(str(command))
         await handler.handle(Task("1", None))
         command.unlink()
-        error = await self.failure(handler.handle(Task("1", None)), TaskFailedError)
-        self.assertIn("exit status 127: setsid: failed to execute", str(error))
+        error = await self.failure(handler.handle(Task("1", None)), NotBegunError)
+        self.assertRegex(
+            str(error), f"^the command cannot be started: setsid: .*{command}.*"
+        )
+        self.assertEqual(self.events, [])
+
+    async def test_cannotBeStarted(self) -> None:
+        """
+        So it is with one that cannot be executed any more, and with a script whose
+        interpreter is gone.
+        """
+        command, interpreter = self.folder / "work", self.folder / "python"
+        command.write_text(f"#!{interpreter}\n")
+        command.chmod(0o755)
+        interpreter.symlink_to("/bin/sh")
+        handler = self.make(str(command))
+        await handler.handle(Task("1", None))
+        interpreter.unlink()
+        await self.failure(handler.handle(Task("1", None)), NotBegunError)
+        command.write_text("")
+        command.chmod(0o644)
+        await self.failure(handler.handle(Task("1", None)), NotBegunError)
+        self.assertEqual(self.events, [])
+
+    async def test_findsNothingItself(self) -> None:
+        """
+        A command that does not find something of its own fails, with whatever status.
+        """
+        table = {
+            "no-such-thing": "not found",
+            "setsid no-such-thing": "setsid: failed to execute no-such-thing",
+            "echo setsid: $0 >&2; echo so >&2; exit 127": "exit status 127: setsid: ",
+            "echo setsid: /bin/sh >&2; exit 3": "exit status 3: setsid: ",
+            "exit 126": "exit status 126",
+        }
+        for script, text in table.items():
+            error = await self.failure(self.shell(script), TaskFailedError)
+            self.assertIn(text, str(error))
 
     async def test_logged(self) -> None:
         """
@@ -320,6 +360,19 @@ class EndTests(CommandCase):
         handler = self.make("sh")
         with self.assertRaises(Reject):
             handler.handle(Task("a\0b", None))
+
+    async def test_longID(self) -> None:
+        """
+        Nor is one that is too long; where it is something else that is, the task could
+        not be begun.
+        """
+        handler = self.make("sh")
+        with self.assertRaises(Reject) as caught:
+            handler.handle(Task("x" * 200_000, None))
+        self.assertIn("its id is too long", str(caught.exception))
+        handler = self.make("sh", "-c", ":", "x" * 200_000)
+        with self.assertRaises(NotBegunError):
+            handler.handle(Task("1", None))
 
 
 class InputTests(CommandCase):
@@ -343,6 +396,34 @@ class InputTests(CommandCase):
         self.assertEqual(await self.shell("echo 1", payload), 1)
         self.assertEqual(await self.shell("exec <&-; sleep 0.1; echo 2", payload), 2)
         self.assertEqual(await self.shell("head -c 3 >&2; echo 3", payload), 3)
+
+    async def test_oldSystem(self) -> None:
+        """
+        So it is where the system does not know how to keep a file in memory from being
+        executed.
+        """
+        create, old = os.memfd_create, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+
+        def memfd_create(name: str, flags: int = os.MFD_CLOEXEC) -> int:
+            if flags & ~old:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            return create(name, flags)
+
+        self.patch(os, "memfd_create", memfd_create)
+        self.assertEqual(await self.shell("cat", [1]), [1])
+
+    async def test_notExecutable(self) -> None:
+        """
+        That file cannot be executed, which some systems insist on.
+        """
+        try:
+            os.close(os.memfd_create("", 0x8))
+        except OSError:
+            raise SkipTest("this Linux does not know that") from None
+        GET_SEALS, SEAL_EXEC = 1034, 0x20
+        script = f"import fcntl; print(fcntl.fcntl(0, {GET_SEALS}) & {SEAL_EXEC})"
+        handler = self.make(sys.executable, "-c", script)
+        self.assertEqual(await handler.handle(Task("1", None)), SEAL_EXEC)
 
     async def test_environment(self) -> None:
         """
@@ -387,7 +468,7 @@ class InputTests(CommandCase):
 
     async def test_group(self) -> None:
         """
-        It leads a process group and a session of its own, and has no signal ignored.
+        It leads a session of its own, and has no signal ignored.
         """
         script = """if True:
             import json, os, signal
@@ -450,6 +531,25 @@ class CancelTests(CommandCase):
         self.assertTrue(0.5 <= taken < 0.75, taken)
         await self.until(lambda: not any(isAlive(pid) for pid in pids))
 
+    async def test_ownGroups(self) -> None:
+        """
+        What a script puts into process groups of its own gets both signals, too.
+        """
+        table = {
+            "timeout": "timeout 100 sh -c 'echo $$ >>$0; exec sleep 60' $0",
+            "set -m": "bash -c 'set -m; sleep 60 & echo $! >>$0; wait' $0",
+            "stubborn": "timeout 100 sh -c "
+            "'trap \"\" TERM; echo $$ >>$0; while :; do sleep 60; done' $0",
+        }
+        for name, script in table.items():
+            self.note.unlink(missing_ok=True)
+            handling = self.shell(f"echo $$ >>$0; {script}; :", kill_after=0.5)
+            pids = await self.noted(2)
+            self.assertEqual(len({os.getpgid(int(pid)) for pid in pids}), 2, name)
+            handling.cancel()
+            await self.failure(handling, CancelledError)
+            self.assertEqual([pid for pid in pids if isAlive(pid)], [], name)
+
     async def test_groupHasTime(self) -> None:
         """
         Where the command dies of SIGTERM at once, as a shell does, what it has started
@@ -504,9 +604,38 @@ class LeftoverTests(CommandCase):
         [pid] = await self.noted()
         await self.until(lambda: not isAlive(pid))
 
-    async def test_hasLeftTheGroup(self) -> None:
+    async def test_ownGroup(self) -> None:
         """
-        What has left the group and holds the output is let go; the task ends soon.
+        So is what was put into a group of its own.
+        """
+        began = self.reactor.seconds()
+        script = "timeout 60 sleep 60 & echo $! >>$0; sleep 0.1; echo 1"
+        self.assertEqual(await self.shell(script), 1)
+        self.assertLess(self.reactor.seconds() - began, OUTPUT_GRACE)
+        [pid] = await self.noted()
+        self.assertFalse(isAlive(pid))
+
+    async def test_busyReactor(self) -> None:
+        """
+        Where the reactor has hardly a turn as the command ends, its output is read all
+        the same.
+        """
+        self.patch(child, "OUTPUT_GRACE", 0.1)
+        handling = self.shell(f"{sys.executable} -c 'print([1] * 20_000)'")
+
+        def block() -> None:
+            time.sleep(0.03)
+            if not handling.called:
+                self.reactor.callLater(0, block)
+
+        block()
+        self.assertEqual(await handling, [1] * 20_000)
+        # so that the last of these is over
+        await deferLater(self.reactor, 0)
+
+    async def test_hasLeftTheSession(self) -> None:
+        """
+        What has left the session and holds the output is let go; the task ends soon.
         """
         # until something is waited for, the reactor does not run
         await deferLater(self.reactor, 0)
@@ -532,6 +661,8 @@ class LeftoverTests(CommandCase):
         self.assertEqual(libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0)
         self.addCleanup(libc.prctl, PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
         self.assertEqual(await self.shell("sleep 60 & sleep 60 & echo 1"), 1)
+        self.assertEqual(zombies(os.getpid()), [])
+        self.assertEqual(await self.shell("timeout 60 sleep 60 & sleep 0.1; echo 1"), 1)
         self.assertEqual(zombies(os.getpid()), [])
         handling = self.shell("sleep 60; exit", kill_after=30)
         await deferLater(self.reactor, 0.3)

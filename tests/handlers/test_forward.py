@@ -16,20 +16,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from treq.testing import StubTreq
 from twisted.application.service import IService
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
 from twisted.web.server import Request
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import Reject, TaskFailedError
-from myconsumer.handlers.forward import DAY, ForwardHandler, encoded, makeHandler
+from myconsumer.errors import FaultError, Reject, TaskFailedError
+from myconsumer.handlers.forward import (
+    DAY,
+    FEW,
+    ForwardHandler,
+    encoded,
+    makeHandler,
+)
 from myconsumer.http import Client, parseURL
-from myconsumer.http.answer import LONGEST_BODY
+from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 from tests.http.test_client import Endpoint, says, stalls
+from tests.processes import withDescriptors
 
 WEBAPP = parseURL("http://host/tasks?queue=a")
 
@@ -44,6 +52,22 @@ class Refusing:
         Fail as an agent does then.
         """
         return fail(ConnectionRefusedError())
+
+
+class Scripted:
+    """
+    Stands for a client whose requests end as the test says.
+    """
+
+    def __init__(self) -> None:
+        self.ends: list[Answer | FaultError] = []
+
+    def request(self, *args: object, **kwargs: object) -> Deferred[Any]:
+        """
+        End a request.
+        """
+        end = self.ends.pop(0)
+        return succeed(end) if isinstance(end, Answer) else fail(end)
 
 
 class ForwardCase(SynchronousTestCase):
@@ -330,6 +354,46 @@ class NoAnswerTests(ForwardCase):
         self.assertIn("refused", str(error))
         self.assertIsNone(error.delay)
         self.assertEqual(self.unanswered, 1)
+
+    def unreachable(self, *ends: Answer | FaultError | None) -> list[str]:
+        """
+        Handle tasks, with no connection to be had for C{None}.
+
+        @return: What each failed with.
+        """
+        client: Any = Scripted()
+        handler = ForwardHandler(client, WEBAPP)
+        failures = []
+        for end in ends:
+            client.ends = [end or FaultError("cannot connect", unreachable=True)]
+            handling = handler.handle(Task("1", None))
+            handling.addErrback(lambda failure: failures.append(failure.type.__name__))
+        return failures
+
+    def test_unreachable(self) -> None:
+        """
+        Where no connection is to be had for several tasks in a row they could not be
+        begun; before that, and once there was one again, each has failed.
+        """
+        failed, notBegun = "TaskFailedError", "NotBegunError"
+        few: list[None] = [None] * (FEW - 1)
+        self.assertEqual(
+            self.unreachable(*few, None, None), [failed] * len(few) + [notBegun] * 2
+        )
+        answer, broken = Answer(200, Headers(), b""), FaultError("it was closed")
+        self.assertEqual(self.unreachable(*few, answer, *few), [failed] * 2 * len(few))
+        self.assertEqual(
+            self.unreachable(*few, broken, *few, None),
+            [failed] * (2 * len(few) + 1) + [notBegun],
+        )
+
+    def test_noDescriptors(self) -> None:
+        """
+        Where there are no descriptors for a connection the first could not be begun.
+        """
+        withDescriptors(self, 0)
+        failures = self.unreachable(None, FaultError("it was closed"))
+        self.assertEqual(failures, ["NotBegunError", "TaskFailedError"])
 
     def test_nobodyWantsToKnow(self) -> None:
         """

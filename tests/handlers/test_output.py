@@ -220,3 +220,68 @@ class ExplainTests(OutputCase):
         self.assertEqual(len(text), 600)
         self.assertTrue(text.startswith("why: ") and text.endswith("xend"))
         self.assertEqual(self.output.explain("reason", 5), "reaso")
+
+
+class ComplaintTests(OutputCase):
+    """
+    What is written where the command cannot be started.
+    """
+
+    LINE = b"setsid: failed to execute /x: No such file\n"
+
+    def setUp(self) -> None:
+        """
+        Know how a complaint begins.
+        """
+        super().setUp()
+        self.output = Output("t-1", b"setsid: ")
+
+    def test_complaint(self) -> None:
+        """
+        A line that begins so, in whatever pieces, is a complaint, and not logged.
+        """
+        for size in (1, 5, 100):
+            self.output = Output("t-1", b"setsid: ")
+            for start in range(0, len(self.LINE), size):
+                self.output.errReceived(self.LINE[start : start + size])
+            self.assertEqual(self.output.complaint, self.LINE.decode().strip())
+        self.assertEqual(self.events, [])
+
+    def test_end(self) -> None:
+        """
+        It is logged at the end, if there is one after it.
+        """
+        self.output.errReceived(self.LINE)
+        self.output.end(False)
+        self.assertEqual(self.lines("stderr"), [self.LINE.decode().strip()])
+
+    def test_none(self) -> None:
+        """
+        Other lines, a line more, or something on standard output are no complaint; each
+        line is logged as it comes.
+        """
+        table = {
+            b"set\n": 1,
+            b"x: setsid: y\n": 1,
+            self.LINE + b"x\n": 2,
+            self.LINE + self.LINE: 2,
+            b"setsid: " + b"x" * 5000 + b"\n": 1,
+        }
+        for text, count in table.items():
+            self.output = Output("t-1", b"setsid: ")
+            del self.events[:]
+            self.output.errReceived(text)
+            self.assertEqual(len(self.lines("stderr")), count, text[:50])
+            self.assertIsNone(self.output.complaint)
+        for text in (b"1", b"x\n"):
+            self.output = Output("t-1", b"setsid: ")
+            self.output.outReceived(text)
+            self.output.errReceived(self.LINE)
+            self.assertIsNone(self.output.complaint)
+
+    def test_explained(self) -> None:
+        """
+        A failure is told with it, as with any line.
+        """
+        self.output.errReceived(self.LINE)
+        self.assertIn("failed to execute", self.output.explain("exit status 1"))

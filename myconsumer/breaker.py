@@ -1,0 +1,175 @@
+"""
+Claiming pauses while tasks cannot be begun.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.errors import NotBegunError
+from myconsumer.leases import Lease
+from myconsumer.retrying import QUIET, Policy, faultPolicy
+from myconsumer.source import MOST_FAILURES, QueueTaskSource, RunTask
+from myconsumer.task import Task
+
+#: A task on trial that has run for this many seconds could be begun.
+TRIAL = 5.0
+
+#: The seconds after which the log tells again of what lasts.
+HOUR = 3600.0
+
+_REASON = "tasks cannot be begun"
+
+
+class Breaker:
+    """
+    A circuit breaker.  Has claiming paused as soon as a task could not be begun; then,
+    after a backoff, has a single one claimed and tried.  If that can be begun claiming
+    goes on as ever, else the next pause is longer.
+    """
+
+    _log = Logger()
+
+    # Whether claiming is paused, or goes on with a single task.
+    _tripped = False
+    _closed = False
+    _failures = 0
+    # What is tried.
+    _trial: Task | None = None
+    # The end of a pause, or of a trial.
+    _timer: IDelayedCall | None = None
+    # How many tasks could not be begun, and whether the log was told of that.
+    _notBegun = 0
+    _told = False
+    _toldOf = ""
+    _toldAt = 0.0
+
+    def __init__(
+        self,
+        source: QueueTaskSource,
+        run: RunTask,
+        clock: IReactorTime,
+        policy: Policy = faultPolicy,
+    ) -> None:
+        """
+        @param source: Is paused.
+        @param run: Runs a task.
+        @param clock: What keeps the time.
+        @param policy: The failures in a row before this one -> the seconds to pause.
+        """
+        self._source = source
+        self._run = run
+        self._clock = clock
+        self._policy = policy
+
+    def notBegun(self, task: Task, lease: Lease | None, reason: str) -> None:
+        """
+        A task could not be begun, and has been given back if it has a lease.
+
+        @param reason: Why, in words for the log.
+        """
+        if lease is None:
+            self._source.putBack(task)
+        self._notBegun += 1
+        # What was begun before the pause says nothing about the time after it.
+        if not self._closed and (not self._tripped or task is self._trial):
+            self._trip(reason)
+
+    def close(self) -> None:
+        """
+        Pause nothing any more.
+        """
+        self._closed = True
+        self._cancelTimer()
+
+    def _trip(self, reason: str) -> None:
+        self._cancelTimer()
+        self._tripped = True
+        self._trial = None
+        self._source.pause(_REASON)
+        delay = self._policy(self._failures)
+        self._failures += 1
+        self._tell(reason, delay)
+        if self._failures < MOST_FAILURES:
+            self._timer = self._clock.callLater(delay, self._tryOne)
+        else:
+            # Not at once: the task that has failed still counts as one that runs.
+            self._timer = self._clock.callLater(0, self._giveUp, reason, delay)
+
+    def _giveUp(self, reason: str, delay: float) -> None:
+        """
+        End a run that has nothing else to do; another is not given up.
+        """
+        failure = Failure(NotBegunError(reason))  # type: ignore[no-untyped-call]
+        self._timer = None
+        if not self._source.giveUp(failure):
+            self._timer = self._clock.callLater(delay, self._tryOne)
+
+    def _tryOne(self) -> None:
+        self._timer = None
+        self._source.trial = self._runOnTrial
+        self._source.resume(_REASON)
+
+    def _runOnTrial(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+        """
+        Run the task that is tried, and no other meanwhile.
+        """
+        self._source.pause(_REASON)
+        self._trial = task
+        self._timer = self._clock.callLater(TRIAL, self._resume)
+        ended = self._run(task, lease)
+        if ended is None:
+            self._begun(task)
+            return None
+        return ended.addCallback(lambda _: self._begun(task))
+
+    def _begun(self, task: Task) -> None:
+        """
+        A task on trial has ended; if it could not be begun, that is known already.
+        """
+        if task is not self._trial or self._closed:
+            return
+        self._trial = None
+        self._failures = 0
+        if self._tripped:
+            self._resume()
+
+    def _resume(self) -> None:
+        """
+        Claim as ever.  What is on trial may still turn out not to be begun.
+        """
+        self._cancelTimer()
+        self._tripped = False
+        self._source.trial = None
+        self._source.resume(_REASON)
+        if self._told:
+            self._told = False
+            self._log.info(
+                "Tasks can be begun again, claiming; {count} could not be",
+                count=self._notBegun,
+            )
+        self._notBegun = 0
+
+    def _cancelTimer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _tell(self, reason: str, delay: float) -> None:
+        """
+        Log a failure: once while it lasts, and where it comes and goes once a minute.
+        """
+        now = self._clock.seconds()
+        quiet = HOUR if self._told else QUIET
+        if reason == self._toldOf and now - self._toldAt < quiet:
+            return
+        self._told, self._toldOf, self._toldAt = True, reason, now
+        self._log.warn(
+            "Tasks cannot be begun and are given back, claiming nothing for "
+            "{delay:.1f} s, and then one task at a time: {reason}",
+            delay=delay,
+            reason=reason,
+        )

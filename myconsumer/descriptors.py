@@ -1,0 +1,81 @@
+"""
+How many file descriptors the process may have open at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from contextlib import suppress
+from typing import Any
+
+from twisted.internet.selectreactor import SelectReactor
+
+#: How many descriptors are needed beside those for tasks: files of the log and of
+#: Python, and connections to the endpoint.
+RESERVE = 50
+
+# The limits that the process was started with, if the soft one was raised.
+_usual: tuple[int, int] | None = None
+
+
+def raiseLimit(reactor: Any) -> None:
+    """
+    Let this process have as many descriptors as it may: raise the soft limit to the
+    hard one.  The soft one is usually 1024, for the sake of C{select}, which takes no
+    higher descriptor.
+
+    @param reactor: What is going to wait for them.
+    """
+    global _usual
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard or isinstance(reactor, SelectReactor):
+        return
+    # macOS sets a limit below the infinity that it tells of
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        _usual = (soft, hard)
+
+
+def restoreLimit(pid: int) -> None:
+    """
+    Let a process that was started just now have the limit that we were started with,
+    since it may use C{select}.
+
+    @param pid: Its process id.
+    """
+    if _usual is None or not hasattr(resource, "prlimit"):
+        return
+    with suppress(OSError):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, _usual)
+
+
+def checkLimit(limit: int, each: int) -> None:
+    """
+    See to it that all tasks can have their descriptors.
+
+    @param limit: The most tasks at once.
+    @param each: How many descriptors each has open in this process.
+
+    @raise ValueError: There are not enough; the text says what to do.
+    """
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = limit * each + RESERVE
+    if each and most != resource.RLIM_INFINITY and needed > most:
+        raise ValueError(
+            f"--limit {limit} needs {needed} file descriptors, and this process may "
+            f"have {most}: lower it, or raise the hard limit (LimitNOFILE= of systemd, "
+            "ulimit -Hn)"
+        )
+
+
+def areLacking() -> bool:
+    """
+    @return: Whether no descriptor is to be had now.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)
+    return False
