@@ -20,6 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.handlers.output import MOST_LINES
 from myconsumer.handlers.processes import ProcessHandler
 from myconsumer.handlers.worker.messages import (
     ANSWERS,
@@ -681,6 +682,26 @@ class PoolTests(SynchronousTestCase):
             ],
         )
         self.failureResultOf(handled, TaskFailedError)
+
+    def test_printsMuch(self) -> None:
+        """
+        Of what one task prints a bounded number of lines is logged, and the number of
+        the others.
+        """
+        self.start(1)
+        [process] = self.reactor.processes
+        with capturedLogs() as logs:
+            for _ in range(3):
+                process.writes(1, b"line\n" * MOST_LINES)
+            process.writes(2, b"x" * 10 * LONGEST_LINE)
+            process.says(Done())
+            self.turn()
+            self.start(2)
+            process.writes(1, b"next\n")
+        lines = [event["line"] for event in logs if "line" in event]
+        self.assertEqual(lines, ["line"] * MOST_LINES + ["next"])
+        [omitted] = [event for event in logs if "count" in event]
+        self.assertEqual((omitted["id"], omitted["count"]), ("t-1", 401))
 
     def test_stop(self) -> None:
         """

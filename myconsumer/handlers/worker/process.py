@@ -79,7 +79,7 @@ class WorkerProcess(ProcessProtocol):
         self._owner = owner
         self._reactor = reactor
         self._heard: list[bytes] = []
-        self.printed = {1: Printed(), 2: Printed()}
+        self.printed = Printed()
         self.ended: Deferred[None] = Deferred()
         # what happens to it next: SIGKILL, or the end of being listened to
         self._timer: IDelayedCall | None = None
@@ -153,7 +153,7 @@ class WorkerProcess(ProcessProtocol):
         It has written something.
         """
         if childFD != ANSWERS:
-            self.printed[childFD].write(data)
+            self.printed.write(childFD, data)
             return
         self._heard.append(data)
         # what ends in the midst of a line is followed by the rest
@@ -195,8 +195,7 @@ class WorkerProcess(ProcessProtocol):
         It is gone, and so is all that it wrote.
         """
         self._cancelTimer()
-        for printed in self.printed.values():
-            printed.end()
+        self.printed.end()
         how = _ending(reason.value)
         if self._wroteRubbish:
             how = f"wrote to descriptor {ANSWERS}, which was not its own, and {how}"

@@ -88,8 +88,7 @@ class Worker:
         Have it do its next task.
         """
         self.work = work
-        for printed in self._process.printed.values():
-            printed.task = work.task.id
+        self._process.printed.begin(work.task.id)
         self._process.write(work.job)
 
     def end(self) -> None:
@@ -179,8 +178,7 @@ class Worker:
         work, answer = self.work, self._answer
         assert work is not None and answer is not None  # noqa: S101, PT018 - for mypy
         self.work = self._answer = self._finishing = None
-        for printed in self._process.printed.values():
-            printed.end()
+        self._process.printed.end()
         if self._usable:
             self._pool.free(self)
         work.answered(answer)
