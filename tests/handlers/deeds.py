@@ -103,6 +103,7 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "leaveChild": _leaveChild,
     "descriptorsOfChild": _descriptorsOfChild,
     "writeRubbish": _writeRubbish,
+    "codePoint": lambda task, text: ord(text),
     "closeAll": lambda task: os.closerange(3, 16),
     "coroutine": lambda task: coroutine(task),
 }

@@ -4,6 +4,7 @@ Calling a callable in processes.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Collection
@@ -297,7 +298,9 @@ class PoolTests(SynchronousTestCase):
         A process is told first where we find modules.
         """
         self.start(1)
-        self.assertEqual(self.reactor.processes[0].told[0], Path(sys.path))
+        self.assertEqual(
+            self.reactor.processes[0].told[0], Path([os.fsencode(p) for p in sys.path])
+        )
 
     def test_pieces(self) -> None:
         """

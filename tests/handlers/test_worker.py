@@ -134,6 +134,12 @@ class WorkerTests(TestCase):
         result = await self.do("repeat", "0123456789", MEGABYTES // 10)
         self.assertEqual(result, "0123456789" * (MEGABYTES // 10))
 
+    async def test_halfPair(self) -> None:
+        """
+        A payload may hold what JSON can say and UTF-8 cannot: half a surrogate pair.
+        """
+        self.assertEqual(await self.do("codePoint", "\ud83d"), 0xD83D)
+
     async def test_raises(self) -> None:
         """
         What the callable raises is what the task fails with.

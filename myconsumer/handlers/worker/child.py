@@ -80,7 +80,7 @@ class Child:
         for line in self._orders:
             order = readToWorker(line)
             if isinstance(order, Path):
-                sys.path[:] = order.path
+                sys.path[:] = map(os.fsdecode, order.path)
             break
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
         try:

@@ -4,9 +4,13 @@ What the consumer and its worker processes tell each other: a JSON object a line
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType, json
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from myconsumer.handlers.payload import encoded
 
 #: The descriptor on which a worker is told something.
 ORDERS = 3
@@ -19,10 +23,10 @@ class Path(Struct, tag="path"):
     """
     To a worker, first of all: where it finds modules.
 
-    @ivar path: What C{sys.path} is to be.
+    @ivar path: What C{sys.path} is to be; folders need not be named in UTF-8.
     """
 
-    path: list[str]
+    path: list[bytes]
 
 
 class Job(Struct, tag="job"):
@@ -119,23 +123,26 @@ class Raised(Struct, tag="raised"):
 ToWorker = Path | Job | Extended
 FromWorker = Ready | Broken | Extend | Done | Raised
 
-_encoder = json.Encoder()
-_toWorker = json.Decoder(ToWorker)
-_fromWorker = json.Decoder(FromWorker)
+_toWorker = msgspec.json.Decoder(ToWorker)
+_fromWorker = msgspec.json.Decoder(FromWorker)
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
     """
     @return: The line for a message.
     """
-    return _encoder.encode(message) + b"\n"
+    return encoded(message) + b"\n"
 
 
 def readToWorker(line: bytes) -> ToWorker:
     """
     @raise ValueError: It is none.
     """
-    message: ToWorker = _toWorker.decode(line)
+    try:
+        message: ToWorker = _toWorker.decode(line)
+    except msgspec.DecodeError:
+        # half a surrogate pair, which msgspec does not take
+        message = msgspec.convert(json.loads(line), ToWorker)
     return message
 
 

@@ -146,7 +146,8 @@ class WorkerProcess(ProcessProtocol):
         It has been started.
         """
         self.transport.closeChildFD(0)
-        self.write(encode(Path(sys.path)))
+        path = [os.fsencode(entry) for entry in sys.path if isinstance(entry, str)]
+        self.write(encode(Path(path)))
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """
