@@ -14,6 +14,9 @@ from myconsumer.errors import LeaseLostError
 #: The longest lease, in seconds: a year.
 LONGEST_LEASE = 31_536_000
 
+#: The longest result of a task, in bytes of JSON, whatever the handler is.
+LONGEST_RESULT = 8 * 1024 * 1024
+
 
 class Task(Struct, frozen=True):
     """

@@ -299,7 +299,7 @@ class ProcessTests(BlockingCase):
         await self.untilState("completed")
         self.assertTrue(large.result == text, "it has changed")
         self.assertNotIn("result", unsendable.deliveries[0].settlement)
-        self.assertIn(f"result of task {unsendable.id} is no JSON", consumer.output)
+        self.assertIn(f"Task {unsendable.id} is completed without", consumer.output)
         self.assertIn(f"a line of {printing.id}", consumer.output)
         self.assertEqual(extending.deliveries[0].extended, 1)
 

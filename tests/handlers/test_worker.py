@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.handlers.processes import ProcessHandler
-from myconsumer.task import Task
+from myconsumer.task import LONGEST_RESULT, Task
 
 WORK = "tests.handlers.deeds.work"
 
@@ -139,6 +139,18 @@ class WorkerTests(TestCase):
         A payload may hold what JSON can say and UTF-8 cannot: half a surrogate pair.
         """
         self.assertEqual(await self.do("codePoint", "\ud83d"), 0xD83D)
+
+    async def test_tooLong(self) -> None:
+        """
+        A result that is too long is left out by the process, and never sent.
+        """
+        with capturedLogs() as logs:
+            self.assertIsNone(await self.do("repeat", "x", LONGEST_RESULT))
+        [event] = [event for event in logs if event.get("id") == "1"]
+        self.assertIn(f"it has {LONGEST_RESULT + 2} bytes", event["error"])
+        self.assertEqual(
+            len(await self.do("repeat", "x", LONGEST_RESULT - 2)), LONGEST_RESULT - 2
+        )
 
     async def test_raises(self) -> None:
         """

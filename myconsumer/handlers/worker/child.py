@@ -9,33 +9,21 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from math import isfinite
 from queue import SimpleQueue
-from typing import Any
 
-from msgspec import Raw, json
-from twisted.python.failure import Failure
-
-from myconsumer.errors import (
-    LeaseLostError,
-    QueueError,
-    Reject,
-    Release,
-    TaskFailedError,
-)
-from myconsumer.handlers.blocking import BlockingTask, call
+from myconsumer.errors import LeaseLostError, QueueError
 from myconsumer.handlers.callables import loadCallable
+from myconsumer.handlers.worker.answers import answer
 from myconsumer.handlers.worker.messages import (
     Broken,
-    Done,
     Extend,
     Extended,
     FromWorker,
     Job,
     Path,
-    Raised,
     Ready,
     encode,
     readToWorker,
@@ -43,9 +31,6 @@ from myconsumer.handlers.worker.messages import (
 
 #: The seconds that an idle worker gets to exit once the consumer is gone.
 EXIT_GRACE = 5.0
-
-# the most characters of an error, and of a traceback
-_LONGEST_TEXT = 16_384
 
 _ERRORS: dict[str, type[Exception]] = {
     "lost": LeaseLostError,
@@ -92,36 +77,15 @@ class Child:
         self._busy = False
         while (job := self._jobs.get()) is not None:
             self._busy = True
-            answer = self._do(function, job)
+            done = answer(function, job, self._extend)
             del job
             # what it printed is logged with the task that it belongs to
             for stream in (sys.stdout, sys.stderr):
                 with suppress(AttributeError, ValueError, OSError):
                     stream.flush()
             self._busy = False
-            self._send(answer)
+            self._send(done)
         return 0
-
-    def _do(self, function: Callable[[Any], Any], job: Job) -> Done | Raised:
-        """
-        Do one task.
-        """
-        try:
-            result = call(function, BlockingTask(job, self._extend))
-        except Release as error:
-            return Raised("release", _text(error), error.delay)
-        except Reject as error:
-            return Raised("reject", _text(error))
-        except TaskFailedError as error:
-            return Raised("failed", _text(error), error.delay)
-        except BaseException as error:
-            return _bug(error)
-        if result is None:
-            return Done()
-        try:
-            return Done(Raw(json.encode(result)))
-        except Exception as error:
-            return Done(unsendable=_text(error))
 
     def _extend(self, seconds: float) -> None:
         """
@@ -131,9 +95,9 @@ class Child:
             raise ValueError(f"extend takes seconds, not {seconds!r}")
         with self._extending:
             self._send(Extend(seconds))
-            answer = self._extended.get()
-        if answer.error is not None:
-            raise _ERRORS[answer.kind](answer.error)
+            extended = self._extended.get()
+        if extended.error is not None:
+            raise _ERRORS[extended.kind](extended.error)
 
     def _send(self, message: FromWorker) -> None:
         left = memoryview(encode(message))
@@ -170,27 +134,3 @@ def _lines(descriptor: int) -> Iterator[bytes]:
                 yield b"".join([*begun, end])
                 begun = []
             begun.append(rest)
-
-
-def _text(error: BaseException) -> str:
-    return _sendable(Failure(error).getErrorMessage())  # type: ignore[no-untyped-call]
-
-
-def _bug(error: BaseException) -> Raised:
-    """
-    @return: An exception that nobody foresaw, with its traceback.
-    """
-    failure = Failure(error)  # type: ignore[no-untyped-call]
-    name, text = type(error).__name__, _text(error)
-    return Raised(
-        "other",
-        f"{name}: {text}" if text else name,
-        traceback=_sendable(failure.getTraceback()),
-    )
-
-
-def _sendable(text: str) -> str:
-    """
-    @return: The end of a text, without what has no place in UTF-8.
-    """
-    return text[-_LONGEST_TEXT:].encode(errors="replace").decode()

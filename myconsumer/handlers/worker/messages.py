@@ -95,7 +95,7 @@ class Done(Struct, tag="done", omit_defaults=True):
     From a worker: its task is done.
 
     @ivar result: What was returned, unless that was L{None}.
-    @ivar unsendable: Why that is no JSON, and so left out.
+    @ivar unsendable: Why that is left out.
     """
 
     result: Raw | UnsetType = UNSET

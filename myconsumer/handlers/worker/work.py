@@ -56,7 +56,7 @@ class Work:
             return
         if answer.unsendable is not None:
             self._log.error(
-                "The result of task {id} is no JSON, it is completed without: {error}",
+                "Task {id} is completed without its result: {error}",
                 id=self.task.id,
                 error=answer.unsendable,
             )

@@ -1,0 +1,80 @@
+"""
+What a worker process answers: what the callable returned or raised, in a message of a
+bounded length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Raw, json
+from twisted.python.failure import Failure
+
+from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.handlers.blocking import BlockingTask, call
+from myconsumer.handlers.worker.messages import Done, Job, Raised
+from myconsumer.task import LONGEST_RESULT
+
+# the most characters of an error, and of a traceback
+_LONGEST_TEXT = 16_384
+
+
+def answer(
+    function: Callable[[Any], Any], job: Job, extend: Callable[[float], object]
+) -> Done | Raised:
+    """
+    Do one task.
+
+    @param function: Is called with it.
+    @param extend: Extends its lease by some seconds, and returns when it has.
+
+    @return: What came of it.
+    """
+    try:
+        result = call(function, BlockingTask(job, extend))
+    except Release as error:
+        return Raised("release", _text(error), error.delay)
+    except Reject as error:
+        return Raised("reject", _text(error))
+    except TaskFailedError as error:
+        return Raised("failed", _text(error), error.delay)
+    except BaseException as error:
+        return _bug(error)
+    return Done() if result is None else _done(result)
+
+
+def _done(result: Any) -> Done:
+    try:
+        encoded = json.encode(result)
+    except Exception as error:
+        return Done(unsendable=f"it is no JSON: {_text(error)}")
+    length = len(encoded)
+    if length > LONGEST_RESULT:
+        reason = f"it has {length} bytes, and may have {LONGEST_RESULT}"
+        return Done(unsendable=reason)
+    return Done(Raw(encoded))
+
+
+def _bug(error: BaseException) -> Raised:
+    """
+    @return: An exception that nobody foresaw, with its traceback.
+    """
+    failure = Failure(error)  # type: ignore[no-untyped-call]
+    name, text = type(error).__name__, _text(error)
+    return Raised(
+        "other",
+        f"{name}: {text}" if text else name,
+        traceback=_sendable(failure.getTraceback()),
+    )
+
+
+def _text(error: BaseException) -> str:
+    return _sendable(Failure(error).getErrorMessage())  # type: ignore[no-untyped-call]
+
+
+def _sendable(text: str) -> str:
+    """
+    @return: The end of a text, without what has no place in UTF-8.
+    """
+    return text[-_LONGEST_TEXT:].encode(errors="replace").decode()
