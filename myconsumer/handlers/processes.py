@@ -22,6 +22,8 @@ from zope.interface import implementer
 
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
+from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.worker.process import MakeGroup
 from myconsumer.handlers.worker.work import Work
 from myconsumer.handlers.worker.worker import IWorkerPool, Worker
 from myconsumer.interfaces import ITaskHandler
@@ -39,7 +41,8 @@ class ProcessHandler(Service):
     meanwhile, and takes what it returns for the result.
 
     Processes are started when they are needed, import the callable by themselves, and
-    are used again.  A task that is cancelled takes its process with it.
+    are used again.  A task that is cancelled takes its process with it, and what that
+    has started.
     """
 
     _log = Logger()
@@ -50,6 +53,7 @@ class ProcessHandler(Service):
         limit: int,
         reactor: Any,
         startDelay: Policy = startPolicy,
+        makeGroup: MakeGroup = ProcessGroup,
     ) -> None:
         """
         @param name: The dotted name of what is called with each task, whose C{extend}
@@ -58,6 +62,7 @@ class ProcessHandler(Service):
         @param reactor: Runs them.
         @param startDelay: The failures before this one -> the seconds for which no
             process is started after one could not begin.
+        @param makeGroup: Makes what signals are sent to from the id of a process.
 
         @raise ValueError: There is no such callable, or it is a coroutine function.
         """
@@ -66,6 +71,7 @@ class ProcessHandler(Service):
         self._limit = limit
         self._reactor = reactor
         self._startDelay = startDelay
+        self._makeGroup = makeGroup
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._waiting: deque[Work] = deque()
@@ -169,7 +175,7 @@ class ProcessHandler(Service):
         return not self._failures or all(worker.isReady for worker in self._workers)
 
     def _start(self, work: Work) -> None:
-        worker = Worker(self, self._reactor)
+        worker = Worker(self, self._reactor, self._makeGroup)
         self._workers.add(worker)
         try:
             worker.begin(self._name, work)

@@ -5,6 +5,7 @@ A handler that blocks, for threads and processes of the consumers of these tests
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -71,6 +72,7 @@ _DEEDS: dict[str, Callable[[BlockingTask], Any]] = {
     "untilCancelled": _untilCancelled,
     "compute": _compute,
     "print": _print,
+    "run": lambda task: subprocess.run(task.payload["words"], check=True),
     "extend": lambda task: task.extend(task.payload["seconds"]),
     "die": lambda task: os._exit(3),
     "dieAtFirst": _unlessFirst,

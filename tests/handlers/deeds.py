@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from myconsumer import Reject, Release
@@ -81,6 +82,16 @@ def _writeRubbish(task: BlockingTask) -> None:
     time.sleep(60)
 
 
+def _startChild(task: BlockingTask) -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        print(child.pid)
+
+
+def _startStubbornChild(task: BlockingTask) -> None:
+    script = "trap : TERM; echo $$; while :; do sleep 0.1; done"
+    subprocess.run(["sh", "-c", script], check=True)
+
+
 _DEEDS: dict[str, Callable[..., Any]] = {
     "return": lambda task, value: value,
     "describe": _describe,
@@ -101,6 +112,10 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "extend": lambda task, seconds: task.extend(seconds),
     "ignoreTerm": _ignoreTerm,
     "leaveChild": _leaveChild,
+    "startChild": _startChild,
+    "startStubbornChild": _startStubbornChild,
+    "session": lambda task: os.getsid(0),
+    "module": lambda task, name: ascii(import_module(name).__file__),
     "descriptorsOfChild": _descriptorsOfChild,
     "writeRubbish": _writeRubbish,
     "codePoint": lambda task, text: ord(text),

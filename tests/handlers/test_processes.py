@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Raw
 from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
@@ -21,6 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import MOST_LINES
 from myconsumer.handlers.processes import ProcessHandler
 from myconsumer.handlers.worker.messages import (
@@ -37,7 +38,12 @@ from myconsumer.handlers.worker.messages import (
     readToWorker,
 )
 from myconsumer.handlers.worker.printed import LONGEST_LINE
-from myconsumer.handlers.worker.process import EXIT_GRACE, KILL_AFTER, OUTPUT_GRACE
+from myconsumer.handlers.worker.process import (
+    EXIT_GRACE,
+    KILL_AFTER,
+    OUTPUT_GRACE,
+    REAP_INTERVAL,
+)
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
@@ -62,19 +68,22 @@ class FakeProcess:
     """
     A worker process, as its protocol sees it; it does what the test says.
 
-    @ivar signals: The signals that it was sent.
     @ivar pid: Its process id.
+    @ivar signals: The signals that it was sent, and all that it has started.
+    @ivar afterwards: The signals that the rest was sent once it was gone.
+    @ivar orphans: How many of these have not been reaped, once it is gone.
     """
 
-    pid = 17
-
-    def __init__(self, protocol: Any, descriptors: Collection[int]) -> None:
+    def __init__(self, pid: int, protocol: Any, descriptors: Collection[int]) -> None:
+        self.pid = pid
+        self.orphans = 0
         self._protocol = protocol
         self._told = b""
         self._running = True
         self._isReady = False
         self.open = set(descriptors)
         self.signals: list[str] = []
+        self.afterwards: list[str] = []
 
     @property
     def told(self) -> list[Any]:
@@ -146,13 +155,29 @@ class FakeProcess:
         assert descriptor in self.open
         self._told += data
 
-    def signalProcess(self, name: str) -> None:
+
+class FakeGroup(ProcessGroup):
+    """
+    What a fake process has started, and itself.
+    """
+
+    def __init__(self, process: FakeProcess) -> None:
+        super().__init__(process.pid)
+        self._process = process
+
+    def signal(self, number: signal.Signals) -> None:
         """
-        See L{twisted.internet.interfaces.IProcessTransport}.
+        See L{ProcessGroup.signal}.
         """
-        if not self._running:
-            raise ProcessExitedAlready
-        self.signals.append(name)
+        process = self._process
+        signals = process.signals if self.hasLeader else process.afterwards
+        signals.append(number.name.removeprefix("SIG"))
+
+    def reap(self) -> bool:
+        """
+        See L{ProcessGroup.reap}.
+        """
+        return self._process.orphans > 0
 
 
 class FakeReactor(Clock):
@@ -181,9 +206,15 @@ class FakeReactor(Clock):
         """
         if self.refusal:
             raise self.refusal
-        process = FakeProcess(protocol, childFDs)
+        process = FakeProcess(len(self.processes) + 1, protocol, childFDs)
         self.processes.append(process)
         protocol.makeConnection(process)
+
+    def group(self, pid: int) -> FakeGroup:
+        """
+        Make the group of a fake process.
+        """
+        return FakeGroup(self.processes[pid - 1])
 
 
 class PoolTests(SynchronousTestCase):
@@ -197,7 +228,9 @@ class PoolTests(SynchronousTestCase):
         is 1 s and doubles.
         """
         self.reactor = FakeReactor()
-        self.handler = ProcessHandler(WORK, 2, self.reactor, lambda n: 2.0**n)
+        self.handler = ProcessHandler(
+            WORK, 2, self.reactor, lambda n: 2.0**n, makeGroup=self.reactor.group
+        )
         self.handled: list[Deferred[Any]] = []
         self.addCleanup(self.assertNothingLeft)
 
@@ -597,6 +630,25 @@ class PoolTests(SynchronousTestCase):
         self.reactor.refusal = None
         self.reactor.advance(1)
         self.assertEqual(self.spawned, 1)
+
+    def test_left(self) -> None:
+        """
+        What a process has started is killed when it is gone, and reaped where it has
+        become ours; only then the task has ended, unless that takes long.
+        """
+        for takesLong in (False, True):
+            [handled] = self.start(1)
+            process = self.reactor.processes[-1]
+            process.orphans = 1
+            process.ends(3)
+            self.assertEqual(process.afterwards, ["KILL"])
+            self.assertNoResult(handled)
+            if takesLong:
+                self.reactor.pump([REAP_INTERVAL] * int(OUTPUT_GRACE / REAP_INTERVAL))
+            else:
+                process.orphans = 0
+                self.reactor.advance(REAP_INTERVAL)
+            self.failureResultOf(handled, TaskFailedError)
 
     def test_extend(self) -> None:
         """

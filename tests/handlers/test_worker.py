@@ -5,6 +5,7 @@ Real worker processes.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from twisted.trial.unittest import TestCase
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.handlers.processes import ProcessHandler
 from myconsumer.task import LONGEST_RESULT, Task
+from tests.processes import children, isAlive
 
 WORK = "tests.handlers.deeds.work"
 
@@ -175,22 +177,43 @@ class WorkerTests(TestCase):
     async def test_surroundings(self) -> None:
         """
         The process has our environment, less what is the consumer's; the name of the
-        callable as its only argument; nothing on its standard input; descriptors that
-        it passes on to no child; and does not mind Ctrl-C.
+        callable as its last argument; nothing on its standard input; descriptors that
+        it passes on to no child; and a session of its own, so that Ctrl-C does not
+        reach it.
         """
         self.patch(os, "environ", os.environ | {"CONSUMER_URL": "x", "OTHER": "y"})
         environment = await self.do("environment")
         self.assertEqual(environment["OTHER"], "y")
         self.assertNotIn("CONSUMER_URL", environment)
-        arguments = await self.do("arguments")
-        expected = [sys.executable, "-m", "myconsumer.handlers.worker", WORK]
-        self.assertEqual(arguments, expected)
+        self.assertEqual((await self.do("arguments"))[-1], WORK)
         self.assertEqual(await self.do("read"), "")
         # the fourth is the one that the list is read from
         self.assertLessEqual(len(await self.do("descriptorsOfChild")), 4)
-        pid = await self.do("pid")
-        await self.do("interrupt")
-        self.assertEqual(await self.do("pid"), pid)
+        self.assertEqual(await self.do("session"), await self.do("pid"))
+
+    async def test_modules(self) -> None:
+        """
+        What the process is made of comes from the standard library, even if the
+        current folder has modules of the same names; others are found there, and in
+        C{PYTHONPATH}.  The names of the folders need not be UTF-8.
+        """
+        here, there = (os.path.abspath(self.mktemp()) + "\udcff" for _ in range(2))
+        for folder, names in (here, ("queue", "signal", "mine")), (there, ("theirs",)):
+            os.mkdir(folder)
+            for name in names:
+                with open(f"{folder}/{name}.py", "w") as stream:
+                    stream.write("value = 1")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(here)
+        self.patch(sys, "path", [here, *sys.path, there])
+        self.patch(os, "environ", os.environ | {"PYTHONPATH": there})
+        for name, place in (
+            ("queue", "/lib/"),
+            ("signal", "/lib/"),
+            ("mine", "udcff/mine.py"),
+            ("theirs", "udcff/theirs.py"),
+        ):
+            self.assertIn(place, await self.do("module", name))
 
     async def test_prints(self) -> None:
         """
@@ -294,6 +317,33 @@ class WorkerTests(TestCase):
         with self.assertRaises(CancelledError):
             await handled
         self.assertLess(self.reactor.seconds() - began, 1)
+
+    async def test_startedProcesses(self) -> None:
+        """
+        What the callable has started ends with it when the task is cancelled, even if
+        it does not mind SIGTERM, and when the process ends in any other way.
+        """
+        for payload, kill in (
+            (["startChild"], False),
+            (["startStubbornChild"], False),
+            (["startChild"], True),
+        ):
+            with capturedLogs() as logs:
+                handled = self.handle(*payload)
+                while not logs:
+                    await deferLater(self.reactor, 0.01)
+            pid = int(logs[0]["line"])
+            if kill:
+                [worker] = children(os.getpid())
+                os.kill(int(worker), signal.SIGKILL)
+                with self.assertRaises(TaskFailedError):
+                    await handled
+            else:
+                handled.cancel()
+                with self.assertRaises(CancelledError):
+                    await handled
+            while isAlive(pid):
+                await deferLater(self.reactor, 0.01)
 
     async def test_cannotBegin(self) -> None:
         """

@@ -6,6 +6,7 @@ the consumer has nothing more for it or is gone.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ from myconsumer.errors import LeaseLostError, QueueError
 from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.worker.answers import answer
 from myconsumer.handlers.worker.messages import (
+    ANSWERS,
+    ORDERS,
     Broken,
     Extend,
     Extended,
@@ -39,9 +42,26 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
+def main(name: str) -> int:
+    """
+    Be a worker process.  It is told what to do on descriptor 3 and answers on 4, so
+    that the callable may do with standard input and output what it likes.
+
+    @param name: What is called with each task.
+
+    @return: The exit status.
+    """
+    for descriptor in (ORDERS, ANSWERS):
+        os.set_inheritable(descriptor, False)
+    with suppress(AttributeError):
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    return Child(ORDERS, ANSWERS).run(name)
+
+
 class Child:
     """
-    Does what it is told on one descriptor, and answers on another.
+    Does what it is told on one descriptor, and answers on another.  Leads a session of
+    its own.
     """
 
     def __init__(self, orders: int, answers: int) -> None:
@@ -119,7 +139,8 @@ class Child:
         if not self._busy:
             self._jobs.put(None)
             time.sleep(EXIT_GRACE)
-        os._exit(1)
+        # with what the callable has started
+        os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from myconsumer.handlers.worker.messages import (
     Ready,
     encode,
 )
-from myconsumer.handlers.worker.process import IWorkerOwner, WorkerProcess
+from myconsumer.handlers.worker.process import IWorkerOwner, MakeGroup, WorkerProcess
 from myconsumer.handlers.worker.work import Work
 
 
@@ -62,10 +62,10 @@ class Worker:
     @ivar work: What it does, if anything.
     """
 
-    def __init__(self, pool: IWorkerPool, reactor: Any) -> None:
+    def __init__(self, pool: IWorkerPool, reactor: Any, makeGroup: MakeGroup) -> None:
         self._pool = pool
         self._reactor = reactor
-        self._process = WorkerProcess(self, reactor)
+        self._process = WorkerProcess(self, reactor, makeGroup)
         self.isReady = False
         self.wasKilled = False
         self._usable = True
