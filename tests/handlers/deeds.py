@@ -4,6 +4,7 @@ What the worker processes of the tests do.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -92,6 +93,18 @@ def _startStubbornChild(task: BlockingTask) -> None:
     subprocess.run(["sh", "-c", script], check=True)
 
 
+def _cleanUp(task: BlockingTask, answer: bool) -> str:
+    atexit.register(print, "at exit")
+    try:
+        print("working")
+        time.sleep(60)
+    except BaseException as error:
+        print("finally", type(error).__name__)
+        if not answer:
+            raise
+    return "cleaned up"
+
+
 _DEEDS: dict[str, Callable[..., Any]] = {
     "return": lambda task, value: value,
     "describe": _describe,
@@ -114,6 +127,7 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "leaveChild": _leaveChild,
     "startChild": _startChild,
     "startStubbornChild": _startStubbornChild,
+    "cleanUp": _cleanUp,
     "session": lambda task: os.getsid(0),
     "module": lambda task, name: ascii(import_module(name).__file__),
     "descriptorsOfChild": _descriptorsOfChild,

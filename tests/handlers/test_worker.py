@@ -318,6 +318,24 @@ class WorkerTests(TestCase):
             await handled
         self.assertLess(self.reactor.seconds() - began, 1)
 
+    async def test_cleansUp(self) -> None:
+        """
+        What is cancelled may clean up, and do what is registered with C{atexit}; if it
+        returns its result after that it has done its task.
+        """
+        for answers in (False, True):
+            with capturedLogs() as logs:
+                handled = self.handle("cleanUp", answers)
+                await self.untilLogged(logs, "working")
+                handled.cancel()
+                if answers:
+                    self.assertEqual(json.decode(await handled), "cleaned up")
+                else:
+                    with self.assertRaises(CancelledError):
+                        await handled
+                await self.untilLogged(logs, "at exit")
+            self.assertIn("finally Terminated", [event.get("line") for event in logs])
+
     async def test_startedProcesses(self) -> None:
         """
         What the callable has started ends with it when the task is cancelled, even if

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.handlers.blocking import BlockingTask, call
 from myconsumer.handlers.worker.messages import Done, Job, Raised
+from myconsumer.handlers.worker.termination import Terminated
 from myconsumer.task import LONGEST_RESULT
 
 # the most characters of an error, and of a traceback
@@ -30,6 +31,8 @@ def answer(
     @param extend: Extends its lease by some seconds, and returns when it has.
 
     @return: What came of it.
+
+    @raise Terminated: The process is to end, and the function has let that pass.
     """
     try:
         result = call(function, BlockingTask(job, extend))
@@ -39,6 +42,8 @@ def answer(
         return Raised("reject", _text(error))
     except TaskFailedError as error:
         return Raised("failed", _text(error), error.delay)
+    except Terminated:
+        raise
     except BaseException as error:
         return _bug(error)
     return Done() if result is None else _done(result)

@@ -10,10 +10,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import isfinite
 from queue import SimpleQueue
+from typing import Any
 
 from myconsumer.errors import LeaseLostError, QueueError
 from myconsumer.handlers.callables import loadCallable
@@ -31,6 +32,7 @@ from myconsumer.handlers.worker.messages import (
     encode,
     readToWorker,
 )
+from myconsumer.handlers.worker.termination import Terminated, Termination
 
 #: The seconds that an idle worker gets to exit once the consumer is gone.
 EXIT_GRACE = 5.0
@@ -72,6 +74,7 @@ class Child:
         self._extended: SimpleQueue[Extended] = SimpleQueue()
         self._extending = threading.Lock()
         self._sending = threading.Lock()
+        self._termination = Termination()
         self._busy = True
 
     def run(self, name: str) -> int:
@@ -93,11 +96,19 @@ class Child:
         except ValueError as error:
             self._send(Broken(f"{name}: {error}"))
             return 1
+        self._termination.install()
         self._send(Ready())
-        self._busy = False
-        while (job := self._jobs.get()) is not None:
-            self._busy = True
-            done = answer(function, job, self._extend)
+        try:
+            self._work(function)
+        except Terminated:
+            # as a shell has it
+            return 128 + signal.SIGTERM
+        return 0
+
+    def _work(self, function: Callable[[Any], Any]) -> None:
+        while (job := self._next()) is not None:
+            with self._termination.interrupts():
+                done = answer(function, job, self._extend)
             del job
             # what it printed is logged with the task that it belongs to
             for stream in (sys.stdout, sys.stderr):
@@ -105,7 +116,16 @@ class Child:
                     stream.flush()
             self._busy = False
             self._send(done)
-        return 0
+
+    def _next(self) -> Job | None:
+        """
+        @return: What is to be done next, once that is known; L{None}: nothing.
+        """
+        self._busy = False
+        with self._termination.interrupts():
+            job = self._jobs.get()
+            self._busy = job is not None
+        return job
 
     def _extend(self, seconds: float) -> None:
         """
