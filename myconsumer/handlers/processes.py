@@ -11,6 +11,7 @@ are lines of JSON, of any length.
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
@@ -75,6 +76,7 @@ class ProcessHandler(Service):
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._waiting: deque[Work] = deque()
+        self._numbers = count(1)
         self._failures = 0
         self._notBefore = 0.0
         self._serving: IDelayedCall | None = None
@@ -86,7 +88,7 @@ class ProcessHandler(Service):
         @return: Fires with the result as it is sent, a L{msgspec.Raw}, once there is
             one, or once the process is gone that should have brought one.
         """
-        work = Work(task, self._end)
+        work = Work(task, next(self._numbers), self._end)
         self._waiting.append(work)
         self._serve()
         return work.done
@@ -135,6 +137,13 @@ class ProcessHandler(Service):
         self._workers.discard(worker)
         if not worker.isReady and not worker.wasKilled:
             self._couldNotBegin(problem)
+        self._serve()
+
+    def returned(self, work: Work) -> None:
+        """
+        See L{IWorkerPool.returned}.
+        """
+        self._waiting.appendleft(work)
         self._serve()
 
     def _end(self, work: Work) -> None:

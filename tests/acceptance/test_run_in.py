@@ -385,6 +385,18 @@ class ProcessTests(BlockingCase):
         await self.stopped(consumer)
         await self.untilAlone(first.pid)
 
+    async def test_forks(self) -> None:
+        """
+        A copy of a process that returns from the callable, too, answers for no task.
+        """
+        forks = self.queue.put({"do": "fork"})
+        follows = self.queue.put({"do": "untilCopyEnds"})
+        self.startBlocking(limit=1)
+        await self.untilState("completed")
+        self.assertEqual((forks.result, follows.result), ("mine", "mine"))
+        first, second = self.entries("start")
+        self.assertEqual(first.pid, second.pid)
+
     async def test_modulesOfTheSameName(self) -> None:
         """
         Modules in the current folder that are called like some of the standard library

@@ -93,6 +93,26 @@ def _startStubbornChild(task: BlockingTask) -> None:
     subprocess.run(["sh", "-c", script], check=True)
 
 
+def _forkedChildReturns(task: BlockingTask, path: str) -> str:
+    """
+    Return twice: here at once, and in a copy of this process as soon as the next task
+    has begun.
+    """
+    if os.fork():
+        return "ours"
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "the copy's"
+
+
+def _untilCopyEnds(task: BlockingTask, path: str) -> int:
+    """
+    Wait for the copy that the task before this one has made, and give its status.
+    """
+    open(path, "w").close()
+    return os.waitstatus_to_exitcode(os.wait()[1])
+
+
 def _cleanUp(task: BlockingTask, answer: bool) -> str:
     atexit.register(print, "at exit")
     try:
@@ -127,12 +147,14 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "leaveChild": _leaveChild,
     "startChild": _startChild,
     "startStubbornChild": _startStubbornChild,
+    "forkedChildReturns": _forkedChildReturns,
+    "untilCopyEnds": _untilCopyEnds,
     "cleanUp": _cleanUp,
     "session": lambda task: os.getsid(0),
     "module": lambda task, name: ascii(import_module(name).__file__),
+    "codePoint": lambda task, text: ord(text),
     "descriptorsOfChild": _descriptorsOfChild,
     "writeRubbish": _writeRubbish,
-    "codePoint": lambda task, text: ord(text),
     "closeAll": lambda task: os.closerange(3, 16),
     "coroutine": lambda task: coroutine(task),
 }

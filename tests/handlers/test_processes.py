@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessTerminated
@@ -20,17 +20,24 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.errors import (
+    LeaseLostError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import MOST_LINES
 from myconsumer.handlers.processes import ProcessHandler
 from myconsumer.handlers.worker.messages import (
     ANSWERS,
     ORDERS,
+    Begun,
     Broken,
     Done,
     Extend,
     FromWorker,
+    Job,
     Path,
     Raised,
     Ready,
@@ -72,11 +79,13 @@ class FakeProcess:
     @ivar signals: The signals that it was sent, and all that it has started.
     @ivar afterwards: The signals that the rest was sent once it was gone.
     @ivar orphans: How many of these have not been reaped, once it is gone.
+    @ivar isQuick: Whether it begins each task as soon as it is given it.
     """
 
     def __init__(self, pid: int, protocol: Any, descriptors: Collection[int]) -> None:
         self.pid = pid
         self.orphans = 0
+        self.isQuick = True
         self._protocol = protocol
         self._told = b""
         self._running = True
@@ -99,6 +108,13 @@ class FakeProcess:
         """
         return [each.payload for each in self.told if hasattr(each, "payload")]
 
+    @property
+    def number(self) -> int:
+        """
+        The number of the task that it was given last.
+        """
+        return [each.number for each in self.told if hasattr(each, "payload")][-1]
+
     def begins(self) -> None:
         """
         It says, once, that it is ready.
@@ -112,6 +128,18 @@ class FakeProcess:
         It says something.
         """
         self.writes(ANSWERS, b"".join(map(encode, messages)))
+
+    def does(self, result: bytes | None = None) -> None:
+        """
+        It has done its task.
+        """
+        self.says(Done(self.number, UNSET if result is None else Raw(result)))
+
+    def raises(self, *raised: Any, **more: Any) -> None:
+        """
+        Its task has raised something.
+        """
+        self.says(Raised(self.number, *raised, **more))
 
     def writes(self, descriptor: int, data: bytes) -> None:
         """
@@ -154,6 +182,8 @@ class FakeProcess:
         assert descriptor == ORDERS
         assert descriptor in self.open
         self._told += data
+        if self.isQuick and self.jobs and isinstance(self.told[-1], Job):
+            self.says(Begun(self.number))
 
 
 class FakeGroup(ProcessGroup):
@@ -308,7 +338,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.spawned, 2)
         one, two = self.reactor.processes
         self.assertEqual((one.jobs, two.jobs), ([1], [2]))
-        two.says(Done(Raw(b"22")))
+        two.does(b"22")
         self.turn()
         self.assertEqual(self.successResultOf(handled[0]), Raw(b"22"))
         self.assertEqual((one.jobs, two.jobs), ([1], [2, 3]))
@@ -321,7 +351,7 @@ class PoolTests(SynchronousTestCase):
         [first] = self.start(1)
         first.addCallback(lambda _: self.handle(2))
         [process] = self.reactor.processes
-        process.says(Done())
+        process.does()
         self.turn()
         self.successResultOf(first)
         self.assertEqual(process.jobs, [1, 2])
@@ -341,7 +371,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.handle(1)
         [process] = self.reactor.processes
-        data = encode(Ready()) + encode(Done(Raw(b'"a long text"')))
+        data = encode(Ready()) + encode(Done(1, Raw(b'"a long text"')))
         for byte in data[:-1]:
             process.writes(ANSWERS, bytes([byte]))
             self.turn()
@@ -373,7 +403,7 @@ class PoolTests(SynchronousTestCase):
         """
         [first] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done())
+        process.does()
         self.turn()
         process.closeChildFD(ANSWERS)
         self.start(2)
@@ -400,7 +430,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done(Raw(b"1")))
+        process.does(b"1")
         process.ends(1)
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
         self.start(2)
@@ -424,9 +454,9 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done(Raw(b"1")), Done(Raw(b"2")))
+        process.says(Done(1, Raw(b"1")), Done(1, Raw(b"2")))
         self.turn()
-        process.says(Done(Raw(b"3")))
+        process.does(b"3")
         self.turn()
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
 
@@ -447,17 +477,17 @@ class PoolTests(SynchronousTestCase):
         What was raised is raised again.
         """
         for raised, kind, text, delay in (
-            (Raised("release", "a", 7), Release, "a", 7),
-            (Raised("release", "b"), Release, "b", None),
-            (Raised("failed", "d", 3), TaskFailedError, "d", 3),
+            (("release", "a", 7), Release, "a", 7),
+            (("release", "b"), Release, "b", None),
+            (("failed", "d", 3), TaskFailedError, "d", 3),
         ):
             [handled] = self.start(1)
-            self.reactor.processes[0].says(raised)
+            self.reactor.processes[0].raises(*raised)
             self.turn()
             error = self.failureResultOf(handled, kind).value
             self.assertEqual((str(error), error.delay), (text, delay))
         [handled] = self.start(1)
-        self.reactor.processes[0].says(Raised("reject", "c"))
+        self.reactor.processes[0].raises("reject", "c")
         self.turn()
         self.assertEqual(str(self.failureResultOf(handled, Reject).value), "c")
 
@@ -467,7 +497,7 @@ class PoolTests(SynchronousTestCase):
         traceback.
         """
         [handled] = self.start(1)
-        self.reactor.processes[0].says(Raised("other", "E: x", traceback="the lines"))
+        self.reactor.processes[0].raises("other", "E: x", traceback="the lines")
         with capturedLogs() as logs:
             self.turn()
         error = self.failureResultOf(handled, TaskFailedError).value
@@ -483,7 +513,8 @@ class PoolTests(SynchronousTestCase):
         A result that is no JSON is left out, with an error in the log.
         """
         [handled] = self.start(1)
-        self.reactor.processes[0].says(Done(unsendable="no JSON"))
+        [process] = self.reactor.processes
+        process.says(Done(process.number, unsendable="no JSON"))
         with capturedLogs() as logs:
             self.turn()
         self.assertIsNone(self.successResultOf(handled))
@@ -521,7 +552,7 @@ class PoolTests(SynchronousTestCase):
         [handled] = self.start(1)
         [process] = self.reactor.processes
         handled.cancel()
-        process.says(Done(Raw(b"1")))
+        process.does(b"1")
         self.turn()
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
         self.start(2)
@@ -533,7 +564,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done(Raw(b"1")))
+        process.does(b"1")
         handled.cancel()
         self.turn()
         self.assertEqual(process.signals, [])
@@ -593,7 +624,7 @@ class PoolTests(SynchronousTestCase):
         self.reactor.advance(0.1)
         self.assertEqual(self.spawned, 4)
         self.reactor.processes[3].begins()
-        self.reactor.processes[3].says(Done())
+        self.reactor.processes[3].does()
         self.turn()
         self.successResultOf(fourth)
         self.reactor.processes[3].ends(1)
@@ -631,6 +662,49 @@ class PoolTests(SynchronousTestCase):
         self.reactor.advance(1)
         self.assertEqual(self.spawned, 1)
 
+    def test_diesBeforeItBegins(self) -> None:
+        """
+        A task whose process ends before it has begun the task is done by another, but
+        only once: a task that ends each is to fail.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does()
+        self.turn()
+        self.successResultOf(first)
+        process.isQuick = False
+        [second] = self.start(2)
+        self.assertEqual(process.jobs, [1, 2])
+        process.ends(None, signal.SIGKILL)
+        self.assertNoResult(second)
+        other = self.reactor.processes[1]
+        other.isQuick = False
+        other.begins()
+        self.assertEqual(other.jobs, [2])
+        other.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(second, TaskFailedError).value
+        self.assertEqual(str(error), "the worker process was killed by SIGKILL")
+
+    def test_anotherTask(self) -> None:
+        """
+        What is said of a task that has ended is not taken for the next one's.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does(b"1")
+        self.turn()
+        self.assertEqual(self.successResultOf(first), Raw(b"1"))
+        process.isQuick = False
+        [second] = self.start(2)
+        process.says(Done(1, Raw(b"3")), Raised(1, "reject", "x"), Begun(1))
+        process.says(Extend(1, 30))
+        self.turn()
+        self.assertNoResult(second)
+        self.assertEqual(process.told[-1].kind, "lost")
+        process.does(b"2")
+        self.turn()
+        self.assertEqual(self.successResultOf(second), Raw(b"2"))
+
     def test_left(self) -> None:
         """
         What a process has started is killed when it is gone, and reaped where it has
@@ -662,7 +736,7 @@ class PoolTests(SynchronousTestCase):
 
         self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
         [process] = self.reactor.processes
-        process.says(Ready(), Extend(30))
+        process.says(Ready(), Extend(1, 30))
         self.assertEqual(extended, [30])
         self.assertEqual((process.told[-1].error, process.jobs), (None, [None]))
 
@@ -682,8 +756,9 @@ class PoolTests(SynchronousTestCase):
 
         self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
         [process] = self.reactor.processes
+        process.begins()
         while errors:
-            process.says(Extend(30))
+            process.says(Extend(process.number, 30))
             _, kind = errors.pop(0)
             told = process.told[-1]
             self.assertEqual((told.error, told.kind), ("gone", kind))
@@ -696,15 +771,16 @@ class PoolTests(SynchronousTestCase):
         agreed: Deferred[None] = Deferred()
         handled = self.handler.handle(Leased("1", None, extending=lambda _: agreed))
         [process] = self.reactor.processes
-        process.says(Ready(), Extend(30))
+        process.says(Ready(), Extend(1, 30))
         process.ends(1)
         agreed.callback(None)
         self.failureResultOf(handled, TaskFailedError)
         [handled] = self.handle(2)
         process = self.reactor.processes[1]
-        process.says(Ready(), Done())
+        process.begins()
+        process.does()
         self.turn()
-        process.says(Extend(30))
+        process.says(Extend(process.number, 30))
         self.assertEqual(process.told[-1].kind, "lost")
 
     def test_printed(self) -> None:
@@ -718,7 +794,7 @@ class PoolTests(SynchronousTestCase):
             process.writes(1, b"one\ntw")
             process.writes(2, b"three \x1b[1m\xff\r\n\n")
             process.writes(1, b"o\n" + b"x" * (LONGEST_LINE + 1))
-            process.says(Done())
+            process.does()
             process.writes(2, b"late\n")
             self.turn()
             [handled] = self.start(2)
@@ -749,7 +825,7 @@ class PoolTests(SynchronousTestCase):
             for _ in range(3):
                 process.writes(1, b"line\n" * MOST_LINES)
             process.writes(2, b"x" * 10 * LONGEST_LINE)
-            process.says(Done())
+            process.does()
             self.turn()
             self.start(2)
             process.writes(1, b"next\n")
@@ -765,7 +841,7 @@ class PoolTests(SynchronousTestCase):
         """
         first, second = self.start(1, 2)
         idle, busy = self.reactor.processes
-        idle.says(Done())
+        idle.does()
         self.turn()
         self.successResultOf(first)
         second.cancel()
@@ -802,7 +878,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done())
+        process.does()
         self.turn()
         self.successResultOf(handled)
         process.exits(1)

@@ -363,6 +363,15 @@ class WorkerTests(TestCase):
             while isAlive(pid):
                 await deferLater(self.reactor, 0.01)
 
+    async def test_forks(self) -> None:
+        """
+        A copy of the process that returns from the callable, too, answers for no task:
+        neither its own nor the one that is done then.
+        """
+        path = os.path.abspath(self.mktemp())
+        self.assertEqual(await self.do("forkedChildReturns", path), "ours")
+        self.assertEqual(await self.do("untilCopyEnds", path), 1)
+
     async def test_cannotBegin(self) -> None:
         """
         A callable that is not there any more when a process looks for it fails the

@@ -37,37 +37,38 @@ def answer(
     try:
         result = call(function, BlockingTask(job, extend))
     except Release as error:
-        return Raised("release", _text(error), error.delay)
+        return Raised(job.number, "release", _text(error), error.delay)
     except Reject as error:
-        return Raised("reject", _text(error))
+        return Raised(job.number, "reject", _text(error))
     except TaskFailedError as error:
-        return Raised("failed", _text(error), error.delay)
+        return Raised(job.number, "failed", _text(error), error.delay)
     except Terminated:
         raise
     except BaseException as error:
-        return _bug(error)
-    return Done() if result is None else _done(result)
+        return _bug(job, error)
+    return Done(job.number) if result is None else _done(job, result)
 
 
-def _done(result: Any) -> Done:
+def _done(job: Job, result: Any) -> Done:
     try:
         encoded = json.encode(result)
     except Exception as error:
-        return Done(unsendable=f"it is no JSON: {_text(error)}")
+        return Done(job.number, unsendable=f"it is no JSON: {_text(error)}")
     length = len(encoded)
     if length > LONGEST_RESULT:
         reason = f"it has {length} bytes, and may have {LONGEST_RESULT}"
-        return Done(unsendable=reason)
-    return Done(Raw(encoded))
+        return Done(job.number, unsendable=reason)
+    return Done(job.number, Raw(encoded))
 
 
-def _bug(error: BaseException) -> Raised:
+def _bug(job: Job, error: BaseException) -> Raised:
     """
     @return: An exception that nobody foresaw, with its traceback.
     """
     failure = Failure(error)  # type: ignore[no-untyped-call]
     name, text = type(error).__name__, _text(error)
     return Raised(
+        job.number,
         "other",
         f"{name}: {text}" if text else name,
         traceback=_sendable(failure.getTraceback()),

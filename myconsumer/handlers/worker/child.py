@@ -10,8 +10,10 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from math import isfinite
 from queue import SimpleQueue
 from typing import Any
@@ -22,6 +24,7 @@ from myconsumer.handlers.worker.answers import answer
 from myconsumer.handlers.worker.messages import (
     ANSWERS,
     ORDERS,
+    Begun,
     Broken,
     Extend,
     Extended,
@@ -67,9 +70,11 @@ class Child:
     """
 
     def __init__(self, orders: int, answers: int) -> None:
+        self._descriptors = (orders, answers)
         # not a buffered file, which an exit must not find locked by the thread below
         self._orders = _lines(orders)
         self._answers = answers
+        self._pid = os.getpid()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._extended: SimpleQueue[Extended] = SimpleQueue()
         self._extending = threading.Lock()
@@ -90,6 +95,7 @@ class Child:
             if isinstance(order, Path):
                 sys.path[:] = map(os.fsdecode, order.path)
             break
+        os.register_at_fork(after_in_child=self._forked)
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
         try:
             function = loadCallable(name)
@@ -107,8 +113,9 @@ class Child:
 
     def _work(self, function: Callable[[Any], Any]) -> None:
         while (job := self._next()) is not None:
+            self._send(Begun(job.number))
             with self._termination.interrupts():
-                done = answer(function, job, self._extend)
+                done = answer(function, job, partial(self._extend, job.number))
             del job
             # what it printed is logged with the task that it belongs to
             for stream in (sys.stdout, sys.stderr):
@@ -127,40 +134,58 @@ class Child:
             self._busy = job is not None
         return job
 
-    def _extend(self, seconds: float) -> None:
+    def _extend(self, number: int, seconds: float) -> None:
         """
         Have the consumer extend the lease, and wait until it has.
         """
         if not isfinite(seconds):
             raise ValueError(f"extend takes seconds, not {seconds!r}")
         with self._extending:
-            self._send(Extend(seconds))
+            self._send(Extend(number, seconds))
             extended = self._extended.get()
         if extended.error is not None:
             raise _ERRORS[extended.kind](extended.error)
 
     def _send(self, message: FromWorker) -> None:
+        if os.getpid() != self._pid:
+            # a copy of this process, which came back from the callable as well
+            os._exit(1)
         left = memoryview(encode(message))
         with self._sending, suppress(BrokenPipeError):
             while left:
                 left = left[os.write(self._answers, left) :]
+
+    def _forked(self) -> None:
+        """
+        In a copy of this process, which the callable has made: it is the callable's.
+        """
+        self._termination.uninstall()
+        for descriptor in self._descriptors:
+            with suppress(OSError):
+                os.close(descriptor)
 
     def _listen(self) -> None:
         """
         Take orders, in a thread of its own, so that the consumer's end is noticed
         whatever the callable does.
         """
+        try:
+            self._take()
+        except Exception:
+            traceback.print_exc()
+        if not self._busy:
+            self._jobs.put(None)
+            time.sleep(EXIT_GRACE)
+        # with what the callable has started
+        os.killpg(self._pid, signal.SIGKILL)
+
+    def _take(self) -> None:
         for line in self._orders:
             order = readToWorker(line)
             if isinstance(order, Job):
                 self._jobs.put(order)
             elif isinstance(order, Extended):
                 self._extended.put(order)
-        if not self._busy:
-            self._jobs.put(None)
-            time.sleep(EXIT_GRACE)
-        # with what the callable has started
-        os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:

@@ -32,9 +32,13 @@ class Path(Struct, tag="path"):
 class Job(Struct, tag="job"):
     """
     To a worker that has nothing to do: a task.  See L{Task
-    <myconsumer.task.Task>} for the attributes.
+    <myconsumer.task.Task>} for the other attributes.
+
+    @ivar number: What tells it from all other jobs; what the worker says of it bears
+        that, so that what comes too late is not taken for another's.
     """
 
+    number: int
     id: str | int
     payload: Any
     attempt: int
@@ -80,13 +84,25 @@ class Broken(Struct, tag="broken"):
     error: str
 
 
+class Begun(Struct, tag="begun"):
+    """
+    From a worker: it calls the callable with its task now.
+
+    @ivar number: The number of the job.
+    """
+
+    number: int
+
+
 class Extend(Struct, tag="extend"):
     """
     From a worker: its task takes longer.
 
+    @ivar number: The number of the job.
     @ivar seconds: How long it wants to have it for, from now.
     """
 
+    number: int
     seconds: float
 
 
@@ -94,10 +110,12 @@ class Done(Struct, tag="done", omit_defaults=True):
     """
     From a worker: its task is done.
 
+    @ivar number: The number of the job.
     @ivar result: What was returned, unless that was L{None}.
     @ivar unsendable: Why that is left out.
     """
 
+    number: int
     result: Raw | UnsetType = UNSET
     unsendable: str | None = None
 
@@ -106,6 +124,7 @@ class Raised(Struct, tag="raised"):
     """
     From a worker: its task raised something.
 
+    @ivar number: The number of the job.
     @ivar kind: C{release}, C{reject} and C{failed} are L{Release
         <myconsumer.errors.Release>}, L{Reject <myconsumer.errors.Reject>} and
         L{TaskFailedError <myconsumer.errors.TaskFailedError>}; C{other} is all else.
@@ -114,6 +133,7 @@ class Raised(Struct, tag="raised"):
     @ivar traceback: With C{other}, where it comes from.
     """
 
+    number: int
     kind: Literal["release", "reject", "failed", "other"]
     message: str
     delay: float | None = None
@@ -121,7 +141,7 @@ class Raised(Struct, tag="raised"):
 
 
 ToWorker = Path | Job | Extended
-FromWorker = Ready | Broken | Extend | Done | Raised
+FromWorker = Ready | Broken | Begun | Extend | Done | Raised
 
 _toWorker = msgspec.json.Decoder(ToWorker)
 _fromWorker = msgspec.json.Decoder(FromWorker)

@@ -23,19 +23,25 @@ class Work:
     A task, from its arrival until it is known what came of it.
 
     @ivar task: The task.
+    @ivar number: What tells it from all others of the same handler.
+    @ivar wasReturned: Whether a worker has ended that was given it and did not begin
+        it.
     @ivar job: The line by which a worker is told of it.
     @ivar done: Fires with what came of it; once.
     """
 
     _log = Logger()
 
-    def __init__(self, task: Task, end: Callable[[Work], object]) -> None:
+    def __init__(self, task: Task, number: int, end: Callable[[Work], object]) -> None:
         """
         @param end: Is called when it has been cancelled, maybe more than once.
         """
         self.task = task
+        self.number = number
+        self.wasReturned = False
         self.job = encode(
             Job(
+                number,
                 task.id,
                 task.payload,
                 task.attempt,

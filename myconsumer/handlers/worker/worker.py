@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from zope.interface import Interface, implementer
 
 from myconsumer.handlers.worker.messages import (
+    Begun,
     Broken,
     Done,
     Extend,
@@ -51,6 +52,11 @@ class IWorkerPool(Interface):
         @param problem: How it ended, in words.
         """
 
+    def returned(work: Work) -> None:
+        """
+        A worker that was ready is gone, and did not begin C{work}, which it was given.
+        """
+
 
 @implementer(IWorkerOwner)
 class Worker:
@@ -70,6 +76,7 @@ class Worker:
         self.wasKilled = False
         self._usable = True
         self.work: Work | None = None
+        self._hasBegun = False
         self._broken: str | None = None
         self._answer: Done | Raised | None = None
         self._finishing: IDelayedCall | None = None
@@ -88,13 +95,14 @@ class Worker:
         Have it do its next task.
         """
         self.work = work
+        self._hasBegun = False
         self._process.printed.begin(work.task.id)
         self._process.write(work.job)
 
     def end(self) -> None:
         """
-        Give up its task, and with it the process, unless that has not begun the task
-        or has done it.
+        Give up its task, and with it the process, unless that is not ready yet or has
+        done the task.
         """
         if not self.isReady and self.work is not None:
             work, self.work = self.work, None
@@ -122,12 +130,15 @@ class Worker:
         See L{IWorkerOwner.heard}.
         """
         if isinstance(message, Ready):
-            self._begun()
+            self._ready()
         elif isinstance(message, Broken):
             self._broken = message.error
         elif isinstance(message, Extend):
-            self._extend(message.seconds)
-        elif self.work is not None and self._answer is None:
+            self._extend(message)
+        elif self._isDoing(message.number):
+            if isinstance(message, Begun):
+                self._hasBegun = True
+                return
             self._answer = message
             # what it has printed is there, too, and is read before that
             self._finishing = self._reactor.callLater(0, self._finish)
@@ -148,18 +159,27 @@ class Worker:
             problem = f"{problem} before it had begun"
         if self._broken is not None:
             problem = f"the worker process cannot begin: {self._broken}"
-        work = self.work
         if self._finishing is not None:
             self._finishing.cancel()
             self._finish()
-            work = None
         self._pool.ended(self, problem)
-        if work is not None and self.wasKilled:
-            work.cancelled()
-        elif work is not None:
-            work.failed(problem)
+        if self.work is not None:
+            self._leave(self.work, problem)
 
-    def _begun(self) -> None:
+    def _leave(self, work: Work, problem: str) -> None:
+        """
+        Say what becomes of a task whose process has ended before it was done.
+        """
+        if self.wasKilled:
+            work.cancelled()
+        elif self._hasBegun or work.wasReturned or not self.isReady:
+            # one that was returned, since a task that ends each of them is to fail
+            work.failed(problem)
+        else:
+            work.wasReturned = True
+            self._pool.returned(work)
+
+    def _ready(self) -> None:
         self.isReady = True
         self._pool.ready()
         if self.work is not None:
@@ -167,11 +187,16 @@ class Worker:
         else:
             self._pool.free(self)
 
-    def _extend(self, seconds: float) -> None:
-        if self.work is None:
+    def _isDoing(self, number: int) -> bool:
+        if self.work is None or self._answer is not None:
+            return False
+        return self.work.number == number
+
+    def _extend(self, message: Extend) -> None:
+        if self.work is None or not self._isDoing(message.number):
             self._process.write(encode(Extended("the task has ended", "lost")))
             return
-        extended = self.work.extend(seconds)
+        extended = self.work.extend(message.seconds)
         extended.addCallback(lambda answer: self._process.write(encode(answer)))
 
     def _finish(self) -> None:
