@@ -38,6 +38,43 @@ def running(*words: str) -> dict[str, Any]:
     return {"do": "run", "words": words}
 
 
+# hangs when it is imported for the second time, by the first worker process
+HANGS = """
+import time
+
+with open("imports", "a+") as imports:
+    imports.write("x")
+    if imports.tell() == 2:
+        time.sleep(600)
+
+
+def work(task):
+    return "done"
+"""
+
+COMPOSED = """
+import os
+import sys
+
+from twisted.application.service import Application
+from twisted.internet import reactor
+
+from myconsumer import ConsumerService
+from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.http import makeClient, parseURL
+from myconsumer.queues.json import JSONQueue
+
+sys.path.insert(0, os.getcwd())
+sys.dont_write_bytecode = True
+handler = ProcessHandler("hangs.work", 1, reactor, startDeadline=2.0)
+queue = JSONQueue(makeClient(reactor, connections=4), parseURL(os.environ["URL"]))
+consumer = ConsumerService(queue, handler, limit=1)
+handler.setServiceParent(consumer)
+application = Application("composed")
+consumer.setServiceParent(application)
+"""
+
+
 class BlockingCase(AcceptanceCase):
     """
     Starts consumers whose callable blocks.
@@ -396,6 +433,21 @@ class ProcessTests(BlockingCase):
         self.assertEqual((forks.result, follows.result), ("mine", "mine"))
         first, second = self.entries("start")
         self.assertEqual(first.pid, second.pid)
+
+    async def test_hangs(self) -> None:
+        """
+        A process that hangs as it imports the callable is ended, and its task is done
+        by another.
+        """
+        job = self.queue.put({})
+        consumer = self.spawn(
+            ["-noy", "composed.tac"],
+            {"URL": self.endpoint.url},
+            {"composed.tac": COMPOSED, "hangs.py": HANGS},
+        )
+        await self.untilState("completed", [job])
+        self.assertIn("not ready after 2 s", consumer.output)
+        self.assertEqual(len(self.workers(consumer)), 1)
 
     async def test_modulesOfTheSameName(self) -> None:
         """

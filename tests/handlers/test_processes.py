@@ -22,13 +22,14 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.errors import (
     LeaseLostError,
+    NotBegunError,
     Reject,
     Release,
     TaskFailedError,
 )
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import MOST_LINES
-from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.processes import START_DEADLINE, ProcessHandler
 from myconsumer.handlers.worker.messages import (
     ANSWERS,
     ORDERS,
@@ -576,7 +577,7 @@ class PoolTests(SynchronousTestCase):
         """
         *_, third = self.start(1, 2, 3)
         third.cancel()
-        self.failureResultOf(third, CancelledError)
+        self.failureResultOf(third, NotBegunError)
         self.assertEqual([each.signals for each in self.reactor.processes], [[], []])
 
     def test_cancelledWhileItBegins(self) -> None:
@@ -587,7 +588,7 @@ class PoolTests(SynchronousTestCase):
         """
         [first] = self.handle(1)
         first.cancel()
-        self.failureResultOf(first, CancelledError)
+        self.failureResultOf(first, NotBegunError)
         [process] = self.reactor.processes
         process.says(Ready())
         self.assertEqual((process.signals, process.jobs), ([], []))
@@ -595,71 +596,109 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(process.jobs, [2])
         self.assertNoResult(second)
 
+    def test_late(self) -> None:
+        """
+        A process that is not ready in time is killed, whether or not a task waits for
+        it, and counts as one that could not begin.
+        """
+        [first] = self.handle(1)
+        first.cancel()
+        self.failureResultOf(first, NotBegunError)
+        [second] = self.handle(2)
+        late, later = self.reactor.processes
+        self.reactor.advance(START_DEADLINE)
+        self.assertEqual((late.signals, later.signals), (["KILL"], ["KILL"]))
+        late.ends(None, signal.SIGKILL)
+        later.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(second, NotBegunError).value
+        self.assertEqual(
+            str(error),
+            "the worker process cannot begin: it was not ready after 60 s",
+        )
+
+    def test_readyInTime(self) -> None:
+        """
+        A process that was ready in time may take as long as it likes after that.
+        """
+        self.start(1)
+        self.reactor.advance(START_DEADLINE)
+        self.assertEqual(self.reactor.processes[0].signals, [])
+
     def test_cannotBegin(self) -> None:
         """
-        Where processes cannot begin each fails one task, with the reason, and the
-        next is not started before a time that grows; other tasks wait. Once one has
-        begun all is as before.
+        A task whose process cannot begin is given back, with the reason, if there is
+        no other; the next task is tried with the next process.
         """
-        first, second, third = self.handle(1, 2, 3)
-        self.reactor.processes[1].begins()
+        [first] = self.handle(1)
         broken = self.reactor.processes[0]
         broken.says(Broken("no such module"))
         broken.ends(1)
-        error = self.failureResultOf(first, TaskFailedError).value
+        error = self.failureResultOf(first, NotBegunError).value
         self.assertEqual(str(error), "the worker process cannot begin: no such module")
+        [second] = self.handle(2)
+        self.reactor.processes[1].ends(1)
+        error = self.failureResultOf(second, NotBegunError).value
+        self.assertEqual(
+            str(error), "the worker process exited with status 1 before it had begun"
+        )
+        [third] = self.start(3)
+        self.assertEqual(self.reactor.processes[2].jobs, [3])
+        self.assertNoResult(third)
+
+    def test_oneCannotBegin(self) -> None:
+        """
+        Where other processes work a task waits for these, and for the time when the
+        next may be started.
+        """
+        [first] = self.start(1)
+        [second] = self.handle(2)
+        self.reactor.processes[1].ends(1)
         self.assertNoResult(second)
         self.reactor.advance(0.9)
         self.assertEqual(self.spawned, 2)
         self.reactor.advance(0.1)
         self.assertEqual(self.spawned, 3)
         self.reactor.processes[2].ends(1)
-        error = self.failureResultOf(third, TaskFailedError).value
-        self.assertEqual(
-            str(error), "the worker process exited with status 1 before it had begun"
-        )
-        [fourth] = self.handle(4)
-        self.reactor.advance(1.9)
-        self.assertEqual(self.spawned, 3)
-        self.reactor.advance(0.1)
-        self.assertEqual(self.spawned, 4)
-        self.reactor.processes[3].begins()
-        self.reactor.processes[3].does()
+        self.reactor.processes[0].does()
         self.turn()
-        self.successResultOf(fourth)
-        self.reactor.processes[3].ends(1)
-        self.handle(5, 6)
-        self.assertEqual(self.spawned, 5)
-        self.reactor.processes[4].ends(1)
-        self.reactor.advance(1)
-        self.assertEqual(self.spawned, 6)
+        self.successResultOf(first)
+        self.assertEqual(self.reactor.processes[0].jobs, [1, 2])
+
+    def test_severalCannotBegin(self) -> None:
+        """
+        Processes that were started side by side count as one that could not begin, and
+        once none is left all tasks are given back.
+        """
+        handled = self.handle(1, 2, 3)
+        with capturedLogs() as logs:
+            for process in list(self.reactor.processes):
+                process.ends(1)
+        self.assertEqual([event["delay"] for event in logs], [1])
+        for each in handled:
+            self.failureResultOf(each, NotBegunError)
 
     def test_oneAtATime(self) -> None:
         """
         After a failed start one process has to begin before others are started.
         """
-        first, *_ = self.handle(1, 2)
-        for process in list(self.reactor.processes):
-            process.ends(1)
-        self.failureResultOf(first, TaskFailedError)
-        self.flushLoggedErrors()
-        self.handle(3, 4)
-        self.reactor.advance(2)
+        [first] = self.handle(1)
+        self.reactor.processes[0].ends(1)
+        self.failureResultOf(first, NotBegunError)
+        self.handle(2, 3)
+        self.assertEqual(self.spawned, 2)
+        self.reactor.processes[1].says(Ready())
         self.assertEqual(self.spawned, 3)
-        self.reactor.processes[2].says(Ready())
-        self.assertEqual(self.spawned, 4)
 
     def test_cannotBeStarted(self) -> None:
         """
         Where no process can be made at all it is the same.
         """
         self.reactor.refusal = OSError("too many processes")
-        first, second = self.handle(1, 2)
-        error = self.failureResultOf(first, TaskFailedError).value
-        self.assertIn("too many processes", str(error))
-        self.assertNoResult(second)
+        for handled in self.handle(1, 2):
+            error = self.failureResultOf(handled, NotBegunError).value
+            self.assertIn("too many processes", str(error))
         self.reactor.refusal = None
-        self.reactor.advance(1)
+        self.handle(3)
         self.assertEqual(self.spawned, 1)
 
     def test_diesBeforeItBegins(self) -> None:
@@ -863,10 +902,10 @@ class PoolTests(SynchronousTestCase):
         first, second, third = self.handle(1, 2, 3)
         self.reactor.processes[0].ends(1)
         stopped = self.handler.stopService()
-        self.failureResultOf(third, CancelledError)
+        for handled in (first, third):
+            self.failureResultOf(handled, NotBegunError)
         self.reactor.processes[1].ends(1)
         self.successResultOf(stopped)
-        self.failureResultOf(first, TaskFailedError)
         self.failureResultOf(second, CancelledError)
         self.reactor.advance(100)
         self.assertEqual(self.spawned, 2)

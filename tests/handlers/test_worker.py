@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, capturedLogs
 from twisted.trial.unittest import TestCase
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.processes import ProcessHandler
 from myconsumer.task import LONGEST_RESULT, Task
 from tests.processes import children, isAlive
@@ -386,8 +386,10 @@ class WorkerTests(TestCase):
         self.patch(sys, "dont_write_bytecode", True)
         self.handler = self.makeHandler("module_that_changes.work")
         module.write_text("raise RuntimeError('half written')\n")
+        with self.assertRaises(NotBegunError) as caught:
+            await self.handle()
         self.assertEqual(
-            await self.failing(),
+            str(caught.exception),
             "the worker process cannot begin: module_that_changes.work: importing "
             "module_that_changes failed with RuntimeError: half written",
         )

@@ -12,7 +12,13 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.errors import (
+    LeaseLostError,
+    NotBegunError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
 from myconsumer.handlers.blocking import StubbornDeferred
 from myconsumer.handlers.worker.messages import Done, Extended, Job, Raised, encode
 from myconsumer.task import Task
@@ -73,6 +79,14 @@ class Work:
         It has ended because it was cancelled.
         """
         self.done.errback(CancelledError())
+
+    def notBegun(self, reason: str) -> None:
+        """
+        No worker has begun it, and none will.
+
+        @param reason: Why.
+        """
+        self.done.errback(NotBegunError(reason))
 
     def failed(self, reason: str) -> None:
         """

@@ -47,7 +47,8 @@ class IWorkerPool(Interface):
 
     def ended(worker: Worker, problem: str) -> None:
         """
-        C{worker} is gone.
+        C{worker} is gone.  If it was not ready yet, and was not killed, its task is to
+        be done by another, or not at all.
 
         @param problem: How it ended, in words.
         """
@@ -80,15 +81,20 @@ class Worker:
         self._broken: str | None = None
         self._answer: Done | Raised | None = None
         self._finishing: IDelayedCall | None = None
+        self._starting: IDelayedCall | None = None
 
-    def begin(self, name: str, work: Work) -> None:
+    def begin(self, name: str, work: Work, deadline: float) -> None:
         """
         Start the process, and have it do its first task once it is ready.
+
+        @param name: The callable.
+        @param deadline: The seconds that it gets to be ready.
 
         @raise OSError: It cannot be started.
         """
         self.work = work
         self._process.spawn(name)
+        self._starting = self._reactor.callLater(deadline, self._isLate, deadline)
 
     def do(self, work: Work) -> None:
         """
@@ -106,7 +112,7 @@ class Worker:
         """
         if not self.isReady and self.work is not None:
             work, self.work = self.work, None
-            work.cancelled()
+            work.notBegun("it was cancelled while its worker process began")
         elif self._answer is None and not self.wasKilled:
             self.wasKilled = True
             self._usable = False
@@ -155,6 +161,7 @@ class Worker:
         See L{IWorkerOwner.ended}.
         """
         self._usable = False
+        self._stopWaiting()
         if not self.isReady:
             problem = f"{problem} before it had begun"
         if self._broken is not None:
@@ -163,7 +170,7 @@ class Worker:
             self._finishing.cancel()
             self._finish()
         self._pool.ended(self, problem)
-        if self.work is not None:
+        if self.work is not None and (self.isReady or self.wasKilled):
             self._leave(self.work, problem)
 
     def _leave(self, work: Work, problem: str) -> None:
@@ -172,8 +179,8 @@ class Worker:
         """
         if self.wasKilled:
             work.cancelled()
-        elif self._hasBegun or work.wasReturned or not self.isReady:
-            # one that was returned, since a task that ends each of them is to fail
+        elif self._hasBegun or work.wasReturned:
+            # the latter, since a task that ends each of them is to fail
             work.failed(problem)
         else:
             work.wasReturned = True
@@ -181,11 +188,22 @@ class Worker:
 
     def _ready(self) -> None:
         self.isReady = True
+        self._stopWaiting()
         self._pool.ready()
         if self.work is not None:
             self.do(self.work)
         else:
             self._pool.free(self)
+
+    def _isLate(self, seconds: float) -> None:
+        self._starting = None
+        self._broken = f"it was not ready after {seconds:g} s"
+        self._process.kill()
+
+    def _stopWaiting(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
 
     def _isDoing(self, number: int) -> bool:
         if self.work is None or self._answer is not None:
