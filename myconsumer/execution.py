@@ -145,7 +145,7 @@ class Execution:
             self._log.info("Task {id} was cancelled", id=run.task.id)
         elif run.cancelled == "stop":
             self._giveBack(run.lease)
-        elif run.cancelled == "timeout":
+        elif run.cancelled == "timeout" and not failure.check(NotBegunError):  # type: ignore[no-untyped-call]
             error = f"timed out after {self._timeout:g} s"
             self._log.warn("Task {id} {error}", id=run.task.id, error=error)
             self._retry(run.task, run.lease, error)

@@ -36,6 +36,19 @@ def zombies(pid: int) -> list[str]:
     return [child for child in children(pid) if _state(child) == "Z"]
 
 
+def session(leader: int) -> list[str]:
+    """
+    The processes of a session that have not ended.
+    """
+    return [
+        path.name
+        for path in Path("/proc").iterdir()
+        if path.name.isdigit()
+        and _stat(path.name)[3:4] == [str(leader)]
+        and isAlive(path.name)
+    ]
+
+
 def descriptors(pid: int) -> list[str]:
     """
     What the open descriptors of a process lead to.
@@ -62,8 +75,16 @@ def withDescriptors(test: Any, spare: int) -> None:
 
 
 def _state(pid: int | str) -> str:
+    return _stat(pid)[0]
+
+
+def _stat(pid: int | str) -> list[str]:
+    """
+    What the system says of a process: its state, parent, group, session, and so on.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    return text.rpartition(")")[2].split()[0]
+        return [""]
+    # the name before the parenthesis may hold anything
+    return text.rpartition(")")[2].split()

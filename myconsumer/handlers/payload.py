@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 
 
-def encoded(payload: Any) -> bytes:
+def encoded(value: Any) -> bytes:
     """
-    @return: A payload as JSON.
+    @param value: A payload, or a structure that holds one.
+
+    @return: It as JSON.
     """
     try:
-        return msgspec.json.encode(payload)
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:
         # JSON can hold half a surrogate pair, and UTF-8 cannot
-        return json.dumps(payload).encode("ascii")
+        return json.dumps(msgspec.to_builtins(value)).encode("ascii")

@@ -11,6 +11,7 @@ are lines of JSON, of any length.
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
@@ -22,14 +23,20 @@ from zope.interface import implementer
 
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
+from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.worker.process import MakeGroup
 from myconsumer.handlers.worker.work import Work
 from myconsumer.handlers.worker.worker import IWorkerPool, Worker
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.retrying import Policy
 from myconsumer.task import Task
 
-#: How long no worker is started after one could not begin: 1 s and doubling, to 30 s.
+#: How long no worker is started after one could not begin, where others work: 1 s and
+#: doubling, to 30 s.
 startPolicy: Policy = backoffPolicy(1.0, 29.0, 2.0)
+
+#: The seconds that a process gets to import the callable.
+START_DEADLINE = 60.0
 
 
 @implementer(ITaskHandler, IWorkerPool)
@@ -39,7 +46,11 @@ class ProcessHandler(Service):
     meanwhile, and takes what it returns for the result.
 
     Processes are started when they are needed, import the callable by themselves, and
-    are used again.  A task that is cancelled takes its process with it.
+    are used again.  A task that is cancelled takes its process with it, and what that
+    has started.
+
+    Where a process cannot begin its task waits for another; where there is no other,
+    all that waits is given back, and whoever hears of that is to wait before the next.
     """
 
     descriptorsEach = 4
@@ -52,14 +63,18 @@ class ProcessHandler(Service):
         limit: int,
         reactor: Any,
         startDelay: Policy = startPolicy,
+        startDeadline: float = START_DEADLINE,
+        makeGroup: MakeGroup = ProcessGroup,
     ) -> None:
         """
         @param name: The dotted name of what is called with each task, whose C{extend}
             blocks.
         @param limit: The most processes.
         @param reactor: Runs them.
-        @param startDelay: The failures before this one -> the seconds for which no
-            process is started after one could not begin.
+        @param startDelay: The failures before this one -> the seconds, more than 0,
+            for which no process is started after one could not begin and others work.
+        @param startDeadline: The seconds that a process gets to import the callable.
+        @param makeGroup: Makes what signals are sent to from the id of a process.
 
         @raise ValueError: There is no such callable, or it is a coroutine function.
         """
@@ -68,9 +83,12 @@ class ProcessHandler(Service):
         self._limit = limit
         self._reactor = reactor
         self._startDelay = startDelay
+        self._startDeadline = startDeadline
+        self._makeGroup = makeGroup
         self._workers: set[Worker] = set()
         self._idle: list[Worker] = []
         self._waiting: deque[Work] = deque()
+        self._numbers = count(1)
         self._failures = 0
         self._notBefore = 0.0
         self._serving: IDelayedCall | None = None
@@ -80,9 +98,11 @@ class ProcessHandler(Service):
         See L{ITaskHandler.handle}.
 
         @return: Fires with the result as it is sent, a L{msgspec.Raw}, once there is
-            one, or once the process is gone that should have brought one.
+            one, or once the process is gone that should have brought one.  Fails with
+            L{NotBegunError <myconsumer.errors.NotBegunError>} where no process has
+            begun it.
         """
-        work = Work(task, self._end)
+        work = Work(task, next(self._numbers), self._end)
         self._waiting.append(work)
         self._serve()
         return work.done
@@ -129,8 +149,16 @@ class ProcessHandler(Service):
         """
         self.discard(worker)
         self._workers.discard(worker)
-        if not worker.isReady and not worker.wasKilled:
-            self._couldNotBegin(problem)
+        if worker.isReady or worker.wasKilled:
+            self._serve()
+        else:
+            self._couldNotBegin(problem, worker.work)
+
+    def returned(self, work: Work) -> None:
+        """
+        See L{IWorkerPool.returned}.
+        """
+        self._waiting.appendleft(work)
         self._serve()
 
     def _end(self, work: Work) -> None:
@@ -139,7 +167,7 @@ class ProcessHandler(Service):
         """
         if work in self._waiting:
             self._waiting.remove(work)
-            work.cancelled()
+            work.notBegun("it was cancelled while it waited for a worker process")
         for worker in list(self._workers):
             if worker.work is work:
                 worker.end()
@@ -163,25 +191,49 @@ class ProcessHandler(Service):
         self._serve()
 
     def _mayStart(self) -> bool:
+        if not self._workers:
+            return True
         if len(self._workers) >= self._limit:
             return False
-        if self._reactor.seconds() < self._notBefore:
-            return False
         # one at a time, until one could begin again
-        return not self._failures or all(worker.isReady for worker in self._workers)
+        return not self._failures or (
+            self._reactor.seconds() >= self._notBefore
+            and all(worker.isReady for worker in self._workers)
+        )
 
     def _start(self, work: Work) -> None:
-        worker = Worker(self, self._reactor)
+        worker = Worker(self, self._reactor, self._makeGroup)
         self._workers.add(worker)
         try:
-            worker.begin(self._name, work)
+            worker.begin(self._name, work, self._startDeadline)
         except OSError as error:
             self._workers.discard(worker)
-            problem = f"no worker process can be started: {error}"
-            self._couldNotBegin(problem)
-            work.failed(problem)
+            self._couldNotBegin(f"no worker process can be started: {error}", work)
 
-    def _couldNotBegin(self, problem: str) -> None:
+    def _couldNotBegin(self, problem: str, work: Work | None) -> None:
+        """
+        A worker could not begin.
+
+        @param work: What it was to do, if anything.
+        """
+        if work is not None:
+            self._waiting.appendleft(work)
+        if self._workers:
+            self._startLater(problem)
+            self._serve()
+            return
+        self._failures += 1
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            each.notBegun(problem)
+
+    def _startLater(self, problem: str) -> None:
+        """
+        Others can do what waits: start none for some time.
+        """
+        if self._reactor.seconds() < self._notBefore:
+            # this one was started together with one that could not begin either
+            return
         delay = self._startDelay(self._failures)
         self._failures += 1
         self._notBefore = self._reactor.seconds() + delay

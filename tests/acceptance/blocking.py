@@ -5,6 +5,7 @@ A handler that blocks, for threads and processes of the consumers of these tests
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -66,11 +67,32 @@ def _unlessFirst(task: BlockingTask) -> str:
     return "done"
 
 
+def _fork(task: BlockingTask) -> str:
+    """
+    Return twice: here at once, and in a copy of this process later.
+    """
+    if os.fork():
+        return "mine"
+    time.sleep(0.5)
+    return "the copy's"
+
+
+def _untilCopyEnds(task: BlockingTask) -> str:
+    """
+    Wait until the copy of this process has ended that the task before has made.
+    """
+    os.wait()
+    return "mine"
+
+
 _DEEDS: dict[str, Callable[[BlockingTask], Any]] = {
     "sleep": _sleep,
     "untilCancelled": _untilCancelled,
     "compute": _compute,
     "print": _print,
+    "fork": _fork,
+    "untilCopyEnds": _untilCopyEnds,
+    "run": lambda task: subprocess.run(task.payload["words"], check=True),
     "extend": lambda task: task.extend(task.payload["seconds"]),
     "die": lambda task: os._exit(3),
     "dieAtFirst": _unlessFirst,

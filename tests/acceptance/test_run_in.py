@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from tests.acceptance.case import AcceptanceCase
@@ -15,6 +14,7 @@ from tests.acceptance.handlers import sleeping
 from tests.acceptance.model import Job
 from tests.acceptance.test_stopping import SLACK
 from tests.acceptance.twistd import Twistd
+from tests.processes import children, isAlive, session
 
 
 def computing(seconds: float) -> dict[str, Any]:
@@ -29,6 +29,50 @@ def untilCancelled(seconds: float = 0) -> dict[str, Any]:
     The payload of a task that goes on for so long after it was cancelled.
     """
     return {"do": "untilCancelled", "seconds": seconds}
+
+
+def running(*words: str) -> dict[str, Any]:
+    """
+    The payload of a task that runs a command and waits for it.
+    """
+    return {"do": "run", "words": words}
+
+
+# hangs when it is imported for the second time, by the first worker process
+HANGS = """
+import time
+
+with open("imports", "a+") as imports:
+    imports.write("x")
+    if imports.tell() == 2:
+        time.sleep(600)
+
+
+def work(task):
+    return "done"
+"""
+
+COMPOSED = """
+import os
+import sys
+
+from twisted.application.service import Application
+from twisted.internet import reactor
+
+from myconsumer import ConsumerService
+from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.http import makeClient, parseURL
+from myconsumer.queues.json import JSONQueue
+
+sys.path.insert(0, os.getcwd())
+sys.dont_write_bytecode = True
+handler = ProcessHandler("hangs.work", 1, reactor, startDeadline=2.0)
+queue = JSONQueue(makeClient(reactor, connections=4), parseURL(os.environ["URL"]))
+consumer = ConsumerService(queue, handler, limit=1)
+handler.setServiceParent(consumer)
+application = Application("composed")
+consumer.setServiceParent(application)
+"""
 
 
 class BlockingCase(AcceptanceCase):
@@ -182,35 +226,26 @@ class ProcessTests(BlockingCase):
 
     where = "process"
 
-    def isRunning(self, pid: int) -> bool:
-        """
-        Whether there is such a process, and it is no zombie.
-        """
-        try:
-            status = Path(f"/proc/{pid}/stat").read_text()
-        except FileNotFoundError:
-            return False
-        return status.rpartition(")")[2].split()[0] not in "ZX"
-
     async def untilGone(self, pids: Iterable[int], seconds: float = 5) -> None:
         """
         Wait until processes are gone.
         """
         waiting = set(pids)
         await self.until(
-            lambda: not any(map(self.isRunning, waiting)), "they are gone", seconds
+            lambda: not any(map(isAlive, waiting)), "they are gone", seconds
         )
 
-    def children(self, consumer: Twistd) -> set[int]:
+    def workers(self, consumer: Twistd) -> set[int]:
         """
         The processes that a consumer has started, zombies too.
         """
-        threads = Path(f"/proc/{consumer.pid}/task").iterdir()
-        return {
-            int(pid)
-            for thread in threads
-            for pid in (thread / "children").read_text().split()
-        }
+        return set(map(int, children(consumer.pid)))
+
+    async def untilAlone(self, pid: int) -> None:
+        """
+        Wait until nothing is left of the session of a process.
+        """
+        await self.until(lambda: not session(pid), "the session is empty", 2)
 
     async def test_parallel(self) -> None:
         """
@@ -223,12 +258,12 @@ class ProcessTests(BlockingCase):
         self.assertCompletedOnce()
         pids = {job.result for job in jobs}
         self.assertEqual(len(pids - {consumer.pid}), 2)
-        self.assertEqual(self.children(consumer), pids)
+        self.assertEqual(self.workers(consumer), pids)
         first, second = self.entries("start")[:2]
         self.assertLess(second.at, min(e.at for e in self.entries("end")))
         self.assertNotEqual(first.pid, second.pid)
         await self.stopped(consumer)
-        self.assertFalse(any(map(self.isRunning, pids)))
+        self.assertFalse(any(map(isAlive, pids)))
 
     async def test_killed(self) -> None:
         """
@@ -254,7 +289,7 @@ class ProcessTests(BlockingCase):
                 self.assertEqual(outcomes, ["complete"])
         self.assertNotIn("Traceback", consumer.output)
         await self.until(
-            lambda: len(self.children(consumer)) == 3, "there are three processes"
+            lambda: len(self.workers(consumer)) == 3, "there are three processes"
         )
 
     async def test_allKilled(self) -> None:
@@ -265,10 +300,10 @@ class ProcessTests(BlockingCase):
         consumer = self.startBlocking(limit=3)
         for count in (1, 4, 7):
             await self.untilEvents("start", count)
-            for pid in self.children(consumer):
+            for pid in self.workers(consumer):
                 os.kill(pid, signal.SIGKILL)
         await self.untilState("completed", seconds=60)
-        self.assertLessEqual(len(self.children(consumer)), 3)
+        self.assertLessEqual(len(self.workers(consumer)), 3)
 
     async def test_ends(self) -> None:
         """
@@ -299,7 +334,7 @@ class ProcessTests(BlockingCase):
         await self.untilState("completed")
         self.assertTrue(large.result == text, "it has changed")
         self.assertNotIn("result", unsendable.deliveries[0].settlement)
-        self.assertIn(f"result of task {unsendable.id} is no JSON", consumer.output)
+        self.assertIn(f"Task {unsendable.id} is completed without", consumer.output)
         self.assertIn(f"a line of {printing.id}", consumer.output)
         self.assertEqual(extending.deliveries[0].extended, 1)
 
@@ -314,7 +349,7 @@ class ProcessTests(BlockingCase):
         job = self.queue.put({"do": "echo", "text": "x"})
         await self.untilState("completed", [job])
         first, second = self.entries("start")
-        self.assertFalse(self.isRunning(first.pid))
+        self.assertFalse(isAlive(first.pid))
         self.assertNotEqual(first.pid, second.pid)
 
     async def test_timeout(self) -> None:
@@ -341,36 +376,107 @@ class ProcessTests(BlockingCase):
         self.assertLess(await self.stopped(consumer), 4 + SLACK)
         self.assertCompletedOnce([ends])
         self.assertGivenBack([late])
-        self.assertFalse(any(self.isRunning(e.pid) for e in self.entries("start")))
+        self.assertFalse(any(isAlive(e.pid) for e in self.entries("start")))
 
     async def test_interrupted(self) -> None:
         """
-        Ctrl-C, which the processes get, too, drains.
+        Ctrl-C drains: it goes to the consumer's process group, of which the processes
+        are not.
         """
         self.queue.putAll(sleeping(1.5), 2)
         consumer = self.startBlocking()
         await self.untilEvents("start", 2)
         for entry in self.entries("start"):
-            os.kill(entry.pid, signal.SIGINT)
+            self.assertNotEqual(os.getpgid(entry.pid), os.getpgid(consumer.pid))
         consumer.signal("INT")
         await self.untilEnded(consumer)
         self.assertCompletedOnce()
 
+    async def test_startedProcesses(self) -> None:
+        """
+        What the callable has started ends with it when the task takes too long, even
+        if it does not mind SIGTERM.
+        """
+        stubborn = "trap : TERM; while :; do sleep 0.1; done"
+        job = self.queue.put(running("sh", "-c", stubborn))
+        self.startBlocking(timeout=1.5)
+        await self.untilEvents("start", 1)
+        [first] = self.entries("start")
+        await self.until(
+            lambda: len(session(first.pid)) > 1, "it has started something"
+        )
+        await self.until(lambda: job.error, "it is given back")
+        await self.untilAlone(first.pid)
+
+    async def test_startedProcessesAtStop(self) -> None:
+        """
+        So it does at a stop.
+        """
+        self.queue.put(running("sleep", "600"))
+        consumer = self.startBlocking(drain=0)
+        await self.untilEvents("start", 1)
+        [first] = self.entries("start")
+        await self.until(
+            lambda: len(session(first.pid)) > 1, "it has started something"
+        )
+        await self.stopped(consumer)
+        await self.untilAlone(first.pid)
+
+    async def test_forks(self) -> None:
+        """
+        A copy of a process that returns from the callable, too, answers for no task.
+        """
+        forks = self.queue.put({"do": "fork"})
+        follows = self.queue.put({"do": "untilCopyEnds"})
+        self.startBlocking(limit=1)
+        await self.untilState("completed")
+        self.assertEqual((forks.result, follows.result), ("mine", "mine"))
+        first, second = self.entries("start")
+        self.assertEqual(first.pid, second.pid)
+
+    async def test_hangs(self) -> None:
+        """
+        A process that hangs as it imports the callable is ended, and its task is done
+        by another.
+        """
+        job = self.queue.put({})
+        consumer = self.spawn(
+            ["-noy", "composed.tac"],
+            {"URL": self.endpoint.url},
+            {"composed.tac": COMPOSED, "hangs.py": HANGS},
+        )
+        await self.untilState("completed", [job])
+        self.assertIn("not ready after 2 s", consumer.output)
+        self.assertEqual(len(self.workers(consumer)), 1)
+
+    async def test_modulesOfTheSameName(self) -> None:
+        """
+        Modules in the current folder that are called like some of the standard library
+        do no harm to the processes.
+        """
+        job = self.queue.put({"do": "echo", "text": "x"})
+        names = ("queue.py", "signal.py", "math.py")
+        self.startBlocking(files=dict.fromkeys(names, "raise SystemExit(1)"))
+        await self.untilState("completed", [job])
+
     async def test_consumerKilled(self) -> None:
         """
-        Processes end with the consumer, busy or not, even if that is killed.
+        Processes end with the consumer, busy or not, even if that is killed, and so
+        does what they have started.
         """
         idle = self.queue.put({"do": "echo", "text": "x"})
-        busy = self.queue.put(sleeping(600))
+        busy = self.queue.put(running("sleep", "600"))
         computes = self.queue.put(computing(600))
         consumer = self.startBlocking(limit=3)
         await self.untilState("completed", [idle])
         await self.untilEvents("start", 3)
         self.assertEqual({busy.state, computes.state}, {"leased"})
-        pids = self.children(consumer)
+        pids = self.workers(consumer)
         self.assertEqual(len(pids), 3)
         await consumer.kill()
         await self.untilGone(pids)
+        for pid in pids:
+            await self.untilAlone(pid)
 
     async def test_coroutine(self) -> None:
         """

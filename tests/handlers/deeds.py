@@ -4,12 +4,14 @@ What the worker processes of the tests do.
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from myconsumer import Reject, Release
@@ -81,6 +83,48 @@ def _writeRubbish(task: BlockingTask) -> None:
     time.sleep(60)
 
 
+def _startChild(task: BlockingTask) -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        print(child.pid)
+
+
+def _startStubbornChild(task: BlockingTask) -> None:
+    script = "trap : TERM; echo $$; while :; do sleep 0.1; done"
+    subprocess.run(["sh", "-c", script], check=True)
+
+
+def _forkedChildReturns(task: BlockingTask, path: str) -> str:
+    """
+    Return twice: here at once, and in a copy of this process as soon as the next task
+    has begun.
+    """
+    if os.fork():
+        return "ours"
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "the copy's"
+
+
+def _untilCopyEnds(task: BlockingTask, path: str) -> int:
+    """
+    Wait for the copy that the task before this one has made, and give its status.
+    """
+    open(path, "w").close()
+    return os.waitstatus_to_exitcode(os.wait()[1])
+
+
+def _cleanUp(task: BlockingTask, answer: bool) -> str:
+    atexit.register(print, "at exit")
+    try:
+        print("working")
+        time.sleep(60)
+    except BaseException as error:
+        print("finally", type(error).__name__)
+        if not answer:
+            raise
+    return "cleaned up"
+
+
 _DEEDS: dict[str, Callable[..., Any]] = {
     "return": lambda task, value: value,
     "describe": _describe,
@@ -101,6 +145,14 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "extend": lambda task, seconds: task.extend(seconds),
     "ignoreTerm": _ignoreTerm,
     "leaveChild": _leaveChild,
+    "startChild": _startChild,
+    "startStubbornChild": _startStubbornChild,
+    "forkedChildReturns": _forkedChildReturns,
+    "untilCopyEnds": _untilCopyEnds,
+    "cleanUp": _cleanUp,
+    "session": lambda task: os.getsid(0),
+    "module": lambda task, name: ascii(import_module(name).__file__),
+    "codePoint": lambda task, text: ord(text),
     "descriptorsOfChild": _descriptorsOfChild,
     "writeRubbish": _writeRubbish,
     "closeAll": lambda task: os.closerange(3, 16),

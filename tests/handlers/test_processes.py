@@ -4,30 +4,41 @@ Calling a callable in processes.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
-from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.errors import (
+    LeaseLostError,
+    NotBegunError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
+from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.output import MOST_LINES
+from myconsumer.handlers.processes import START_DEADLINE, ProcessHandler
 from myconsumer.handlers.worker.messages import (
     ANSWERS,
     ORDERS,
+    Begun,
     Broken,
     Done,
     Extend,
     FromWorker,
+    Job,
     Path,
     Raised,
     Ready,
@@ -35,7 +46,12 @@ from myconsumer.handlers.worker.messages import (
     readToWorker,
 )
 from myconsumer.handlers.worker.printed import LONGEST_LINE
-from myconsumer.handlers.worker.process import EXIT_GRACE, KILL_AFTER, OUTPUT_GRACE
+from myconsumer.handlers.worker.process import (
+    EXIT_GRACE,
+    KILL_AFTER,
+    OUTPUT_GRACE,
+    REAP_INTERVAL,
+)
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
@@ -60,19 +76,24 @@ class FakeProcess:
     """
     A worker process, as its protocol sees it; it does what the test says.
 
-    @ivar signals: The signals that it was sent.
     @ivar pid: Its process id.
+    @ivar signals: The signals that it was sent, and all that it has started.
+    @ivar afterwards: The signals that the rest was sent once it was gone.
+    @ivar orphans: How many of these have not been reaped, once it is gone.
+    @ivar isQuick: Whether it begins each task as soon as it is given it.
     """
 
-    pid = 17
-
-    def __init__(self, protocol: Any, descriptors: Collection[int]) -> None:
+    def __init__(self, pid: int, protocol: Any, descriptors: Collection[int]) -> None:
+        self.pid = pid
+        self.orphans = 0
+        self.isQuick = True
         self._protocol = protocol
         self._told = b""
         self._running = True
         self._isReady = False
         self.open = set(descriptors)
         self.signals: list[str] = []
+        self.afterwards: list[str] = []
 
     @property
     def told(self) -> list[Any]:
@@ -88,6 +109,13 @@ class FakeProcess:
         """
         return [each.payload for each in self.told if hasattr(each, "payload")]
 
+    @property
+    def number(self) -> int:
+        """
+        The number of the task that it was given last.
+        """
+        return [each.number for each in self.told if hasattr(each, "payload")][-1]
+
     def begins(self) -> None:
         """
         It says, once, that it is ready.
@@ -101,6 +129,18 @@ class FakeProcess:
         It says something.
         """
         self.writes(ANSWERS, b"".join(map(encode, messages)))
+
+    def does(self, result: bytes | None = None) -> None:
+        """
+        It has done its task.
+        """
+        self.says(Done(self.number, UNSET if result is None else Raw(result)))
+
+    def raises(self, *raised: Any, **more: Any) -> None:
+        """
+        Its task has raised something.
+        """
+        self.says(Raised(self.number, *raised, **more))
 
     def writes(self, descriptor: int, data: bytes) -> None:
         """
@@ -143,14 +183,32 @@ class FakeProcess:
         assert descriptor == ORDERS
         assert descriptor in self.open
         self._told += data
+        if self.isQuick and self.jobs and isinstance(self.told[-1], Job):
+            self.says(Begun(self.number))
 
-    def signalProcess(self, name: str) -> None:
+
+class FakeGroup(ProcessGroup):
+    """
+    What a fake process has started, and itself.
+    """
+
+    def __init__(self, process: FakeProcess) -> None:
+        super().__init__(process.pid)
+        self._process = process
+
+    def signal(self, number: signal.Signals) -> None:
         """
-        See L{twisted.internet.interfaces.IProcessTransport}.
+        See L{ProcessGroup.signal}.
         """
-        if not self._running:
-            raise ProcessExitedAlready
-        self.signals.append(name)
+        process = self._process
+        signals = process.signals if self.hasLeader else process.afterwards
+        signals.append(number.name.removeprefix("SIG"))
+
+    def reap(self) -> bool:
+        """
+        See L{ProcessGroup.reap}.
+        """
+        return self._process.orphans > 0
 
 
 class FakeReactor(Clock):
@@ -179,9 +237,15 @@ class FakeReactor(Clock):
         """
         if self.refusal:
             raise self.refusal
-        process = FakeProcess(protocol, childFDs)
+        process = FakeProcess(len(self.processes) + 1, protocol, childFDs)
         self.processes.append(process)
         protocol.makeConnection(process)
+
+    def group(self, pid: int) -> FakeGroup:
+        """
+        Make the group of a fake process.
+        """
+        return FakeGroup(self.processes[pid - 1])
 
 
 class PoolTests(SynchronousTestCase):
@@ -195,7 +259,9 @@ class PoolTests(SynchronousTestCase):
         is 1 s and doubles.
         """
         self.reactor = FakeReactor()
-        self.handler = ProcessHandler(WORK, 2, self.reactor, lambda n: 2.0**n)
+        self.handler = ProcessHandler(
+            WORK, 2, self.reactor, lambda n: 2.0**n, makeGroup=self.reactor.group
+        )
         self.handled: list[Deferred[Any]] = []
         self.addCleanup(self.assertNothingLeft)
 
@@ -273,7 +339,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.spawned, 2)
         one, two = self.reactor.processes
         self.assertEqual((one.jobs, two.jobs), ([1], [2]))
-        two.says(Done(Raw(b"22")))
+        two.does(b"22")
         self.turn()
         self.assertEqual(self.successResultOf(handled[0]), Raw(b"22"))
         self.assertEqual((one.jobs, two.jobs), ([1], [2, 3]))
@@ -286,7 +352,7 @@ class PoolTests(SynchronousTestCase):
         [first] = self.start(1)
         first.addCallback(lambda _: self.handle(2))
         [process] = self.reactor.processes
-        process.says(Done())
+        process.does()
         self.turn()
         self.successResultOf(first)
         self.assertEqual(process.jobs, [1, 2])
@@ -296,7 +362,9 @@ class PoolTests(SynchronousTestCase):
         A process is told first where we find modules.
         """
         self.start(1)
-        self.assertEqual(self.reactor.processes[0].told[0], Path(sys.path))
+        self.assertEqual(
+            self.reactor.processes[0].told[0], Path([os.fsencode(p) for p in sys.path])
+        )
 
     def test_pieces(self) -> None:
         """
@@ -304,7 +372,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.handle(1)
         [process] = self.reactor.processes
-        data = encode(Ready()) + encode(Done(Raw(b'"a long text"')))
+        data = encode(Ready()) + encode(Done(1, Raw(b'"a long text"')))
         for byte in data[:-1]:
             process.writes(ANSWERS, bytes([byte]))
             self.turn()
@@ -336,7 +404,7 @@ class PoolTests(SynchronousTestCase):
         """
         [first] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done())
+        process.does()
         self.turn()
         process.closeChildFD(ANSWERS)
         self.start(2)
@@ -363,7 +431,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done(Raw(b"1")))
+        process.does(b"1")
         process.ends(1)
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
         self.start(2)
@@ -387,9 +455,9 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done(Raw(b"1")), Done(Raw(b"2")))
+        process.says(Done(1, Raw(b"1")), Done(1, Raw(b"2")))
         self.turn()
-        process.says(Done(Raw(b"3")))
+        process.does(b"3")
         self.turn()
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
 
@@ -410,17 +478,17 @@ class PoolTests(SynchronousTestCase):
         What was raised is raised again.
         """
         for raised, kind, text, delay in (
-            (Raised("release", "a", 7), Release, "a", 7),
-            (Raised("release", "b"), Release, "b", None),
-            (Raised("failed", "d", 3), TaskFailedError, "d", 3),
+            (("release", "a", 7), Release, "a", 7),
+            (("release", "b"), Release, "b", None),
+            (("failed", "d", 3), TaskFailedError, "d", 3),
         ):
             [handled] = self.start(1)
-            self.reactor.processes[0].says(raised)
+            self.reactor.processes[0].raises(*raised)
             self.turn()
             error = self.failureResultOf(handled, kind).value
             self.assertEqual((str(error), error.delay), (text, delay))
         [handled] = self.start(1)
-        self.reactor.processes[0].says(Raised("reject", "c"))
+        self.reactor.processes[0].raises("reject", "c")
         self.turn()
         self.assertEqual(str(self.failureResultOf(handled, Reject).value), "c")
 
@@ -430,7 +498,7 @@ class PoolTests(SynchronousTestCase):
         traceback.
         """
         [handled] = self.start(1)
-        self.reactor.processes[0].says(Raised("other", "E: x", traceback="the lines"))
+        self.reactor.processes[0].raises("other", "E: x", traceback="the lines")
         with capturedLogs() as logs:
             self.turn()
         error = self.failureResultOf(handled, TaskFailedError).value
@@ -446,7 +514,8 @@ class PoolTests(SynchronousTestCase):
         A result that is no JSON is left out, with an error in the log.
         """
         [handled] = self.start(1)
-        self.reactor.processes[0].says(Done(unsendable="no JSON"))
+        [process] = self.reactor.processes
+        process.says(Done(process.number, unsendable="no JSON"))
         with capturedLogs() as logs:
             self.turn()
         self.assertIsNone(self.successResultOf(handled))
@@ -484,7 +553,7 @@ class PoolTests(SynchronousTestCase):
         [handled] = self.start(1)
         [process] = self.reactor.processes
         handled.cancel()
-        process.says(Done(Raw(b"1")))
+        process.does(b"1")
         self.turn()
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
         self.start(2)
@@ -496,7 +565,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done(Raw(b"1")))
+        process.does(b"1")
         handled.cancel()
         self.turn()
         self.assertEqual(process.signals, [])
@@ -508,7 +577,7 @@ class PoolTests(SynchronousTestCase):
         """
         *_, third = self.start(1, 2, 3)
         third.cancel()
-        self.failureResultOf(third, CancelledError)
+        self.failureResultOf(third, NotBegunError)
         self.assertEqual([each.signals for each in self.reactor.processes], [[], []])
 
     def test_cancelledWhileItBegins(self) -> None:
@@ -519,7 +588,7 @@ class PoolTests(SynchronousTestCase):
         """
         [first] = self.handle(1)
         first.cancel()
-        self.failureResultOf(first, CancelledError)
+        self.failureResultOf(first, NotBegunError)
         [process] = self.reactor.processes
         process.says(Ready())
         self.assertEqual((process.signals, process.jobs), ([], []))
@@ -527,72 +596,172 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(process.jobs, [2])
         self.assertNoResult(second)
 
+    def test_late(self) -> None:
+        """
+        A process that is not ready in time is killed, whether or not a task waits for
+        it, and counts as one that could not begin.
+        """
+        [first] = self.handle(1)
+        first.cancel()
+        self.failureResultOf(first, NotBegunError)
+        [second] = self.handle(2)
+        late, later = self.reactor.processes
+        self.reactor.advance(START_DEADLINE)
+        self.assertEqual((late.signals, later.signals), (["KILL"], ["KILL"]))
+        late.ends(None, signal.SIGKILL)
+        later.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(second, NotBegunError).value
+        self.assertEqual(
+            str(error),
+            "the worker process cannot begin: it was not ready after 60 s",
+        )
+
+    def test_readyInTime(self) -> None:
+        """
+        A process that was ready in time may take as long as it likes after that.
+        """
+        self.start(1)
+        self.reactor.advance(START_DEADLINE)
+        self.assertEqual(self.reactor.processes[0].signals, [])
+
     def test_cannotBegin(self) -> None:
         """
-        Where processes cannot begin each fails one task, with the reason, and the
-        next is not started before a time that grows; other tasks wait. Once one has
-        begun all is as before.
+        A task whose process cannot begin is given back, with the reason, if there is
+        no other; the next task is tried with the next process.
         """
-        first, second, third = self.handle(1, 2, 3)
-        self.reactor.processes[1].begins()
+        [first] = self.handle(1)
         broken = self.reactor.processes[0]
         broken.says(Broken("no such module"))
         broken.ends(1)
-        error = self.failureResultOf(first, TaskFailedError).value
+        error = self.failureResultOf(first, NotBegunError).value
         self.assertEqual(str(error), "the worker process cannot begin: no such module")
+        [second] = self.handle(2)
+        self.reactor.processes[1].ends(1)
+        error = self.failureResultOf(second, NotBegunError).value
+        self.assertEqual(
+            str(error), "the worker process exited with status 1 before it had begun"
+        )
+        [third] = self.start(3)
+        self.assertEqual(self.reactor.processes[2].jobs, [3])
+        self.assertNoResult(third)
+
+    def test_oneCannotBegin(self) -> None:
+        """
+        Where other processes work a task waits for these, and for the time when the
+        next may be started.
+        """
+        [first] = self.start(1)
+        [second] = self.handle(2)
+        self.reactor.processes[1].ends(1)
         self.assertNoResult(second)
         self.reactor.advance(0.9)
         self.assertEqual(self.spawned, 2)
         self.reactor.advance(0.1)
         self.assertEqual(self.spawned, 3)
         self.reactor.processes[2].ends(1)
-        error = self.failureResultOf(third, TaskFailedError).value
-        self.assertEqual(
-            str(error), "the worker process exited with status 1 before it had begun"
-        )
-        [fourth] = self.handle(4)
-        self.reactor.advance(1.9)
-        self.assertEqual(self.spawned, 3)
-        self.reactor.advance(0.1)
-        self.assertEqual(self.spawned, 4)
-        self.reactor.processes[3].begins()
-        self.reactor.processes[3].says(Done())
+        self.reactor.processes[0].does()
         self.turn()
-        self.successResultOf(fourth)
-        self.reactor.processes[3].ends(1)
-        self.handle(5, 6)
-        self.assertEqual(self.spawned, 5)
-        self.reactor.processes[4].ends(1)
-        self.reactor.advance(1)
-        self.assertEqual(self.spawned, 6)
+        self.successResultOf(first)
+        self.assertEqual(self.reactor.processes[0].jobs, [1, 2])
+
+    def test_severalCannotBegin(self) -> None:
+        """
+        Processes that were started side by side count as one that could not begin, and
+        once none is left all tasks are given back.
+        """
+        handled = self.handle(1, 2, 3)
+        with capturedLogs() as logs:
+            for process in list(self.reactor.processes):
+                process.ends(1)
+        self.assertEqual([event["delay"] for event in logs], [1])
+        for each in handled:
+            self.failureResultOf(each, NotBegunError)
 
     def test_oneAtATime(self) -> None:
         """
         After a failed start one process has to begin before others are started.
         """
-        first, *_ = self.handle(1, 2)
-        for process in list(self.reactor.processes):
-            process.ends(1)
-        self.failureResultOf(first, TaskFailedError)
-        self.flushLoggedErrors()
-        self.handle(3, 4)
-        self.reactor.advance(2)
+        [first] = self.handle(1)
+        self.reactor.processes[0].ends(1)
+        self.failureResultOf(first, NotBegunError)
+        self.handle(2, 3)
+        self.assertEqual(self.spawned, 2)
+        self.reactor.processes[1].says(Ready())
         self.assertEqual(self.spawned, 3)
-        self.reactor.processes[2].says(Ready())
-        self.assertEqual(self.spawned, 4)
 
     def test_cannotBeStarted(self) -> None:
         """
         Where no process can be made at all it is the same.
         """
         self.reactor.refusal = OSError("too many processes")
-        first, second = self.handle(1, 2)
-        error = self.failureResultOf(first, TaskFailedError).value
-        self.assertIn("too many processes", str(error))
-        self.assertNoResult(second)
+        for handled in self.handle(1, 2):
+            error = self.failureResultOf(handled, NotBegunError).value
+            self.assertIn("too many processes", str(error))
         self.reactor.refusal = None
-        self.reactor.advance(1)
+        self.handle(3)
         self.assertEqual(self.spawned, 1)
+
+    def test_diesBeforeItBegins(self) -> None:
+        """
+        A task whose process ends before it has begun the task is done by another, but
+        only once: a task that ends each is to fail.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does()
+        self.turn()
+        self.successResultOf(first)
+        process.isQuick = False
+        [second] = self.start(2)
+        self.assertEqual(process.jobs, [1, 2])
+        process.ends(None, signal.SIGKILL)
+        self.assertNoResult(second)
+        other = self.reactor.processes[1]
+        other.isQuick = False
+        other.begins()
+        self.assertEqual(other.jobs, [2])
+        other.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(second, TaskFailedError).value
+        self.assertEqual(str(error), "the worker process was killed by SIGKILL")
+
+    def test_anotherTask(self) -> None:
+        """
+        What is said of a task that has ended is not taken for the next one's.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does(b"1")
+        self.turn()
+        self.assertEqual(self.successResultOf(first), Raw(b"1"))
+        process.isQuick = False
+        [second] = self.start(2)
+        process.says(Done(1, Raw(b"3")), Raised(1, "reject", "x"), Begun(1))
+        process.says(Extend(1, 30))
+        self.turn()
+        self.assertNoResult(second)
+        self.assertEqual(process.told[-1].kind, "lost")
+        process.does(b"2")
+        self.turn()
+        self.assertEqual(self.successResultOf(second), Raw(b"2"))
+
+    def test_left(self) -> None:
+        """
+        What a process has started is killed when it is gone, and reaped where it has
+        become ours; only then the task has ended, unless that takes long.
+        """
+        for takesLong in (False, True):
+            [handled] = self.start(1)
+            process = self.reactor.processes[-1]
+            process.orphans = 1
+            process.ends(3)
+            self.assertEqual(process.afterwards, ["KILL"])
+            self.assertNoResult(handled)
+            if takesLong:
+                self.reactor.pump([REAP_INTERVAL] * int(OUTPUT_GRACE / REAP_INTERVAL))
+            else:
+                process.orphans = 0
+                self.reactor.advance(REAP_INTERVAL)
+            self.failureResultOf(handled, TaskFailedError)
 
     def test_extend(self) -> None:
         """
@@ -606,7 +775,7 @@ class PoolTests(SynchronousTestCase):
 
         self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
         [process] = self.reactor.processes
-        process.says(Ready(), Extend(30))
+        process.says(Ready(), Extend(1, 30))
         self.assertEqual(extended, [30])
         self.assertEqual((process.told[-1].error, process.jobs), (None, [None]))
 
@@ -626,8 +795,9 @@ class PoolTests(SynchronousTestCase):
 
         self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
         [process] = self.reactor.processes
+        process.begins()
         while errors:
-            process.says(Extend(30))
+            process.says(Extend(process.number, 30))
             _, kind = errors.pop(0)
             told = process.told[-1]
             self.assertEqual((told.error, told.kind), ("gone", kind))
@@ -640,15 +810,16 @@ class PoolTests(SynchronousTestCase):
         agreed: Deferred[None] = Deferred()
         handled = self.handler.handle(Leased("1", None, extending=lambda _: agreed))
         [process] = self.reactor.processes
-        process.says(Ready(), Extend(30))
+        process.says(Ready(), Extend(1, 30))
         process.ends(1)
         agreed.callback(None)
         self.failureResultOf(handled, TaskFailedError)
         [handled] = self.handle(2)
         process = self.reactor.processes[1]
-        process.says(Ready(), Done())
+        process.begins()
+        process.does()
         self.turn()
-        process.says(Extend(30))
+        process.says(Extend(process.number, 30))
         self.assertEqual(process.told[-1].kind, "lost")
 
     def test_printed(self) -> None:
@@ -662,7 +833,7 @@ class PoolTests(SynchronousTestCase):
             process.writes(1, b"one\ntw")
             process.writes(2, b"three \x1b[1m\xff\r\n\n")
             process.writes(1, b"o\n" + b"x" * (LONGEST_LINE + 1))
-            process.says(Done())
+            process.does()
             process.writes(2, b"late\n")
             self.turn()
             [handled] = self.start(2)
@@ -682,6 +853,26 @@ class PoolTests(SynchronousTestCase):
         )
         self.failureResultOf(handled, TaskFailedError)
 
+    def test_printsMuch(self) -> None:
+        """
+        Of what one task prints a bounded number of lines is logged, and the number of
+        the others.
+        """
+        self.start(1)
+        [process] = self.reactor.processes
+        with capturedLogs() as logs:
+            for _ in range(3):
+                process.writes(1, b"line\n" * MOST_LINES)
+            process.writes(2, b"x" * 10 * LONGEST_LINE)
+            process.does()
+            self.turn()
+            self.start(2)
+            process.writes(1, b"next\n")
+        lines = [event["line"] for event in logs if "line" in event]
+        self.assertEqual(lines, ["line"] * MOST_LINES + ["next"])
+        [omitted] = [event for event in logs if "count" in event]
+        self.assertEqual((omitted["id"], omitted["count"]), ("t-1", 401))
+
     def test_stop(self) -> None:
         """
         A stop lets idle processes exit and kills the others, and is over when all are
@@ -689,7 +880,7 @@ class PoolTests(SynchronousTestCase):
         """
         first, second = self.start(1, 2)
         idle, busy = self.reactor.processes
-        idle.says(Done())
+        idle.does()
         self.turn()
         self.successResultOf(first)
         second.cancel()
@@ -711,10 +902,10 @@ class PoolTests(SynchronousTestCase):
         first, second, third = self.handle(1, 2, 3)
         self.reactor.processes[0].ends(1)
         stopped = self.handler.stopService()
-        self.failureResultOf(third, CancelledError)
+        for handled in (first, third):
+            self.failureResultOf(handled, NotBegunError)
         self.reactor.processes[1].ends(1)
         self.successResultOf(stopped)
-        self.failureResultOf(first, TaskFailedError)
         self.failureResultOf(second, CancelledError)
         self.reactor.advance(100)
         self.assertEqual(self.spawned, 2)
@@ -726,7 +917,7 @@ class PoolTests(SynchronousTestCase):
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
-        process.says(Done())
+        process.does()
         self.turn()
         self.successResultOf(handled)
         process.exits(1)

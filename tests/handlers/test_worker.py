@@ -5,6 +5,7 @@ Real worker processes.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, capturedLogs
 from twisted.trial.unittest import TestCase
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.processes import ProcessHandler
-from myconsumer.task import Task
+from myconsumer.task import LONGEST_RESULT, Task
+from tests.processes import children, isAlive
 
 WORK = "tests.handlers.deeds.work"
 
@@ -134,6 +136,24 @@ class WorkerTests(TestCase):
         result = await self.do("repeat", "0123456789", MEGABYTES // 10)
         self.assertEqual(result, "0123456789" * (MEGABYTES // 10))
 
+    async def test_halfPair(self) -> None:
+        """
+        A payload may hold what JSON can say and UTF-8 cannot: half a surrogate pair.
+        """
+        self.assertEqual(await self.do("codePoint", "\ud83d"), 0xD83D)
+
+    async def test_tooLong(self) -> None:
+        """
+        A result that is too long is left out by the process, and never sent.
+        """
+        with capturedLogs() as logs:
+            self.assertIsNone(await self.do("repeat", "x", LONGEST_RESULT))
+        [event] = [event for event in logs if event.get("id") == "1"]
+        self.assertIn(f"it has {LONGEST_RESULT + 2} bytes", event["error"])
+        self.assertEqual(
+            len(await self.do("repeat", "x", LONGEST_RESULT - 2)), LONGEST_RESULT - 2
+        )
+
     async def test_raises(self) -> None:
         """
         What the callable raises is what the task fails with.
@@ -157,22 +177,43 @@ class WorkerTests(TestCase):
     async def test_surroundings(self) -> None:
         """
         The process has our environment, less what is the consumer's; the name of the
-        callable as its only argument; nothing on its standard input; descriptors that
-        it passes on to no child; and does not mind Ctrl-C.
+        callable as its last argument; nothing on its standard input; descriptors that
+        it passes on to no child; and a session of its own, so that Ctrl-C does not
+        reach it.
         """
         self.patch(os, "environ", os.environ | {"CONSUMER_URL": "x", "OTHER": "y"})
         environment = await self.do("environment")
         self.assertEqual(environment["OTHER"], "y")
         self.assertNotIn("CONSUMER_URL", environment)
-        arguments = await self.do("arguments")
-        expected = [sys.executable, "-m", "myconsumer.handlers.worker", WORK]
-        self.assertEqual(arguments, expected)
+        self.assertEqual((await self.do("arguments"))[-1], WORK)
         self.assertEqual(await self.do("read"), "")
         # the fourth is the one that the list is read from
         self.assertLessEqual(len(await self.do("descriptorsOfChild")), 4)
-        pid = await self.do("pid")
-        await self.do("interrupt")
-        self.assertEqual(await self.do("pid"), pid)
+        self.assertEqual(await self.do("session"), await self.do("pid"))
+
+    async def test_modules(self) -> None:
+        """
+        What the process is made of comes from the standard library, even if the
+        current folder has modules of the same names; others are found there, and in
+        C{PYTHONPATH}.  The names of the folders need not be UTF-8.
+        """
+        here, there = (os.path.abspath(self.mktemp()) + "\udcff" for _ in range(2))
+        for folder, names in (here, ("queue", "signal", "mine")), (there, ("theirs",)):
+            os.mkdir(folder)
+            for name in names:
+                with open(f"{folder}/{name}.py", "w") as stream:
+                    stream.write("value = 1")
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(here)
+        self.patch(sys, "path", [here, *sys.path, there])
+        self.patch(os, "environ", os.environ | {"PYTHONPATH": there})
+        for name, place in (
+            ("queue", "/lib/"),
+            ("signal", "/lib/"),
+            ("mine", "udcff/mine.py"),
+            ("theirs", "udcff/theirs.py"),
+        ):
+            self.assertIn(place, await self.do("module", name))
 
     async def test_prints(self) -> None:
         """
@@ -277,6 +318,60 @@ class WorkerTests(TestCase):
             await handled
         self.assertLess(self.reactor.seconds() - began, 1)
 
+    async def test_cleansUp(self) -> None:
+        """
+        What is cancelled may clean up, and do what is registered with C{atexit}; if it
+        returns its result after that it has done its task.
+        """
+        for answers in (False, True):
+            with capturedLogs() as logs:
+                handled = self.handle("cleanUp", answers)
+                await self.untilLogged(logs, "working")
+                handled.cancel()
+                if answers:
+                    self.assertEqual(json.decode(await handled), "cleaned up")
+                else:
+                    with self.assertRaises(CancelledError):
+                        await handled
+                await self.untilLogged(logs, "at exit")
+            self.assertIn("finally Terminated", [event.get("line") for event in logs])
+
+    async def test_startedProcesses(self) -> None:
+        """
+        What the callable has started ends with it when the task is cancelled, even if
+        it does not mind SIGTERM, and when the process ends in any other way.
+        """
+        for payload, kill in (
+            (["startChild"], False),
+            (["startStubbornChild"], False),
+            (["startChild"], True),
+        ):
+            with capturedLogs() as logs:
+                handled = self.handle(*payload)
+                while not logs:
+                    await deferLater(self.reactor, 0.01)
+            pid = int(logs[0]["line"])
+            if kill:
+                [worker] = children(os.getpid())
+                os.kill(int(worker), signal.SIGKILL)
+                with self.assertRaises(TaskFailedError):
+                    await handled
+            else:
+                handled.cancel()
+                with self.assertRaises(CancelledError):
+                    await handled
+            while isAlive(pid):
+                await deferLater(self.reactor, 0.01)
+
+    async def test_forks(self) -> None:
+        """
+        A copy of the process that returns from the callable, too, answers for no task:
+        neither its own nor the one that is done then.
+        """
+        path = os.path.abspath(self.mktemp())
+        self.assertEqual(await self.do("forkedChildReturns", path), "ours")
+        self.assertEqual(await self.do("untilCopyEnds", path), 1)
+
     async def test_cannotBegin(self) -> None:
         """
         A callable that is not there any more when a process looks for it fails the
@@ -291,8 +386,10 @@ class WorkerTests(TestCase):
         self.patch(sys, "dont_write_bytecode", True)
         self.handler = self.makeHandler("module_that_changes.work")
         module.write_text("raise RuntimeError('half written')\n")
+        with self.assertRaises(NotBegunError) as caught:
+            await self.handle()
         self.assertEqual(
-            await self.failing(),
+            str(caught.exception),
             "the worker process cannot begin: module_that_changes.work: importing "
             "module_that_changes failed with RuntimeError: half written",
         )

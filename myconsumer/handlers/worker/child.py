@@ -6,46 +6,39 @@ the consumer has nothing more for it or is gone.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from math import isfinite
 from queue import SimpleQueue
 from typing import Any
 
-from msgspec import Raw, json
-from twisted.python.failure import Failure
-
-from myconsumer.errors import (
-    LeaseLostError,
-    QueueError,
-    Reject,
-    Release,
-    TaskFailedError,
-)
-from myconsumer.handlers.blocking import BlockingTask, call
+from myconsumer.errors import LeaseLostError, QueueError
 from myconsumer.handlers.callables import loadCallable
+from myconsumer.handlers.worker.answers import answer
 from myconsumer.handlers.worker.messages import (
+    ANSWERS,
+    ORDERS,
+    Begun,
     Broken,
-    Done,
     Extend,
     Extended,
     FromWorker,
     Job,
     Path,
-    Raised,
     Ready,
     encode,
     readToWorker,
 )
+from myconsumer.handlers.worker.termination import Terminated, Termination
 
 #: The seconds that an idle worker gets to exit once the consumer is gone.
 EXIT_GRACE = 5.0
-
-# the most characters of an error, and of a traceback
-_LONGEST_TEXT = 16_384
 
 _ERRORS: dict[str, type[Exception]] = {
     "lost": LeaseLostError,
@@ -54,19 +47,39 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
+def main(name: str) -> int:
+    """
+    Be a worker process.  It is told what to do on descriptor 3 and answers on 4, so
+    that the callable may do with standard input and output what it likes.
+
+    @param name: What is called with each task.
+
+    @return: The exit status.
+    """
+    for descriptor in (ORDERS, ANSWERS):
+        os.set_inheritable(descriptor, False)
+    with suppress(AttributeError):
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    return Child(ORDERS, ANSWERS).run(name)
+
+
 class Child:
     """
-    Does what it is told on one descriptor, and answers on another.
+    Does what it is told on one descriptor, and answers on another.  Leads a session of
+    its own.
     """
 
     def __init__(self, orders: int, answers: int) -> None:
+        self._descriptors = (orders, answers)
         # not a buffered file, which an exit must not find locked by the thread below
         self._orders = _lines(orders)
         self._answers = answers
+        self._pid = os.getpid()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._extended: SimpleQueue[Extended] = SimpleQueue()
         self._extending = threading.Lock()
         self._sending = threading.Lock()
+        self._termination = Termination()
         self._busy = True
 
     def run(self, name: str) -> int:
@@ -80,82 +93,99 @@ class Child:
         for line in self._orders:
             order = readToWorker(line)
             if isinstance(order, Path):
-                sys.path[:] = order.path
+                sys.path[:] = map(os.fsdecode, order.path)
             break
+        os.register_at_fork(after_in_child=self._forked)
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
         try:
             function = loadCallable(name)
         except ValueError as error:
             self._send(Broken(f"{name}: {error}"))
             return 1
+        self._termination.install()
         self._send(Ready())
-        self._busy = False
-        while (job := self._jobs.get()) is not None:
-            self._busy = True
-            answer = self._do(function, job)
+        try:
+            self._work(function)
+        except Terminated:
+            # as a shell has it
+            return 128 + signal.SIGTERM
+        return 0
+
+    def _work(self, function: Callable[[Any], Any]) -> None:
+        while (job := self._next()) is not None:
+            self._send(Begun(job.number))
+            with self._termination.interrupts():
+                done = answer(function, job, partial(self._extend, job.number))
             del job
             # what it printed is logged with the task that it belongs to
             for stream in (sys.stdout, sys.stderr):
                 with suppress(AttributeError, ValueError, OSError):
                     stream.flush()
             self._busy = False
-            self._send(answer)
-        return 0
+            self._send(done)
 
-    def _do(self, function: Callable[[Any], Any], job: Job) -> Done | Raised:
+    def _next(self) -> Job | None:
         """
-        Do one task.
+        @return: What is to be done next, once that is known; L{None}: nothing.
         """
-        try:
-            result = call(function, BlockingTask(job, self._extend))
-        except Release as error:
-            return Raised("release", _text(error), error.delay)
-        except Reject as error:
-            return Raised("reject", _text(error))
-        except TaskFailedError as error:
-            return Raised("failed", _text(error), error.delay)
-        except BaseException as error:
-            return _bug(error)
-        if result is None:
-            return Done()
-        try:
-            return Done(Raw(json.encode(result)))
-        except Exception as error:
-            return Done(unsendable=_text(error))
+        self._busy = False
+        with self._termination.interrupts():
+            job = self._jobs.get()
+            self._busy = job is not None
+        return job
 
-    def _extend(self, seconds: float) -> None:
+    def _extend(self, number: int, seconds: float) -> None:
         """
         Have the consumer extend the lease, and wait until it has.
         """
         if not isfinite(seconds):
             raise ValueError(f"extend takes seconds, not {seconds!r}")
         with self._extending:
-            self._send(Extend(seconds))
-            answer = self._extended.get()
-        if answer.error is not None:
-            raise _ERRORS[answer.kind](answer.error)
+            self._send(Extend(number, float(seconds)))
+            extended = self._extended.get()
+        if extended.error is not None:
+            raise _ERRORS[extended.kind](extended.error)
 
     def _send(self, message: FromWorker) -> None:
+        if os.getpid() != self._pid:
+            # a copy of this process, which came back from the callable as well
+            os._exit(1)
         left = memoryview(encode(message))
         with self._sending, suppress(BrokenPipeError):
             while left:
                 left = left[os.write(self._answers, left) :]
+
+    def _forked(self) -> None:
+        """
+        In a copy of this process, which the callable has made: it is the callable's.
+        """
+        self._termination.uninstall()
+        for descriptor in self._descriptors:
+            with suppress(OSError):
+                os.close(descriptor)
 
     def _listen(self) -> None:
         """
         Take orders, in a thread of its own, so that the consumer's end is noticed
         whatever the callable does.
         """
+        try:
+            self._take()
+        except Exception:
+            traceback.print_exc()
+        if not self._busy:
+            self._jobs.put(None)
+            time.sleep(EXIT_GRACE)
+        # with what the callable has started
+        os.killpg(self._pid, signal.SIGKILL)
+
+    def _take(self) -> None:
         for line in self._orders:
             order = readToWorker(line)
             if isinstance(order, Job):
                 self._jobs.put(order)
             elif isinstance(order, Extended):
                 self._extended.put(order)
-        if not self._busy:
-            self._jobs.put(None)
-            time.sleep(EXIT_GRACE)
-        os._exit(1)
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
@@ -170,27 +200,3 @@ def _lines(descriptor: int) -> Iterator[bytes]:
                 yield b"".join([*begun, end])
                 begun = []
             begun.append(rest)
-
-
-def _text(error: BaseException) -> str:
-    return _sendable(Failure(error).getErrorMessage())  # type: ignore[no-untyped-call]
-
-
-def _bug(error: BaseException) -> Raised:
-    """
-    @return: An exception that nobody foresaw, with its traceback.
-    """
-    failure = Failure(error)  # type: ignore[no-untyped-call]
-    name, text = type(error).__name__, _text(error)
-    return Raised(
-        "other",
-        f"{name}: {text}" if text else name,
-        traceback=_sendable(failure.getTraceback()),
-    )
-
-
-def _sendable(text: str) -> str:
-    """
-    @return: The end of a text, without what has no place in UTF-8.
-    """
-    return text[-_LONGEST_TEXT:].encode(errors="replace").decode()

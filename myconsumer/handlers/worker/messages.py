@@ -4,9 +4,13 @@ What the consumer and its worker processes tell each other: a JSON object a line
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType, json
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from myconsumer.handlers.payload import encoded
 
 #: The descriptor on which a worker is told something.
 ORDERS = 3
@@ -19,18 +23,22 @@ class Path(Struct, tag="path"):
     """
     To a worker, first of all: where it finds modules.
 
-    @ivar path: What C{sys.path} is to be.
+    @ivar path: What C{sys.path} is to be; folders need not be named in UTF-8.
     """
 
-    path: list[str]
+    path: list[bytes]
 
 
 class Job(Struct, tag="job"):
     """
     To a worker that has nothing to do: a task.  See L{Task
-    <myconsumer.task.Task>} for the attributes.
+    <myconsumer.task.Task>} for the other attributes.
+
+    @ivar number: What tells it from all other jobs; what the worker says of it bears
+        that, so that what comes too late is not taken for another's.
     """
 
+    number: int
     id: str | int
     payload: Any
     attempt: int
@@ -76,13 +84,25 @@ class Broken(Struct, tag="broken"):
     error: str
 
 
+class Begun(Struct, tag="begun"):
+    """
+    From a worker: it calls the callable with its task now.
+
+    @ivar number: The number of the job.
+    """
+
+    number: int
+
+
 class Extend(Struct, tag="extend"):
     """
     From a worker: its task takes longer.
 
+    @ivar number: The number of the job.
     @ivar seconds: How long it wants to have it for, from now.
     """
 
+    number: int
     seconds: float
 
 
@@ -90,10 +110,12 @@ class Done(Struct, tag="done", omit_defaults=True):
     """
     From a worker: its task is done.
 
+    @ivar number: The number of the job.
     @ivar result: What was returned, unless that was L{None}.
-    @ivar unsendable: Why that is no JSON, and so left out.
+    @ivar unsendable: Why that is left out.
     """
 
+    number: int
     result: Raw | UnsetType = UNSET
     unsendable: str | None = None
 
@@ -102,6 +124,7 @@ class Raised(Struct, tag="raised"):
     """
     From a worker: its task raised something.
 
+    @ivar number: The number of the job.
     @ivar kind: C{release}, C{reject} and C{failed} are L{Release
         <myconsumer.errors.Release>}, L{Reject <myconsumer.errors.Reject>} and
         L{TaskFailedError <myconsumer.errors.TaskFailedError>}; C{other} is all else.
@@ -110,6 +133,7 @@ class Raised(Struct, tag="raised"):
     @ivar traceback: With C{other}, where it comes from.
     """
 
+    number: int
     kind: Literal["release", "reject", "failed", "other"]
     message: str
     delay: float | None = None
@@ -117,25 +141,28 @@ class Raised(Struct, tag="raised"):
 
 
 ToWorker = Path | Job | Extended
-FromWorker = Ready | Broken | Extend | Done | Raised
+FromWorker = Ready | Broken | Begun | Extend | Done | Raised
 
-_encoder = json.Encoder()
-_toWorker = json.Decoder(ToWorker)
-_fromWorker = json.Decoder(FromWorker)
+_toWorker = msgspec.json.Decoder(ToWorker)
+_fromWorker = msgspec.json.Decoder(FromWorker)
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
     """
     @return: The line for a message.
     """
-    return _encoder.encode(message) + b"\n"
+    return encoded(message) + b"\n"
 
 
 def readToWorker(line: bytes) -> ToWorker:
     """
     @raise ValueError: It is none.
     """
-    message: ToWorker = _toWorker.decode(line)
+    try:
+        message: ToWorker = _toWorker.decode(line)
+    except msgspec.DecodeError:
+        # half a surrogate pair, which msgspec does not take
+        message = msgspec.convert(json.loads(line), ToWorker)
     return message
 
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from zope.interface import Interface
 
+from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.worker.launch import launch
 from myconsumer.handlers.worker.messages import (
     ANSWERS,
     ORDERS,
@@ -34,8 +35,14 @@ KILL_AFTER = 5.0
 EXIT_GRACE = 1.0
 
 #: The seconds for which is read what a worker has written that is gone: a process that
-#: it has started may hold the other end for longer.
+#: it has started, and that has left its session, may hold the other end for longer.
 OUTPUT_GRACE = 1.0
+
+#: The seconds between two attempts to reap what a worker has left to us.
+REAP_INTERVAL = 0.05
+
+#: Makes the group of a process from its id.
+MakeGroup = Callable[[int], ProcessGroup]
 
 
 class IWorkerOwner(Interface):
@@ -64,25 +71,32 @@ class IWorkerOwner(Interface):
 
 class WorkerProcess(ProcessProtocol):
     """
-    A worker process.
+    A worker process, and what it has started: signals go to all of that, and nothing
+    of it outlives the worker, unless it has left the worker's session.
 
     @ivar printed: What it prints.
     @ivar ended: Fires when it is gone.
     """
 
     transport: Any
+    _group: ProcessGroup
 
-    def __init__(self, owner: IWorkerOwner, reactor: Any) -> None:
+    def __init__(
+        self, owner: IWorkerOwner, reactor: Any, makeGroup: MakeGroup = ProcessGroup
+    ) -> None:
         """
         @param reactor: Runs processes, and keeps the time.
         """
         self._owner = owner
         self._reactor = reactor
+        self._makeGroup = makeGroup
         self._heard: list[bytes] = []
-        self.printed = {1: Printed(), 2: Printed()}
+        self.printed = Printed()
         self.ended: Deferred[None] = Deferred()
         # what happens to it next: SIGKILL, or the end of being listened to
         self._timer: IDelayedCall | None = None
+        self._reaping: IDelayedCall | None = None
+        self._reason: Failure | None = None
         self._listens = True
         self._hasExited = False
         self._wroteRubbish = False
@@ -95,23 +109,7 @@ class WorkerProcess(ProcessProtocol):
 
         @raise OSError: It cannot be started.
         """
-        environment = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith("CONSUMER_")
-        }
-        # Ctrl-C reaches it, too; it minds that only once it runs
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._reactor.spawnProcess(
-                self,
-                sys.executable,
-                [sys.executable, "-m", "myconsumer.handlers.worker", name],
-                env=environment,
-                childFDs={0: "w", 1: "r", 2: "r", ORDERS: "w", ANSWERS: "r"},
-            )
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        launch(self, self._reactor, name)
 
     def write(self, line: bytes) -> None:
         """
@@ -124,7 +122,7 @@ class WorkerProcess(ProcessProtocol):
         """
         End it: by SIGTERM, and by SIGKILL if that is not enough.
         """
-        self._signal("TERM")
+        self._signal(signal.SIGTERM)
         self._killAfter(KILL_AFTER)
 
     def leave(self) -> None:
@@ -139,21 +137,23 @@ class WorkerProcess(ProcessProtocol):
         """
         End it by SIGKILL.
         """
-        self._signal("KILL")
+        self._signal(signal.SIGKILL)
 
     def connectionMade(self) -> None:
         """
         It has been started.
         """
+        self._group = self._makeGroup(self.transport.pid)
         self.transport.closeChildFD(0)
-        self.write(encode(Path(sys.path)))
+        path = [os.fsencode(entry) for entry in sys.path if isinstance(entry, str)]
+        self.write(encode(Path(path)))
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """
         It has written something.
         """
         if childFD != ANSWERS:
-            self.printed[childFD].write(data)
+            self.printed.write(childFD, data)
             return
         self._heard.append(data)
         # what ends in the midst of a line is followed by the rest
@@ -184,32 +184,53 @@ class WorkerProcess(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         """
-        It has ended.
+        It has ended, and so does what it has left behind.
         """
         self._hasExited = True
+        self._group.hasLeader = False
+        self._group.signal(signal.SIGKILL)
         self._cancelTimer()
-        self._timer = self._reactor.callLater(OUTPUT_GRACE, self._closeAll)
+        self._timer = self._reactor.callLater(OUTPUT_GRACE, self._waitNoLonger)
+        self._reap()
 
     def processEnded(self, reason: Failure) -> None:
         """
-        It is gone, and so is all that it wrote.
+        It has ended, and all that it wrote has been read.
         """
+        self._reason = reason
+        self._endIfOver()
+
+    def _reap(self) -> None:
+        self._reaping = None
+        if self._group.reap():
+            self._reaping = self._reactor.callLater(REAP_INTERVAL, self._reap)
+        self._endIfOver()
+
+    def _waitNoLonger(self) -> None:
+        """
+        Let go of what has left the session, or cannot be killed.
+        """
+        if self._reaping is not None:
+            self._reaping.cancel()
+            self._reaping = None
+        for descriptor in (0, 1, 2, ORDERS, ANSWERS):
+            self.transport.closeChildFD(descriptor)
+        self._endIfOver()
+
+    def _endIfOver(self) -> None:
+        if self._reason is None or self._reaping is not None or self.ended.called:
+            return
         self._cancelTimer()
-        for printed in self.printed.values():
-            printed.end()
-        how = _ending(reason.value)
+        self.printed.end()
+        how = _ending(self._reason.value)
         if self._wroteRubbish:
             how = f"wrote to descriptor {ANSWERS}, which was not its own, and {how}"
         self._owner.ended(f"the worker process {how}")
         self.ended.callback(None)
 
-    def _closeAll(self) -> None:
-        for descriptor in (0, 1, 2, ORDERS, ANSWERS):
-            self.transport.closeChildFD(descriptor)
-
-    def _signal(self, name: str) -> None:
-        with suppress(ProcessExitedAlready):
-            self.transport.signalProcess(name)
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._hasExited:
+            self._group.signal(number)
 
     def _killAfter(self, seconds: float) -> None:
         if not self._hasExited:

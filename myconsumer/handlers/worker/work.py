@@ -12,7 +12,13 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.errors import (
+    LeaseLostError,
+    NotBegunError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
 from myconsumer.handlers.blocking import StubbornDeferred
 from myconsumer.handlers.worker.messages import Done, Extended, Job, Raised, encode
 from myconsumer.task import Task
@@ -23,19 +29,25 @@ class Work:
     A task, from its arrival until it is known what came of it.
 
     @ivar task: The task.
+    @ivar number: What tells it from all others of the same handler.
+    @ivar wasReturned: Whether a worker has ended that was given it and did not begin
+        it.
     @ivar job: The line by which a worker is told of it.
     @ivar done: Fires with what came of it; once.
     """
 
     _log = Logger()
 
-    def __init__(self, task: Task, end: Callable[[Work], object]) -> None:
+    def __init__(self, task: Task, number: int, end: Callable[[Work], object]) -> None:
         """
         @param end: Is called when it has been cancelled, maybe more than once.
         """
         self.task = task
+        self.number = number
+        self.wasReturned = False
         self.job = encode(
             Job(
+                number,
                 task.id,
                 task.payload,
                 task.attempt,
@@ -56,7 +68,7 @@ class Work:
             return
         if answer.unsendable is not None:
             self._log.error(
-                "The result of task {id} is no JSON, it is completed without: {error}",
+                "Task {id} is completed without its result: {error}",
                 id=self.task.id,
                 error=answer.unsendable,
             )
@@ -67,6 +79,14 @@ class Work:
         It has ended because it was cancelled.
         """
         self.done.errback(CancelledError())
+
+    def notBegun(self, reason: str) -> None:
+        """
+        No worker has begun it, and none will.
+
+        @param reason: Why.
+        """
+        self.done.errback(NotBegunError(reason))
 
     def failed(self, reason: str) -> None:
         """
