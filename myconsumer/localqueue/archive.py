@@ -15,8 +15,11 @@ from myconsumer.localqueue.records import (
     FailedTask,
     FailedTasks,
     Retried,
+    RetryCursor,
     TaskRecord,
 )
+
+_RETRY = "UPDATE tasks SET state = 'ready', ended = NULL, attempts = 0"
 
 
 class Archive:
@@ -72,33 +75,51 @@ class Archive:
         @param ids: Their names.
         """
         number = self._database.number(queue)
-        unknown = [id for id in ids if not self._retry(queue, "id = ?", (number, id))]
-        return Retried(len(ids) - len(unknown), unknown)
+        unknown = [
+            id
+            for id in ids
+            if not self._database.execute(
+                f"{_RETRY} WHERE state = 'failed' AND queue = ? AND id = ?",
+                (number, id),
+            ).rowcount
+        ]
+        retried = len(ids) - len(unknown)
+        self._database.moved(queue, "failed", "ready", retried)
+        return Retried(retried, unknown)
 
-    def retryAll(self, queue: str) -> Retried:
+    def retryAll(
+        self, queue: str, limit: int, after: RetryCursor | None, now: float
+    ) -> Retried:
         """
-        Make failed tasks ready, L{CHUNK} at most, the oldest first.
+        Make failed tasks ready, the oldest first.  Those that fail again meanwhile are
+        not retried again.
 
         @param queue: The name of the queue.
+        @param limit: The most tasks.
+        @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
+        @param now: The time, in seconds since the epoch.
         """
-        number = self._database.number(queue)
-        return Retried(
-            self._retry(
-                queue,
-                "number IN (SELECT number FROM tasks WHERE state = 'failed' "
-                "AND queue = ? ORDER BY number LIMIT ?)",
-                (number, number, CHUNK),
-            )
-        )
+        after = after or RetryCursor(0, max(now, self._lastEnd()))
+        numbers = self._database.execute(
+            "SELECT number FROM tasks WHERE state = 'failed' AND queue = ? "
+            "AND number > ? AND ended <= ? ORDER BY number LIMIT ?",
+            (self._database.number(queue), after.number, after.began, limit),
+        ).fetchall()
+        self._database.executemany(f"{_RETRY} WHERE number = ?", numbers)
+        self._database.moved(queue, "failed", "ready", len(numbers))
+        if len(numbers) < limit:
+            return Retried(len(numbers))
+        return Retried(limit, next=RetryCursor(numbers[-1][0], after.began))
 
-    def _retry(self, queue: str, which: str, given: tuple[Any, ...]) -> int:
-        retried = self._database.execute(
-            "UPDATE tasks SET state = 'ready', ended = NULL, attempts = 0 "  # noqa: S608 - our own words
-            f"WHERE state = 'failed' AND queue = ? AND {which}",
-            given,
-        ).rowcount
-        self._database.moved(queue, "failed", "ready", retried)
-        return retried
+    def _lastEnd(self) -> float:
+        """
+        @return: The latest time at which a task ended, which lies in the future where
+            the clock was set back.
+        """
+        [last] = self._database.execute(
+            "SELECT max(ended) FROM tasks WHERE ended IS NOT NULL"
+        ).fetchone()
+        return last or 0.0
 
     def task(self, queue: str, id: str) -> TaskRecord | None:
         """

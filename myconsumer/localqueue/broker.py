@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import partial
+from sys import maxsize
 from typing import TypeVar
 
 from msgspec import UNSET
@@ -24,6 +26,7 @@ from myconsumer.localqueue.records import (
     FailedTasks,
     NewTask,
     Retried,
+    RetryCursor,
     State,
     TaskRecord,
 )
@@ -166,13 +169,17 @@ class Broker:
         """
         return self._do(lambda store, now: store.archive.retry(queue, ids))
 
-    def retryAll(self, queue: str) -> Deferred[Retried]:
+    def retryAll(
+        self, queue: str, limit: int = maxsize, after: RetryCursor | None = None
+    ) -> Deferred[Retried]:
         """
-        Make all failed tasks ready, their attempts beginning anew.
+        Make ready all tasks that have failed by now, their attempts beginning anew.
 
         @param queue: The name of the queue.
+        @param limit: The most tasks.
+        @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
         """
-        return Deferred.fromCoroutine(self._retryAll(queue))
+        return Deferred.fromCoroutine(self._retryAll(queue, limit, after))
 
     def task(self, queue: str, id: str) -> Deferred[TaskRecord | None]:
         """
@@ -198,13 +205,18 @@ class Broker:
         settlements = [Settlement(each, "release", counted=False) for each in receipts]
         return self.settle(queue, settlements).addCallback(released)
 
-    async def _retryAll(self, queue: str) -> Retried:
+    async def _retryAll(
+        self, queue: str, limit: int, after: RetryCursor | None
+    ) -> Retried:
         retried = 0
         while True:
-            some = await self._do(lambda store, now: store.archive.retryAll(queue))
+            some = await self._do(
+                partial(_retrySome, queue, min(CHUNK, limit - retried), after)
+            )
             retried += some.retried
-            if some.retried < CHUNK:
-                return Retried(retried)
+            if some.next is UNSET or retried == limit:
+                return Retried(retried, next=some.next)
+            after = some.next
 
     def _do(self, operation: Operation[T]) -> Deferred[T]:
         if self._isOver:
@@ -305,3 +317,9 @@ class Broker:
         timer = self._timers.pop(name, None)
         if timer is not None and timer.active():
             timer.cancel()
+
+
+def _retrySome(
+    queue: str, limit: int, after: RetryCursor | None, store: Store, now: float
+) -> Retried:
+    return store.archive.retryAll(queue, limit, after, now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from sys import maxsize
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from myconsumer.localqueue.limits import (
     Name,
     ProducedTask,
 )
-from myconsumer.localqueue.records import NewTask
+from myconsumer.localqueue.records import NewTask, RetryCursor
 from myconsumer.queues.reading import UNDECODABLE, loads
 from myconsumer.task import LONGEST_LEASE, Settlement
 
@@ -60,9 +61,27 @@ class _Settle(Struct):
     settle: list[_Settlement]
 
 
-class _Retry(Struct):
+class RetryBody(Struct):
+    """
+    Which failed tasks are to be tried again.
+
+    @ivar ids: Those with these names.
+    @ivar all: All of them.
+    @ivar limit: If all: the most tasks.
+    @ivar after: If all: where to go on, as the answer before has told.
+    """
+
     ids: list[str | int] = []
     all: bool = False
+    limit: Annotated[int, Meta(ge=1, le=maxsize)] = maxsize
+    after: RetryCursor | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """
+        C{ids} as strings, each once.
+        """
+        return list(dict.fromkeys(map(str, self.ids)))
 
 
 _LEASE = f"a number of seconds above 0, up to {LONGEST_LEASE}"
@@ -90,7 +109,13 @@ _SETTLEMENT = Shape(
     counted="true or false",
     lease=_LEASE,
 )
-_RETRY = Shape(_Retry, ids="a list of strings", all="true or false")
+_RETRY = Shape(
+    RetryBody,
+    ids="a list of strings",
+    all="true or false",
+    limit="a whole number of 1 or more",
+    after="what was next in the answer before",
+)
 
 _read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 _readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
@@ -98,7 +123,7 @@ _readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
 ).decode
 _readClaim: Callable[[bytes], ClaimBody] = msgspec.json.Decoder(ClaimBody).decode
 _readSettle: Callable[[bytes], _Settle] = msgspec.json.Decoder(_Settle).decode
-_readRetry: Callable[[bytes], _Retry] = msgspec.json.Decoder(_Retry).decode
+_readRetry: Callable[[bytes], RetryBody] = msgspec.json.Decoder(RetryBody).decode
 
 
 def readTasks(body: bytes) -> Sequence[NewTask]:
@@ -140,18 +165,16 @@ def readSettle(body: bytes) -> Sequence[Settlement]:
     return _fast(_readSettle, body, _SETTLEMENT, _settlements).settle
 
 
-def readRetry(body: bytes) -> Sequence[str] | None:
+def readRetry(body: bytes) -> RetryBody:
     """
     Read which failed tasks are to be tried again.
-
-    @return: Their names; L{None}: all of them.
     """
     asked = _fast(_readRetry, body, _RETRY, _whole)
     if asked.all is bool(asked.ids):
         raise Refused(
             400, 'the body takes either {"ids": ["ID", ...]} or {"all": true}'
         )
-    return None if asked.all else list(dict.fromkeys(map(str, asked.ids)))
+    return asked
 
 
 def readNumber(

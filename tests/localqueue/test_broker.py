@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.broker import Broker
-from myconsumer.localqueue.database import CHUNK
-from myconsumer.localqueue.records import STATES, Delivery, NewTask
+from myconsumer.localqueue.database import CHUNK, Database
+from myconsumer.localqueue.records import STATES, Delivery, NewTask, Retried
+from myconsumer.localqueue.store import Store
 from myconsumer.localqueue.writer import Writer
 from myconsumer.task import Settlement
 from tests.localqueue.core import Turns, connect
@@ -283,6 +284,43 @@ class BrokerTests(SynchronousTestCase):
         self.assertEqual(self.counts(), {"a": {"failed": CHUNK + 5}})
         self.assertEqual(self.now(self.broker.retryAll("a")).retried, CHUNK + 5)
         self.assertEqual(self.counts(), {"a": {"ready": CHUNK + 5}})
+
+    def test_retryAllEnds(self) -> None:
+        """
+        Tasks that fail again at once, while others are still being retried, are
+        retried once.
+        """
+        self.enqueue(*[0.0] * (2 * CHUNK))
+        self.failAll()
+        retried = self.broker.retryAll("a")
+        for _ in range(5):
+            self.turns.next()
+            if not self.turns.waiting:
+                break
+            passTime(self.clock, 0.5)
+            self.failAll()
+        self.assertEqual(self.successResultOf(retried).retried, 2 * CHUNK)
+
+    def failAll(self) -> None:
+        """
+        Have all that is ready fail, without the writer.
+        """
+        store, now = Store(Database(self.connection)), self.clock.seconds()
+        deliveries = store.claim("a", "c", 9 * CHUNK, 60.0, now)
+        failed = [Settlement(delivery.receipt, "fail") for delivery in deliveries]
+        self.assertEqual(store.settle("a", failed, now), [])
+
+    def test_retryAllPages(self) -> None:
+        """
+        All that failed can be retried page by page.
+        """
+        self.enqueue(*[0.0] * 5)
+        deliveries = self.now(self.claim("c", 5))
+        failed = [Settlement(delivery.receipt, "fail") for delivery in deliveries]
+        self.now(self.broker.settle("a", failed))
+        first = self.now(self.broker.retryAll("a", 3))
+        second = self.now(self.broker.retryAll("a", 3, first.next))
+        self.assertEqual((first.retried, second), (3, Retried(2)))
 
     def test_prunes(self) -> None:
         """

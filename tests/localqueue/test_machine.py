@@ -33,6 +33,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.database import CHUNK
 from myconsumer.localqueue.records import Delivery, NewTask, State
 from myconsumer.localqueue.writer import Writer
 from myconsumer.task import Settlement
@@ -353,7 +354,9 @@ class StoreMachine(RuleBasedStateMachine):
         All that failed begin anew.
         """
         failed = self.having("failed", queue=queue)
-        done = self.do(lambda store: store.archive.retryAll(queue))
+        done = self.do(
+            lambda store: store.archive.retryAll(queue, CHUNK, None, self.now)
+        )
         assert (done.retried, done.unknown) == (len(failed), [])
         self.retried(failed)
 
@@ -408,7 +411,7 @@ class StoreMachine(RuleBasedStateMachine):
         store.enqueue(queue, [task], self.now)
         store.claim(queue, "undone", 10, 60.0, self.now)
         store.wake(self.now)
-        store.archive.retryAll(queue)
+        store.archive.retryAll(queue, CHUNK, None, self.now)
         store.archive.prune(self.now)
         if kill:
             self.reopen()

@@ -15,9 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.answers import Refused
 from myconsumer.localqueue.limits import LARGEST_PAYLOAD, MOST_TASKS
-from myconsumer.localqueue.records import NewTask
+from myconsumer.localqueue.records import NewTask, RetryCursor
 from myconsumer.localqueue.requests import (
     ClaimBody,
+    RetryBody,
     readClaim,
     readNumber,
     readRetry,
@@ -365,14 +366,17 @@ class RetryTests(ReadingCase):
         Names are taken each once; integers by their text.
         """
         self.assertEqual(
-            readRetry(b'{"ids": ["b", 7, "a", "7", "b"]}'), ["b", "7", "a"]
+            readRetry(b'{"ids": ["b", 7, "a", "7", "b"]}').names, ["b", "7", "a"]
         )
 
     def test_all(self) -> None:
         """
         All is all.
         """
-        self.assertIsNone(readRetry(b'{"all": true}'))
+        self.assertEqual(
+            readRetry(b'{"all": true, "limit": 5, "after": [7, 1.5]}'),
+            RetryBody(all=True, limit=5, after=RetryCursor(7, 1.5)),
+        )
 
     def test_wrong(self) -> None:
         """
@@ -385,6 +389,8 @@ class RetryTests(ReadingCase):
         self.assertRefused(readRetry, {"ids": "a"}, "ids takes a list of strings")
         self.assertRefused(readRetry, {"ids": [1.5]}, "ids takes a list of strings")
         self.assertRefused(readRetry, {"all": 1}, "all takes true or false, not 1")
+        for wrong in ({"limit": 0}, {"after": [1]}, {"after": [2**63, 1.0]}):
+            self.assertRefused(readRetry, {"all": True} | wrong, " takes ")
         for body in (*NO_JSON, b"[]"):
             self.assertRefused(readRetry, body, "the body ")
 
