@@ -17,10 +17,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from myconsumer.localqueue.counts import Counts
 from myconsumer.localqueue.database import CHUNK
 from myconsumer.localqueue.polls import Polls
 from myconsumer.localqueue.records import (
-    STATES,
     Delivery,
     Enqueued,
     FailedTasks,
@@ -60,7 +60,7 @@ class Broker:
         self._writer = writer
         self._clock = clock
         self._keep = keep
-        self._counts: Counter[tuple[str, State]] = Counter()
+        self._counts = Counts()
         self._isOpen = False
         # leases from before the start, by claim: whether these claims were answered
         # is not known
@@ -71,7 +71,7 @@ class Broker:
         self._isWaking = False
         self._isClosed = False
         self._isOver = False
-        self._polls = Polls(writer, clock, self._readyTasks)
+        self._polls = Polls(writer, clock, self._readyTasks, self._counts.correct)
         writer.onCommit = self._committed
 
     def open(self) -> Deferred[None]:
@@ -148,7 +148,7 @@ class Broker:
         """
         @return: Fires with the number of tasks in each state, by queue.
         """
-        return self._whenOpen().addCallback(lambda _: self._counted())
+        return self._whenOpen().addCallback(lambda _: self._counts.byQueue())
 
     def failed(self, queue: str, limit: int, after: int) -> Deferred[FailedTasks]:
         """
@@ -233,7 +233,7 @@ class Broker:
 
     def _opened(self, found: tuple[Counter[tuple[str, State]], list[Leased]]) -> None:
         counts, leased = found
-        self._counts.update(counts)
+        self._counts.add(counts)
         for each in leased:
             receipts = self._unanswered.setdefault((each.queue, each.claim), [])
             receipts.append(each.receipt)
@@ -250,19 +250,13 @@ class Broker:
         if not self._isClosed:
             self._timers["open"] = self._clock.callLater(AGAIN, self.open)
 
-    def _counted(self) -> dict[str, dict[State, int]]:
-        counted: dict[str, dict[State, int]] = {}
-        for (queue, state), count in self._counts.items():
-            counted.setdefault(queue, dict.fromkeys(STATES, 0))[state] = count
-        return counted
-
     def _readyTasks(self, queue: str) -> int:
         # while tasks become ready nobody knows how many, and what is asked for is
         # asked for after that
-        return CHUNK if self._isWaking else self._counts[queue, "ready"]
+        return CHUNK if self._isWaking else self._counts.ready(queue)
 
     def _committed(self, outcome: Outcome) -> None:
-        self._counts.update(outcome.changes)
+        self._counts.add(outcome.changes)
         if outcome.due is not UNSET:
             self._nextDue = outcome.due
             self._wakeAt(outcome.due)

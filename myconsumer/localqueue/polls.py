@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.localqueue.records import Delivery
+from myconsumer.localqueue.store import Store
 from myconsumer.localqueue.writer import Writer
 from myconsumer.task import Settlement
 
@@ -61,17 +63,24 @@ class Polls:
     """
 
     def __init__(
-        self, writer: Writer, clock: IReactorTime, ready: Callable[[str], int]
+        self,
+        writer: Writer,
+        clock: IReactorTime,
+        ready: Callable[[str], int],
+        missed: Callable[[Store, str], object],
     ) -> None:
         """
         @param writer: Reaches the tasks.
         @param clock: What keeps the time.
         @param ready: Tells how many tasks of a queue are ready; more than there are,
             where that is not known.
+        @param missed: Called in the transaction in which a claim has found no task of a
+            queue, so that C{ready} tells of none from then on.
         """
         self._writer = writer
         self._clock = clock
         self._ready = ready
+        self._missed = missed
         # by queue, in the order in which they came: dictionaries are ordered sets
         self._open: defaultdict[str, dict[Poll, None]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
@@ -151,13 +160,17 @@ class Polls:
     def _ask(self, poll: Poll) -> None:
         poll.isAsking = True
         self._asked[poll.queue] += poll.limit
-        self._writer.do(
-            lambda store, now: store.claim(
-                poll.queue, poll.name, poll.limit, poll.lease, now
-            )
-        ).addBoth(self._told, poll).addCallbacks(
+        self._writer.do(partial(self._lease, poll)).addBoth(
+            self._told, poll
+        ).addCallbacks(
             self._came, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
         )
+
+    def _lease(self, poll: Poll, store: Store, now: float) -> list[Delivery]:
+        deliveries = store.claim(poll.queue, poll.name, poll.limit, poll.lease, now)
+        if not deliveries:
+            self._missed(store, poll.queue)
+        return deliveries
 
     def _told(self, result: T, poll: Poll) -> T:
         poll.isAsking = False

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.broker import Broker
@@ -469,6 +470,42 @@ class BrokerTests(SynchronousTestCase):
         self.now(self.claim("d"))
         self.live(21.0)
         self.assertEqual(self.turns.made, made)
+
+    def test_purgedByHand(self) -> None:
+        """
+        Where tasks were deleted from the file by hand, a claim that waits does not ask
+        for them again and again: the queue is counted anew, with a warning, also what
+        was done in the same transaction, and the claim gets the next task.
+        """
+        self.enqueue(0.0, 0.0, 9.0, 9.0)
+        self.enqueue(0.0, queue="b")
+        self.connection.execute(
+            "DELETE FROM tasks WHERE queue = 1 AND (state = 'ready' OR number = 3)"
+        )
+        with capturedLogs() as events:
+            first = self.broker.enqueue("c", [NewTask(b"1")])
+            waits = self.claim("d", wait=60.0)
+            self.broker.enqueue("a", [NewTask(b"1", delay=1.0)])
+            self.now(first)
+        self.assertNoResult(waits)
+        [event] = events
+        self.assertEqual((event["queue"], event["count"]), ("a", 2))
+        self.assertEqual(self.counts()["a"], {"delayed": 2})
+        self.enqueue(0.0)
+        self.assertEqual(len(self.successResultOf(waits)), 1)
+        self.assertEqual(self.counts()["a"], {"leased": 1, "delayed": 2})
+
+    def test_payloadGone(self) -> None:
+        """
+        A task whose payload was deleted by hand is no longer counted as ready.
+        """
+        self.enqueue(0.0)
+        self.connection.execute("DELETE FROM payloads")
+        with capturedLogs():
+            waits = self.claim("c", wait=60.0)
+            self.turns.all()
+        self.assertNoResult(waits)
+        self.assertEqual(self.counts(), {"a": {}})
 
     def test_payloads(self) -> None:
         """

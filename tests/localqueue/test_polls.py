@@ -35,7 +35,13 @@ class PollsTests(SynchronousTestCase):
         self.clock.advance(1000.0)
         self.writer = Writer(self.turns.run, self.clock)
         self.ready = 0
-        self.polls = Polls(self.writer, self.clock, lambda queue: self.ready)
+        self.missed: list[str] = []
+        self.polls = Polls(
+            self.writer,
+            self.clock,
+            lambda queue: self.ready,
+            lambda store, queue: self.missed.append(queue),
+        )
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def enqueue(self, count: int) -> list[str]:
@@ -90,6 +96,20 @@ class PollsTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.ids(done), [])
         self.assertFalse(self.turns.waiting)
+
+    def test_misses(self) -> None:
+        """
+        Where nothing is found although something was to be ready, that is told.
+        """
+        self.enqueue(1)
+        self.claim("c")
+        self.serve(1)
+        self.assertEqual(self.missed, [])
+        waits = self.claim("d")
+        self.serve(1)
+        self.assertEqual(self.missed, ["a"])
+        self.clock.advance(20.0)
+        self.assertEqual(self.ids(waits), [])
 
     def test_waitsNot(self) -> None:
         """
