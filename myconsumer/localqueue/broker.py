@@ -62,6 +62,8 @@ class Broker:
         self._keep = keep
         self._counts = Counts()
         self._isOpen = False
+        # why it could not be opened, while it cannot
+        self._fault: Failure | None = None
         # leases from before the start, by claim: whether these claims were answered
         # is not known
         self._unanswered: dict[tuple[str, str], list[str]] = {}
@@ -74,17 +76,15 @@ class Broker:
         self._polls = Polls(writer, clock, self._readyTasks, self._counts.correct)
         writer.onCommit = self._committed
 
-    def open(self) -> Deferred[None]:
+    def open(self) -> None:
         """
         Find out how things are, for as long as it takes, and begin all leases anew.
-        What is asked meanwhile waits for that.
-
-        @return: Fires once that is known.
+        What is asked meanwhile waits for that; it fails once that has failed, and until
+        it has worked.
         """
         self._writer.do(
             lambda store, now: (store.count(), store.resume(now))
         ).addCallbacks(self._opened, self._notOpened)
-        return self._whenOpen()
 
     def close(self) -> Deferred[None]:
         """
@@ -226,8 +226,10 @@ class Broker:
         return self._whenOpen().addCallback(lambda _: self._writer.do(operation))
 
     def _whenOpen(self) -> Deferred[None]:
-        if self._isOpen:
+        if self._isOpen or self._isClosed:
             return succeed(None)
+        if self._fault is not None:
+            return fail(self._fault)
         self._opening.append(Deferred())
         return self._opening[-1]
 
@@ -242,13 +244,19 @@ class Broker:
         self._prune()
 
     def _proceed(self) -> None:
-        opening, self._opening = self._opening, []
-        for waiting in opening:
+        for waiting in self._swapOpening():
             waiting.callback(None)
 
-    def _notOpened(self, _: Failure) -> None:
+    def _notOpened(self, reason: Failure) -> None:
         if not self._isClosed:
+            self._fault = reason
             self._timers["open"] = self._clock.callLater(AGAIN, self.open)
+            for waiting in self._swapOpening():
+                waiting.errback(reason)
+
+    def _swapOpening(self) -> Sequence[Deferred[None]]:
+        opening, self._opening = self._opening, []
+        return opening
 
     def _readyTasks(self, queue: str) -> int:
         # while tasks become ready nobody knows how many, and what is asked for is

@@ -55,7 +55,7 @@ class BrokerTests(SynchronousTestCase):
         """
         self.turns = Turns(self.connection)
         self.broker = Broker(Writer(self.turns.run, self.clock), self.clock, KEEP)
-        self.opened = self.broker.open()
+        self.broker.open()
 
     def close(self) -> None:
         """
@@ -356,26 +356,34 @@ class BrokerTests(SynchronousTestCase):
         self.restart()
         claimed, counted = self.claim("c", wait=2.0), self.broker.counts()
         known = self.broker.enqueue("a", [NewTask(b"1", ids[0])])
-        for each in (self.opened, claimed, counted, known):
+        for each in (claimed, counted, known):
             self.assertNoResult(each)
         self.turns.all()
-        self.successResultOf(self.opened)
         self.assertEqual(self.successResultOf(known).known, ids)
         self.assertEqual([each.id for each in self.successResultOf(claimed)], ids)
         self.assertEqual(self.counts(), {"a": {"leased": 1}})
 
     def test_opensAfterFault(self) -> None:
         """
-        If it cannot be opened, that is tried again; nothing is counted twice.
+        If it cannot be opened, what waited for that fails, as does at once what is
+        asked after that, until it could be opened; nothing is counted twice.
         """
         ids = self.enqueue(0.0)
         self.restart()
-        queued = self.broker.enqueue("a", [NewTask(b"1")])
-        claims = [self.claim(name, wait=60.0) for name in ("c", "d", "e")]
+        waited = self.broker.enqueue("a", [NewTask(b"1")])
         self.breakDown()
+        for refused in (
+            waited,
+            self.broker.counts(),
+            self.claim("b"),
+            self.broker.cancelClaim("a", "b"),
+        ):
+            self.failureResultOf(refused, sqlite3.OperationalError)
+        self.clock.advance(1.0)
+        self.failureResultOf(self.broker.counts(), sqlite3.OperationalError)
         self.turns.all()
-        self.live(1.0)
-        ids += self.successResultOf(queued).ids
+        claims = [self.claim(name, wait=60.0) for name in ("c", "d", "e")]
+        ids += self.enqueue(0.0)
         for id, done in zip(ids, claims, strict=False):
             self.assertEqual([each.id for each in self.successResultOf(done)], [id])
         self.assertNoResult(claims[2])
@@ -383,12 +391,13 @@ class BrokerTests(SynchronousTestCase):
 
     def test_closesUnopened(self) -> None:
         """
-        If it never could be opened, claims are answered nevertheless when it is closed.
+        If it is closed before it could be opened, claims are answered nevertheless.
         """
         self.restart()
         waits, ended = self.claim("c", wait=60.0), self.broker.cancelClaim("a", "d")
+        closed = self.broker.close()
         self.breakDown()
-        self.close()
+        self.assertEqual(self.now(closed), None)
         self.assertEqual(self.successResultOf(waits), [])
         self.successResultOf(ended)
 
