@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from sys import maxsize
 from typing import TypeVar
@@ -51,15 +51,24 @@ class Broker:
     written; then nothing was changed, and the same may work later.
     """
 
-    def __init__(self, writer: Writer, clock: IReactorTime, keep: float) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        clock: IReactorTime,
+        keep: float,
+        checkRoom: Callable[[], object] = lambda: None,
+    ) -> None:
         """
         @param writer: Reaches the tasks.
         @param clock: What keeps the time.
         @param keep: The seconds for which tasks are kept that completed or failed.
+        @param checkRoom: Called before tasks are queued, which fails with the
+            L{sqlite3.Error} that it raises.
         """
         self._writer = writer
         self._clock = clock
         self._keep = keep
+        self._checkRoom = checkRoom
         self._counts = Counts()
         self._isOpen = False
         # why it could not be opened, while it cannot
@@ -106,6 +115,10 @@ class Broker:
 
         @return: Fires once they are durable.
         """
+        try:
+            self._checkRoom()
+        except sqlite3.Error as error:
+            return fail(error)
         return self._do(lambda store, now: store.enqueue(queue, tasks, now))
 
     def claim(

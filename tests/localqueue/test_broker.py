@@ -5,6 +5,7 @@ Tests for L{myconsumer.localqueue.broker}.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.broker import Broker
 from myconsumer.localqueue.database import CHUNK, Database
+from myconsumer.localqueue.disk import DiskFullError
 from myconsumer.localqueue.records import STATES, Delivery, NewTask, Retried
 from myconsumer.localqueue.store import Store
 from myconsumer.localqueue.writer import Writer
@@ -49,12 +51,13 @@ class BrokerTests(SynchronousTestCase):
         """
         self.close()
 
-    def start(self) -> None:
+    def start(self, checkRoom: Callable[[], object] = lambda: None) -> None:
         """
         Begin to open a queue.
         """
         self.turns = Turns(self.connection)
-        self.broker = Broker(Writer(self.turns.run, self.clock), self.clock, KEEP)
+        writer = Writer(self.turns.run, self.clock)
+        self.broker = Broker(writer, self.clock, KEEP, checkRoom)
         self.broker.open()
 
     def close(self) -> None:
@@ -66,13 +69,13 @@ class BrokerTests(SynchronousTestCase):
         self.successResultOf(closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def restart(self) -> None:
+    def restart(self, checkRoom: Callable[[], object] = lambda: None) -> None:
         """
         Have the process die, and begin to open the queue anew.
         """
         for call in [*self.clock.getDelayedCalls()]:
             call.cancel()
-        self.start()
+        self.start(checkRoom)
 
     def now(self, done: Deferred[Any]) -> Any:
         """
@@ -503,6 +506,23 @@ class BrokerTests(SynchronousTestCase):
         self.enqueue(0.0)
         self.assertEqual(len(self.successResultOf(waits)), 1)
         self.assertEqual(self.counts()["a"], {"leased": 1, "delayed": 2})
+
+    def test_noRoom(self) -> None:
+        """
+        Where there is no room for new tasks they are refused, and those that are there
+        are worked off.
+        """
+        self.enqueue(0.0)
+
+        def checkRoom() -> None:
+            raise DiskFullError("no room")
+
+        self.restart(checkRoom)
+        refused = self.broker.enqueue("a", [NewTask(b"1")])
+        self.failureResultOf(refused, DiskFullError)
+        [delivery] = self.now(self.claim("c"))
+        self.settle(delivery, "complete")
+        self.assertEqual(self.counts(), {"a": {"completed": 1}})
 
     def test_payloadGone(self) -> None:
         """
