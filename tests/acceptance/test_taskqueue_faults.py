@@ -12,6 +12,7 @@ from contextlib import closing
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.acceptance.localqueue import Client, QueueCase, look
+from tests.acceptance.test_taskqueue import AT_ONCE, MIB
 
 
 def cpu(pid: int) -> float:
@@ -139,3 +140,29 @@ class RetryTests(QueueCase):
         self.assertEqual(answer.json, {"retried": 3000})
         ended[0] = 1
         await failing
+
+
+class LargeBodyTests(QueueCase):
+    """
+    Requests are as large as they may be, and wrong.
+    """
+
+    async def test_others(self) -> None:
+        """
+        While they are refused others are answered.
+        """
+        served = await self.serve()
+        tasks = self.client(served)
+        await tasks.enqueue({"payload": 1})
+        [task] = await tasks.claim()
+        many = b"[" + b'{"payload":0},' * 1_000_000 + b'{"payload":0,"delay":-1}]'
+        large = b'[{"payload":"' + b"a" * 15 * MIB + b'"},{"payload":0,"delay":-1}]'
+        for body, code in ((many, 413), (large, 400)):
+            refusals = [tasks.ask("POST", body=body) for _ in range(3)]
+            while not all(each.called for each in refusals):
+                begun = self.reactor.seconds()
+                self.assertTrue(await tasks.settle(task["receipt"], "extend"))
+                self.assertLess(self.reactor.seconds() - begun, AT_ONCE)
+            for refusal in refusals:
+                self.assertEqual((await refusal).status, code)
+        self.assertEqual((await tasks.counts())["leased"], 1)
