@@ -84,7 +84,7 @@ class Polls:
         # by queue, in the order in which they came: dictionaries are ordered sets
         self._open: defaultdict[str, dict[Poll, None]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
-        self._ended: dict[tuple[str, str], None] = {}
+        self._ended: dict[tuple[str, str], bool] = {}
         self._isClosed = False
 
     def claim(
@@ -103,7 +103,7 @@ class Polls:
             ended.  To be cancelled when there is nobody to take them any more: what
             was leased then goes back, uncounted.
         """
-        if self._isClosed or (queue, name) in self._ended:
+        if self._isClosed or self._ended.pop((queue, name), None) is not None:
             return succeed([])
         answer: Deferred[list[Delivery]] = Deferred(lambda _: self._drop(poll))
         poll = Poll(queue, name, limit, lease, answer)
@@ -136,7 +136,7 @@ class Polls:
 
         @return: Fires once nothing is leased to it that was not answered.
         """
-        self._ended[queue, name] = None
+        self._ended[queue, name] = True
         if len(self._ended) > REMEMBERED:
             del self._ended[next(iter(self._ended))]
         ending: list[Deferred[None]] = []

@@ -351,11 +351,13 @@ class PollsTests(SynchronousTestCase):
 
     def test_forgets(self) -> None:
         """
-        Of the ended claims, only so many are remembered.
+        Of the ended claims only so many are remembered, each for one answer: a client
+        that uses its name again gets tasks.
         """
         for number in range(REMEMBERED + 1):
             self.successResultOf(self.polls.end("a", f"c{number}"))
         waits = self.claim("c0", wait=2.0)
         self.assertNoResult(waits)
         self.assertEqual(self.ids(self.claim("c1")), [])
+        self.assertNoResult(self.claim("c1", wait=1.0))
         self.clock.advance(2.0)
