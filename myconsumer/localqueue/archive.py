@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, json
 
 from myconsumer.localqueue.database import CHUNK, Database
 from myconsumer.localqueue.limits import LARGEST_PAYLOAD
@@ -58,7 +58,8 @@ class Archive:
             "ORDER BY number LIMIT ?",
             (self._database.number(queue), after, limit + 1),
         ):
-            room -= len(payload) + len(error or "")
+            # as JSON, where a character of an error takes up to six bytes
+            room -= len(payload) + len(json.encode((id, error)))
             if len(tasks) == limit or (room < 0 and tasks):
                 return FailedTasks(tasks, last)
             last = number

@@ -75,6 +75,19 @@ class ArchiveTests(StoreCase):
         self.endAll("fail", 2.0)
         self.assertEqual([len(page) for page in self.pages(10)], [2, 1, 1])
 
+    def test_largeErrors(self) -> None:
+        """
+        Errors count by their bytes in JSON.
+        """
+        self.file.fill("a", 200, 1.0)
+        settlements = [
+            Settlement(delivery.receipt, "fail", error="\x01" * 10_000)
+            for delivery in self.claim(1.0, limit=200)
+        ]
+        self.settle(2.0, *settlements)
+        [first, *_] = self.pages(1000)
+        self.assertEqual(len(first), LARGEST_PAYLOAD // 60_050)
+
     def test_failed(self) -> None:
         """
         What failed keeps payload, attempts and the last error.
