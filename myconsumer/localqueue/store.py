@@ -346,4 +346,7 @@ def parseReceipt(receipt: str) -> tuple[int, int] | None:
 
 
 def _text(error: Any) -> str | None:
-    return None if error is UNSET else error[:_LONGEST_ERROR]
+    if error is UNSET:
+        return None
+    # SQLite takes no halves of surrogate pairs
+    return str(error[:_LONGEST_ERROR].encode(errors="replace"), "utf-8")
