@@ -59,7 +59,7 @@ class Archive:
             (self._database.number(queue), after, limit + 1),
         ):
             # as JSON, where a character of an error takes up to six bytes
-            room -= len(payload) + len(json.encode((id, error)))
+            room -= len(payload) + (len(json.encode(error)) if error else 0)
             if len(tasks) == limit or (room < 0 and tasks):
                 return FailedTasks(tasks, last)
             last = number

@@ -30,6 +30,9 @@ LARGEST_BODY = 16 * 1024 * 1024
 _DRAINED = 4 * LARGEST_BODY
 
 
+# The most digits of a Content-Length: those of the largest size of a file.
+_LONGEST_LENGTH = 19
+
 #: The seconds that answers get to be sent when the site is closed.
 FLUSHING = 1.0
 
@@ -144,6 +147,16 @@ class _Channel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()  # type: ignore[no-untyped-call]
         self.site.channels.add(self)
+
+    def headerReceived(self, line: bytes) -> bool:
+        name, _, value = line.partition(b":")
+        # Twisted has Python make a number of whatever has digits only
+        if name.lower() == b"content-length" and len(value.strip()) > _LONGEST_LENGTH:
+            self._respondToBadRequestAndDisconnect()  # type: ignore[no-untyped-call]
+            # what else has come already has no effect
+            self.lineReceived = lambda line: None  # type: ignore[method-assign]
+            return False
+        return bool(super().headerReceived(line))  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)  # type: ignore[no-untyped-call]

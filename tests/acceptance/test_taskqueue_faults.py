@@ -10,9 +10,10 @@ import sqlite3
 from contextlib import closing
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThread
 
 from tests.acceptance.localqueue import Client, QueueCase, look
-from tests.acceptance.test_taskqueue import AT_ONCE, MIB
+from tests.acceptance.test_taskqueue import AT_ONCE, MIB, connect, head, readAll
 
 
 def cpu(pid: int) -> float:
@@ -166,3 +167,16 @@ class LargeBodyTests(QueueCase):
             for refusal in refusals:
                 self.assertEqual((await refusal).status, code)
         self.assertEqual((await tasks.counts())["leased"], 1)
+
+    async def test_absurdLength(self) -> None:
+        """
+        A length of five thousand digits is answered, and leaves nothing in the log.
+        """
+        served = await self.serve()
+        tasks = self.client(served)
+        with connect(tasks) as connection:
+            connection.sendall(head(tasks, f"Content-Length: {'1' * 5000}"))
+            answer = await deferToThread(readAll, connection)
+        self.assertEqual(answer, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await tasks.counts()
+        self.assertNoTraceback(served)

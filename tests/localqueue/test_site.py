@@ -214,6 +214,19 @@ class SizeTests(SiteCase):
         self.assertFalse(self.transport.connected)
         self.assertEqual(self.assertRefused(413)["Connection"], "close")
 
+    def test_absurd(self) -> None:
+        """
+        A length that no number can have is answered, and the connection closed.
+        """
+        for name in ("Content-Length", "content-length"):
+            for last in ((), ("Host: h",)):
+                self.send(f"{name}: {'1' * 5000}", *last)
+                self.assertEqual(
+                    self.transport.value(), b"HTTP/1.1 400 Bad Request\r\n\r\n"
+                )
+                self.assertFalse(self.transport.connected)
+                self.connect()
+
     def test_cutInOnePiece(self) -> None:
         """
         Where the end comes in the very piece that is too much there is one answer.
