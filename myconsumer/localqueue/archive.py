@@ -4,6 +4,7 @@ What has become of tasks: those that failed, those that completed, and each by i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -16,6 +17,7 @@ from myconsumer.localqueue.records import (
     FailedTasks,
     Retried,
     RetryCursor,
+    State,
     TaskRecord,
 )
 
@@ -100,7 +102,7 @@ class Archive:
         @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
         @param now: The time, in seconds since the epoch.
         """
-        after = after or RetryCursor(0, max(now, self._lastEnd()))
+        after = after or RetryCursor(0, max(now, self.lastEnd() or 0.0))
         numbers = self._database.execute(
             "SELECT number FROM tasks WHERE state = 'failed' AND queue = ? "
             "AND number > ? AND ended <= ? ORDER BY number LIMIT ?",
@@ -112,15 +114,15 @@ class Archive:
             return Retried(len(numbers))
         return Retried(limit, next=RetryCursor(numbers[-1][0], after.began))
 
-    def _lastEnd(self) -> float:
+    def lastEnd(self) -> float | None:
         """
-        @return: The latest time at which a task ended, which lies in the future where
-            the clock was set back.
+        @return: The latest time at which a task completed or failed, which lies in the
+            future where the clock was set back; L{None}: none has.
         """
         [last] = self._database.execute(
             "SELECT max(ended) FROM tasks WHERE ended IS NOT NULL"
         ).fetchone()
-        return last or 0.0
+        return None if last is None else float(last)
 
     def task(self, queue: str, id: str) -> TaskRecord | None:
         """
@@ -151,13 +153,13 @@ class Archive:
             error=_orUnset(error),
         )
 
-    def prune(self, before: float) -> int:
+    def prune(self, before: float) -> Counter[tuple[str, State]]:
         """
         Forget tasks that completed or failed long ago, L{CHUNK} at most.
 
         @param before: The time at or before which they did.
 
-        @return: How many were forgotten.
+        @return: How many were forgotten, by queue and state.
         """
         ended = self._database.execute(
             "SELECT number, queue, state FROM tasks WHERE ended <= ? "
@@ -167,9 +169,9 @@ class Archive:
         numbers = [row[:1] for row in ended]
         for table in ("tasks", "payloads", "results"):
             self._database.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608
-        for _, queue, state in ended:
-            self._database.changes[self._database.name(queue), state] -= 1
-        return len(ended)
+        gone = Counter((self._database.name(queue), state) for _, queue, state in ended)
+        self._database.changes.subtract(gone)
+        return gone
 
 
 def _orUnset(value: Any) -> Any:

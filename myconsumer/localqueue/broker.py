@@ -14,9 +14,10 @@ from typing import TypeVar
 
 from msgspec import UNSET
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from myconsumer.localqueue.clock import EpochClock
 from myconsumer.localqueue.counts import Counts
 from myconsumer.localqueue.database import CHUNK
 from myconsumer.localqueue.polls import Polls
@@ -31,13 +32,11 @@ from myconsumer.localqueue.records import (
     TaskRecord,
 )
 from myconsumer.localqueue.store import Leased, Store
+from myconsumer.localqueue.upkeep import Upkeep
 from myconsumer.localqueue.writer import Operation, Outcome, Writer
 from myconsumer.task import Settlement
 
 T = TypeVar("T")
-
-#: The seconds between two looks for tasks that are to be forgotten.
-PRUNING = 60.0
 
 #: The seconds until that is tried again which has failed and nobody waits for.
 AGAIN = 1.0
@@ -54,7 +53,7 @@ class Broker:
     def __init__(
         self,
         writer: Writer,
-        clock: IReactorTime,
+        clock: EpochClock,
         keep: float,
         checkRoom: Callable[[], object] = lambda: None,
     ) -> None:
@@ -67,7 +66,7 @@ class Broker:
         """
         self._writer = writer
         self._clock = clock
-        self._keep = keep
+        self._upkeep = Upkeep(writer, clock, keep, lambda: self._wakeAt(self._nextDue))
         self._checkRoom = checkRoom
         self._counts = Counts()
         self._isOpen = False
@@ -92,7 +91,11 @@ class Broker:
         it has worked.
         """
         self._writer.do(
-            lambda store, now: (store.count(), store.resume(now))
+            lambda store, now: (
+                store.count(),
+                store.resume(now),
+                store.archive.lastEnd(),
+            )
         ).addCallbacks(self._opened, self._notOpened)
 
     def close(self) -> Deferred[None]:
@@ -102,6 +105,7 @@ class Broker:
         @return: Fires once all that was asked for is done.
         """
         self._isClosed = True
+        self._upkeep.stop()
         self._polls.close()
         self._proceed()
         return self._writer.idle().addCallback(self._closed)
@@ -246,15 +250,19 @@ class Broker:
         self._opening.append(Deferred())
         return self._opening[-1]
 
-    def _opened(self, found: tuple[Counter[tuple[str, State]], list[Leased]]) -> None:
-        counts, leased = found
+    def _opened(
+        self,
+        found: tuple[Counter[tuple[str, State]], list[Leased], float | None],
+    ) -> None:
+        counts, leased, lastEnd = found
         self._counts.add(counts)
         for each in leased:
             receipts = self._unanswered.setdefault((each.queue, each.claim), [])
             receipts.append(each.receipt)
         self._isOpen = True
         self._proceed()
-        self._prune()
+        if not self._isClosed:
+            self._upkeep.start(lastEnd)
 
     def _proceed(self) -> None:
         for waiting in self._swapOpening():
@@ -307,21 +315,6 @@ class Broker:
     def _notWoken(self, _: Failure) -> None:
         self._isWaking = False
         self._wakeAt(self._clock.seconds() + AGAIN)
-
-    def _prune(self) -> None:
-        self._writer.do(
-            lambda store, now: store.archive.prune(now - self._keep)
-        ).addCallbacks(self._pruned, self._notPruned)
-
-    def _pruned(self, count: int) -> None:
-        self._pruneIn(0.0 if count == CHUNK else PRUNING)
-
-    def _notPruned(self, _: Failure) -> None:
-        self._pruneIn(PRUNING)
-
-    def _pruneIn(self, seconds: float) -> None:
-        if not self._isClosed:
-            self._timers["prune"] = self._clock.callLater(seconds, self._prune)
 
     def _closed(self, _: None) -> None:
         self._isOver = True

@@ -87,8 +87,8 @@ class LocalQueue:
     ) -> Deferred[Any]:
         try:
             asked = ask(self._broker())
-        except NotRunningError as error:
-            return fail(FaultError(str(error)))
+        except NotRunningError:
+            return fail(FaultError("the embedded queue does not run"))
         return asked.addTimeout(deadline, self._clock).addErrback(_fault, deadline)
 
 

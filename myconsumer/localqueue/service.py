@@ -22,6 +22,7 @@ from myconsumer.errors import NotRunningError
 from myconsumer.http.faults import oneLine
 from myconsumer.http.token import TokenFile
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.clock import EpochClock
 from myconsumer.localqueue.direct import LocalQueue
 from myconsumer.localqueue.disk import Disk
 from myconsumer.localqueue.lock import FileLock
@@ -154,7 +155,7 @@ class LocalQueueService(Service):
             cp_openfun=partial(prepare, sync=self._sync),
             **CONNECTION,
         )
-        disk, clock = self._disk, self._reactor
+        disk, clock = self._disk, EpochClock(self._reactor)
         writer = Writer(pool.runWithConnection, clock, disk.checkFile)
         broker = Broker(writer, clock, self._keep, disk.checkRoom)
         return _Running(pool, broker, Door(broker, self._token, self._reactor))

@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import FaultError, NotRunningError, QueueError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.clock import EpochClock
 from myconsumer.localqueue.direct import GRACE, LocalQueue
 from myconsumer.localqueue.records import NewTask
 from myconsumer.localqueue.writer import Writer
@@ -39,7 +40,8 @@ class LocalQueueTests(SynchronousTestCase):
         connection = connect(self.mktemp())
         self.addCleanup(connection.close)
         self.turns = Turns(connection)
-        self.broker = Broker(Writer(self.turns.run, self.clock), self.clock, 500.0)
+        clock = EpochClock(self.clock, self.clock.seconds)
+        self.broker = Broker(Writer(self.turns.run, clock), clock, 500.0)
         self.queue = LocalQueue(lambda: self.broker, "tasks", self.clock)
         self.broker.open()
         self.turns.all()
@@ -199,9 +201,9 @@ class LocalQueueTests(SynchronousTestCase):
             raise NotRunningError("the embedded queue")
 
         queue = LocalQueue(noBroker, "tasks", self.clock)
-        self.assertFault(queue.claim("c", 1, 20, 60), "the embedded queue")
-        self.assertFault(queue.settle([], 5), "the embedded queue")
-        self.assertFault(queue.cancelClaim("c"), "the embedded queue")
+        self.assertFault(queue.claim("c", 1, 20, 60), "does not run")
+        self.assertFault(queue.settle([], 5), "does not run")
+        self.assertFault(queue.cancelClaim("c"), "does not run")
 
     def test_unencodable(self) -> None:
         """
