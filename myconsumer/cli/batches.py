@@ -23,8 +23,9 @@ from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 LINGER = 0.2
 """The seconds for which a task waits at most for others to come."""
 
-ENOUGH = 2 * 1024 * 1024
-"""The bytes of a batch that is full.  The longest line on top is not 16 MiB yet."""
+ENOUGH = 256 * 1024
+"""The bytes of a batch that is full.  A line on top that a queue takes by itself is not
+too much yet, neither in bytes nor in values."""
 
 
 class Batch(Struct):

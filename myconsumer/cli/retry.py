@@ -10,10 +10,14 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from myconsumer.cli.asking import queueOf
+from myconsumer.cli.asking import Queue, queueOf
 from myconsumer.cli.options import QueueOptions
 from myconsumer.cli.running import CommandError
+from myconsumer.errors import QueueError
 from myconsumer.parsing.resolving import Refused, shown
+
+PAGE = 10_000
+"""How many tasks a request of C{--all} has retried at most."""
 
 _WANTED = '{"retried": 0}'
 _MOST_NAMED = 10
@@ -43,6 +47,7 @@ class Options(QueueOptions):
 class _Retried(Struct):
     retried: int
     unknown: list[str] = []
+    next: Any = None
 
 
 async def retry(
@@ -59,15 +64,42 @@ async def retry(
 
     @raise CommandError: Some are no failed tasks.  The others are tried again.
     """
-    asked = {"all": True} if options["all"] else {"ids": options["ids"]}
-    body = msgspec.json.encode(asked)
     async with queueOf(reactor, options) as queue:
-        steps = ["failed", "retry"]
-        found = await queue.ask(_Retried, _WANTED, "POST", steps, body)
-    write(f"{found.retried} task{'' if found.retried == 1 else 's'} to be tried again")
+        if options["all"]:
+            await _retryAll(queue, write)
+            return 0
+        found = await _retry(queue, {"ids": options["ids"]})
+    write(_told(found.retried))
     if found.unknown:
         raise CommandError(_unknown(found.unknown))
     return 0
+
+
+async def _retryAll(queue: Queue, write: Callable[[str], object]) -> None:
+    retried = 0
+    asked: dict[str, Any] = {"all": True, "limit": PAGE}
+    try:
+        while True:
+            found = await _retry(queue, asked)
+            retried += found.retried
+            if found.next is None:
+                break
+            asked["after"] = found.next
+    except QueueError:
+        if retried:
+            write(_told(retried))
+        raise
+    write(_told(retried))
+
+
+async def _retry(queue: Queue, asked: Mapping[str, Any]) -> _Retried:
+    steps = ["failed", "retry"]
+    body = msgspec.json.encode(asked)
+    return await queue.ask(_Retried, _WANTED, "POST", steps, body)
+
+
+def _told(count: int) -> str:
+    return f"{count} task{'' if count == 1 else 's'} to be tried again"
 
 
 def _unknown(ids: Sequence[str]) -> str:

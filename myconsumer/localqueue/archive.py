@@ -4,10 +4,11 @@ What has become of tasks: those that failed, those that completed, and each by i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Raw, json
 
 from myconsumer.localqueue.database import CHUNK, Database
 from myconsumer.localqueue.limits import LARGEST_PAYLOAD
@@ -15,8 +16,12 @@ from myconsumer.localqueue.records import (
     FailedTask,
     FailedTasks,
     Retried,
+    RetryCursor,
+    State,
     TaskRecord,
 )
+
+_RETRY = "UPDATE tasks SET state = 'ready', ended = NULL, attempts = 0"
 
 
 class Archive:
@@ -55,7 +60,8 @@ class Archive:
             "ORDER BY number LIMIT ?",
             (self._database.number(queue), after, limit + 1),
         ):
-            room -= len(payload) + len(error or "")
+            # as JSON, where a character of an error takes up to six bytes
+            room -= len(payload) + (len(json.encode(error)) if error else 0)
             if len(tasks) == limit or (room < 0 and tasks):
                 return FailedTasks(tasks, last)
             last = number
@@ -72,33 +78,51 @@ class Archive:
         @param ids: Their names.
         """
         number = self._database.number(queue)
-        unknown = [id for id in ids if not self._retry(queue, "id = ?", (number, id))]
-        return Retried(len(ids) - len(unknown), unknown)
+        unknown = [
+            id
+            for id in ids
+            if not self._database.execute(
+                f"{_RETRY} WHERE state = 'failed' AND queue = ? AND id = ?",
+                (number, id),
+            ).rowcount
+        ]
+        retried = len(ids) - len(unknown)
+        self._database.moved(queue, "failed", "ready", retried)
+        return Retried(retried, unknown)
 
-    def retryAll(self, queue: str) -> Retried:
+    def retryAll(
+        self, queue: str, limit: int, after: RetryCursor | None, now: float
+    ) -> Retried:
         """
-        Make failed tasks ready, L{CHUNK} at most, the oldest first.
+        Make failed tasks ready, the oldest first.  Those that fail again meanwhile are
+        not retried again.
 
         @param queue: The name of the queue.
+        @param limit: The most tasks.
+        @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
+        @param now: The time, in seconds since the epoch.
         """
-        number = self._database.number(queue)
-        return Retried(
-            self._retry(
-                queue,
-                "number IN (SELECT number FROM tasks WHERE state = 'failed' "
-                "AND queue = ? ORDER BY number LIMIT ?)",
-                (number, number, CHUNK),
-            )
-        )
+        after = after or RetryCursor(0, max(now, self.lastEnd() or 0.0))
+        numbers = self._database.execute(
+            "SELECT number FROM tasks WHERE state = 'failed' AND queue = ? "
+            "AND number > ? AND ended <= ? ORDER BY number LIMIT ?",
+            (self._database.number(queue), after.number, after.began, limit),
+        ).fetchall()
+        self._database.executemany(f"{_RETRY} WHERE number = ?", numbers)
+        self._database.moved(queue, "failed", "ready", len(numbers))
+        if len(numbers) < limit:
+            return Retried(len(numbers))
+        return Retried(limit, next=RetryCursor(numbers[-1][0], after.began))
 
-    def _retry(self, queue: str, which: str, given: tuple[Any, ...]) -> int:
-        retried = self._database.execute(
-            "UPDATE tasks SET state = 'ready', ended = NULL, attempts = 0 "  # noqa: S608 - our own words
-            f"WHERE state = 'failed' AND queue = ? AND {which}",
-            given,
-        ).rowcount
-        self._database.moved(queue, "failed", "ready", retried)
-        return retried
+    def lastEnd(self) -> float | None:
+        """
+        @return: The latest time at which a task completed or failed, which lies in the
+            future where the clock was set back; L{None}: none has.
+        """
+        [last] = self._database.execute(
+            "SELECT max(ended) FROM tasks WHERE ended IS NOT NULL"
+        ).fetchone()
+        return None if last is None else float(last)
 
     def task(self, queue: str, id: str) -> TaskRecord | None:
         """
@@ -129,13 +153,13 @@ class Archive:
             error=_orUnset(error),
         )
 
-    def prune(self, before: float) -> int:
+    def prune(self, before: float) -> Counter[tuple[str, State]]:
         """
         Forget tasks that completed or failed long ago, L{CHUNK} at most.
 
         @param before: The time at or before which they did.
 
-        @return: How many were forgotten.
+        @return: How many were forgotten, by queue and state.
         """
         ended = self._database.execute(
             "SELECT number, queue, state FROM tasks WHERE ended <= ? "
@@ -145,9 +169,9 @@ class Archive:
         numbers = [row[:1] for row in ended]
         for table in ("tasks", "payloads", "results"):
             self._database.executemany(f"DELETE FROM {table} WHERE number = ?", numbers)  # noqa: S608
-        for _, queue, state in ended:
-            self._database.changes[self._database.name(queue), state] -= 1
-        return len(ended)
+        gone = Counter((self._database.name(queue), state) for _, queue, state in ended)
+        self._database.changes.subtract(gone)
+        return gone
 
 
 def _orUnset(value: Any) -> Any:

@@ -7,34 +7,36 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from sys import maxsize
 from typing import TypeVar
 
 from msgspec import UNSET
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
+from myconsumer.localqueue.clock import EpochClock
+from myconsumer.localqueue.counts import Counts
 from myconsumer.localqueue.database import CHUNK
 from myconsumer.localqueue.polls import Polls
 from myconsumer.localqueue.records import (
-    STATES,
     Delivery,
     Enqueued,
     FailedTasks,
     NewTask,
     Retried,
+    RetryCursor,
     State,
     TaskRecord,
 )
 from myconsumer.localqueue.store import Leased, Store
+from myconsumer.localqueue.upkeep import Upkeep
 from myconsumer.localqueue.writer import Operation, Outcome, Writer
 from myconsumer.task import Settlement
 
 T = TypeVar("T")
-
-#: The seconds between two looks for tasks that are to be forgotten.
-PRUNING = 60.0
 
 #: The seconds until that is tried again which has failed and nobody waits for.
 AGAIN = 1.0
@@ -48,17 +50,28 @@ class Broker:
     written; then nothing was changed, and the same may work later.
     """
 
-    def __init__(self, writer: Writer, clock: IReactorTime, keep: float) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        clock: EpochClock,
+        keep: float,
+        checkRoom: Callable[[], object] = lambda: None,
+    ) -> None:
         """
         @param writer: Reaches the tasks.
         @param clock: What keeps the time.
         @param keep: The seconds for which tasks are kept that completed or failed.
+        @param checkRoom: Called before tasks are queued, which fails with the
+            L{sqlite3.Error} that it raises.
         """
         self._writer = writer
         self._clock = clock
-        self._keep = keep
-        self._counts: Counter[tuple[str, State]] = Counter()
+        self._upkeep = Upkeep(writer, clock, keep, lambda: self._wakeAt(self._nextDue))
+        self._checkRoom = checkRoom
+        self._counts = Counts()
         self._isOpen = False
+        # why it could not be opened, while it cannot
+        self._fault: Failure | None = None
         # leases from before the start, by claim: whether these claims were answered
         # is not known
         self._unanswered: dict[tuple[str, str], list[str]] = {}
@@ -68,20 +81,22 @@ class Broker:
         self._isWaking = False
         self._isClosed = False
         self._isOver = False
-        self._polls = Polls(writer, clock, self._readyTasks)
+        self._polls = Polls(writer, clock, self._readyTasks, self._counts.correct)
         writer.onCommit = self._committed
 
-    def open(self) -> Deferred[None]:
+    def open(self) -> None:
         """
         Find out how things are, for as long as it takes, and begin all leases anew.
-        What is asked meanwhile waits for that.
-
-        @return: Fires once that is known.
+        What is asked meanwhile waits for that; it fails once that has failed, and until
+        it has worked.
         """
         self._writer.do(
-            lambda store, now: (store.count(), store.resume(now))
+            lambda store, now: (
+                store.count(),
+                store.resume(now),
+                store.archive.lastEnd(),
+            )
         ).addCallbacks(self._opened, self._notOpened)
-        return self._whenOpen()
 
     def close(self) -> Deferred[None]:
         """
@@ -90,6 +105,7 @@ class Broker:
         @return: Fires once all that was asked for is done.
         """
         self._isClosed = True
+        self._upkeep.stop()
         self._polls.close()
         self._proceed()
         return self._writer.idle().addCallback(self._closed)
@@ -103,6 +119,10 @@ class Broker:
 
         @return: Fires once they are durable.
         """
+        try:
+            self._checkRoom()
+        except sqlite3.Error as error:
+            return fail(error)
         return self._do(lambda store, now: store.enqueue(queue, tasks, now))
 
     def claim(
@@ -145,7 +165,7 @@ class Broker:
         """
         @return: Fires with the number of tasks in each state, by queue.
         """
-        return self._whenOpen().addCallback(lambda _: self._counted())
+        return self._whenOpen().addCallback(lambda _: self._counts.byQueue())
 
     def failed(self, queue: str, limit: int, after: int) -> Deferred[FailedTasks]:
         """
@@ -166,13 +186,17 @@ class Broker:
         """
         return self._do(lambda store, now: store.archive.retry(queue, ids))
 
-    def retryAll(self, queue: str) -> Deferred[Retried]:
+    def retryAll(
+        self, queue: str, limit: int = maxsize, after: RetryCursor | None = None
+    ) -> Deferred[Retried]:
         """
-        Make all failed tasks ready, their attempts beginning anew.
+        Make ready all tasks that have failed by now, their attempts beginning anew.
 
         @param queue: The name of the queue.
+        @param limit: The most tasks.
+        @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
         """
-        return Deferred.fromCoroutine(self._retryAll(queue))
+        return Deferred.fromCoroutine(self._retryAll(queue, limit, after))
 
     def task(self, queue: str, id: str) -> Deferred[TaskRecord | None]:
         """
@@ -198,13 +222,18 @@ class Broker:
         settlements = [Settlement(each, "release", counted=False) for each in receipts]
         return self.settle(queue, settlements).addCallback(released)
 
-    async def _retryAll(self, queue: str) -> Retried:
+    async def _retryAll(
+        self, queue: str, limit: int, after: RetryCursor | None
+    ) -> Retried:
         retried = 0
         while True:
-            some = await self._do(lambda store, now: store.archive.retryAll(queue))
+            some = await self._do(
+                partial(_retrySome, queue, min(CHUNK, limit - retried), after)
+            )
             retried += some.retried
-            if some.retried < CHUNK:
-                return Retried(retried)
+            if some.next is UNSET or retried == limit:
+                return Retried(retried, next=some.next)
+            after = some.next
 
     def _do(self, operation: Operation[T]) -> Deferred[T]:
         if self._isOver:
@@ -214,43 +243,49 @@ class Broker:
         return self._whenOpen().addCallback(lambda _: self._writer.do(operation))
 
     def _whenOpen(self) -> Deferred[None]:
-        if self._isOpen:
+        if self._isOpen or self._isClosed:
             return succeed(None)
+        if self._fault is not None:
+            return fail(self._fault)
         self._opening.append(Deferred())
         return self._opening[-1]
 
-    def _opened(self, found: tuple[Counter[tuple[str, State]], list[Leased]]) -> None:
-        counts, leased = found
-        self._counts.update(counts)
+    def _opened(
+        self,
+        found: tuple[Counter[tuple[str, State]], list[Leased], float | None],
+    ) -> None:
+        counts, leased, lastEnd = found
+        self._counts.add(counts)
         for each in leased:
             receipts = self._unanswered.setdefault((each.queue, each.claim), [])
             receipts.append(each.receipt)
         self._isOpen = True
         self._proceed()
-        self._prune()
+        if not self._isClosed:
+            self._upkeep.start(lastEnd)
 
     def _proceed(self) -> None:
-        opening, self._opening = self._opening, []
-        for waiting in opening:
+        for waiting in self._swapOpening():
             waiting.callback(None)
 
-    def _notOpened(self, _: Failure) -> None:
+    def _notOpened(self, reason: Failure) -> None:
         if not self._isClosed:
+            self._fault = reason
             self._timers["open"] = self._clock.callLater(AGAIN, self.open)
+            for waiting in self._swapOpening():
+                waiting.errback(reason)
 
-    def _counted(self) -> dict[str, dict[State, int]]:
-        counted: dict[str, dict[State, int]] = {}
-        for (queue, state), count in self._counts.items():
-            counted.setdefault(queue, dict.fromkeys(STATES, 0))[state] = count
-        return counted
+    def _swapOpening(self) -> Sequence[Deferred[None]]:
+        opening, self._opening = self._opening, []
+        return opening
 
     def _readyTasks(self, queue: str) -> int:
         # while tasks become ready nobody knows how many, and what is asked for is
         # asked for after that
-        return CHUNK if self._isWaking else self._counts[queue, "ready"]
+        return CHUNK if self._isWaking else self._counts.ready(queue)
 
     def _committed(self, outcome: Outcome) -> None:
-        self._counts.update(outcome.changes)
+        self._counts.add(outcome.changes)
         if outcome.due is not UNSET:
             self._nextDue = outcome.due
             self._wakeAt(outcome.due)
@@ -281,21 +316,6 @@ class Broker:
         self._isWaking = False
         self._wakeAt(self._clock.seconds() + AGAIN)
 
-    def _prune(self) -> None:
-        self._writer.do(
-            lambda store, now: store.archive.prune(now - self._keep)
-        ).addCallbacks(self._pruned, self._notPruned)
-
-    def _pruned(self, count: int) -> None:
-        self._pruneIn(0.0 if count == CHUNK else PRUNING)
-
-    def _notPruned(self, _: Failure) -> None:
-        self._pruneIn(PRUNING)
-
-    def _pruneIn(self, seconds: float) -> None:
-        if not self._isClosed:
-            self._timers["prune"] = self._clock.callLater(seconds, self._prune)
-
     def _closed(self, _: None) -> None:
         self._isOver = True
         for name in list(self._timers):
@@ -305,3 +325,9 @@ class Broker:
         timer = self._timers.pop(name, None)
         if timer is not None and timer.active():
             timer.cancel()
+
+
+def _retrySome(
+    queue: str, limit: int, after: RetryCursor | None, store: Store, now: float
+) -> Retried:
+    return store.archive.retryAll(queue, limit, after, now)

@@ -9,12 +9,13 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.errors import FaultError
+from myconsumer.errors import FaultError, NotRunningError, QueueError
+from myconsumer.http.faults import oneLine
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.localqueue.broker import Broker
 from myconsumer.localqueue.records import Delivery
@@ -52,8 +53,10 @@ class LocalQueue:
         """
         See L{ITaskQueue.claim}.
         """
-        claimed = self._broker().claim(self._name, claim, limit, wait, lease)
-        return self._within(wait + GRACE, claimed).addCallback(_claimed)
+        return self._within(
+            wait + GRACE,
+            lambda broker: broker.claim(self._name, claim, limit, wait, lease),
+        ).addCallback(_claimed)
 
     def settle(
         self, settlements: Sequence[Settlement], deadline: float
@@ -61,14 +64,17 @@ class LocalQueue:
         """
         See L{ITaskQueue.settle}.
         """
-        return self._within(deadline, self._broker().settle(self._name, settlements))
+        return self._within(
+            deadline, lambda broker: broker.settle(self._name, settlements)
+        )
 
     def cancelClaim(self, claim: str) -> Deferred[bool]:
         """
         See L{ITaskQueue.cancelClaim}.
         """
-        ended = self._broker().cancelClaim(self._name, claim)
-        return self._within(GRACE, ended).addCallback(lambda _: True)
+        return self._within(
+            GRACE, lambda broker: broker.cancelClaim(self._name, claim)
+        ).addCallback(lambda _: True)
 
     def close(self) -> Deferred[None]:
         """
@@ -76,8 +82,14 @@ class LocalQueue:
         """
         return succeed(None)
 
-    def _within(self, deadline: float, done: Deferred[Any]) -> Deferred[Any]:
-        return done.addTimeout(deadline, self._clock).addErrback(_fault, deadline)
+    def _within(
+        self, deadline: float, ask: Callable[[Broker], Deferred[Any]]
+    ) -> Deferred[Any]:
+        try:
+            asked = ask(self._broker())
+        except NotRunningError:
+            return fail(FaultError("the embedded queue does not run"))
+        return asked.addTimeout(deadline, self._clock).addErrback(_fault, deadline)
 
 
 def _fault(reason: Failure, deadline: float) -> NoReturn:
@@ -85,7 +97,7 @@ def _fault(reason: Failure, deadline: float) -> NoReturn:
         raise FaultError(f"the queue's file was not written within {deadline:g} s")
     if isinstance(reason.value, sqlite3.Error):
         raise FaultError(f"the queue's file cannot be used: {reason.value}")
-    reason.raiseException()
+    raise QueueError(f"the queue has failed: {oneLine(reason.getErrorMessage())}")
 
 
 def _claimed(deliveries: Sequence[Delivery]) -> Claimed:

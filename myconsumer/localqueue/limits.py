@@ -12,8 +12,11 @@ from msgspec import Meta, Raw, Struct
 #: The largest payload, in bytes of JSON.  A consumer takes 16 MiB in one answer.
 LARGEST_PAYLOAD = 8 * 1024 * 1024
 
-#: The most tasks that are queued by one request.
+#: The most tasks that one request queues, settles or has tried again.
 MOST_TASKS = 10_000
+
+#: The most values in one request: numbers, strings, lists and objects, however deep.
+MOST_VALUES = 250_000
 
 #: The longest name of a task or of a claim, in characters.
 LONGEST_NAME = 255

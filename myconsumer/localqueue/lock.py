@@ -26,6 +26,16 @@ class FileLock:
         # whatever it is called: links lead to the same file
         self._path = f"{os.path.realpath(path)}.lock"
 
+    def check(self) -> None:
+        """
+        Make sure that the lock can be taken.  Nothing is made: whoever looks may be
+        another user than who takes it later.
+
+        @raise ValueError: See L{acquire}.
+        """
+        if os.path.exists(self._path):
+            os.close(self._locked(os.O_RDWR))
+
     def acquire(self) -> None:
         """
         Take the lock.
@@ -33,8 +43,11 @@ class FileLock:
         @raise ValueError: Some other process has it, or it cannot be had; the text
             says why.
         """
+        self._file = self._locked(os.O_RDWR | os.O_CREAT)
+
+    def _locked(self, flags: int) -> int:
         try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            file = os.open(self._path, flags, 0o600)
         except OSError as error:
             raise ValueError(
                 f"{self._path!r} cannot be opened: {error.strerror}"
@@ -46,7 +59,7 @@ class FileLock:
             if isinstance(error, BlockingIOError):
                 raise ValueError("another process works on it") from None
             raise ValueError(f"it cannot be locked: {error.strerror}") from None
-        self._file = file
+        return file
 
     def release(self) -> None:
         """

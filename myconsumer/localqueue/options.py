@@ -5,7 +5,7 @@ The options of the embedded queue, which two commands have.
 from __future__ import annotations
 
 import re
-from os.path import abspath, exists
+from os.path import abspath
 
 from twisted.internet.endpoints import serverFromString
 
@@ -29,10 +29,7 @@ def queueFile(path: str) -> str:
     """
     path = abspath(path)
     check(path)
-    if exists(path):
-        lock = FileLock(path)
-        lock.acquire()
-        lock.release()
+    FileLock(path).check()
     return path
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.localqueue.records import Delivery
+from myconsumer.localqueue.store import Store
 from myconsumer.localqueue.writer import Writer
 from myconsumer.task import Settlement
 
@@ -61,21 +63,28 @@ class Polls:
     """
 
     def __init__(
-        self, writer: Writer, clock: IReactorTime, ready: Callable[[str], int]
+        self,
+        writer: Writer,
+        clock: IReactorTime,
+        ready: Callable[[str], int],
+        missed: Callable[[Store, str], object],
     ) -> None:
         """
         @param writer: Reaches the tasks.
         @param clock: What keeps the time.
         @param ready: Tells how many tasks of a queue are ready; more than there are,
             where that is not known.
+        @param missed: Called in the transaction in which a claim has found no task of a
+            queue, so that C{ready} tells of none from then on.
         """
         self._writer = writer
         self._clock = clock
         self._ready = ready
+        self._missed = missed
         # by queue, in the order in which they came: dictionaries are ordered sets
         self._open: defaultdict[str, dict[Poll, None]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
-        self._ended: dict[tuple[str, str], None] = {}
+        self._ended: dict[tuple[str, str], bool] = {}
         self._isClosed = False
 
     def claim(
@@ -94,7 +103,7 @@ class Polls:
             ended.  To be cancelled when there is nobody to take them any more: what
             was leased then goes back, uncounted.
         """
-        if self._isClosed or (queue, name) in self._ended:
+        if self._isClosed or self._ended.pop((queue, name), None) is not None:
             return succeed([])
         answer: Deferred[list[Delivery]] = Deferred(lambda _: self._drop(poll))
         poll = Poll(queue, name, limit, lease, answer)
@@ -127,7 +136,7 @@ class Polls:
 
         @return: Fires once nothing is leased to it that was not answered.
         """
-        self._ended[queue, name] = None
+        self._ended[queue, name] = True
         if len(self._ended) > REMEMBERED:
             del self._ended[next(iter(self._ended))]
         ending: list[Deferred[None]] = []
@@ -151,13 +160,17 @@ class Polls:
     def _ask(self, poll: Poll) -> None:
         poll.isAsking = True
         self._asked[poll.queue] += poll.limit
-        self._writer.do(
-            lambda store, now: store.claim(
-                poll.queue, poll.name, poll.limit, poll.lease, now
-            )
-        ).addBoth(self._told, poll).addCallbacks(
+        self._writer.do(partial(self._lease, poll)).addBoth(
+            self._told, poll
+        ).addCallbacks(
             self._came, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
         )
+
+    def _lease(self, poll: Poll, store: Store, now: float) -> list[Delivery]:
+        deliveries = store.claim(poll.queue, poll.name, poll.limit, poll.lease, now)
+        if not deliveries:
+            self._missed(store, poll.queue)
+        return deliveries
 
     def _told(self, result: T, poll: Poll) -> T:
         poll.isAsking = False

@@ -6,11 +6,14 @@ the consumer of the same process: plain and frozen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 State = Literal["ready", "delayed", "leased", "completed", "failed"]
+
+#: The largest number that SQLite knows.
+LARGEST_NUMBER = 2**63 - 1
 
 STATES: Sequence[State] = ("ready", "leased", "delayed", "failed", "completed")
 
@@ -96,16 +99,31 @@ class FailedTasks(Struct, frozen=True, omit_defaults=True):
     next: int | UnsetType = UNSET
 
 
+class RetryCursor(Struct, frozen=True, array_like=True):
+    """
+    How far a retry of all failed tasks has come.
+
+    @ivar number: The number of the last task that was retried.
+    @ivar began: When the retry began, in seconds since the epoch: tasks that failed
+        later are not retried.
+    """
+
+    number: Annotated[int, Meta(ge=0, le=LARGEST_NUMBER)]
+    began: float
+
+
 class Retried(Struct, frozen=True, omit_defaults=True):
     """
     What became of failed tasks that were to be tried again.
 
     @ivar retried: How many are ready again.
     @ivar unknown: The names that are those of no failed task.
+    @ivar next: Where a retry of all goes on; unset: there are no more.
     """
 
     retried: int
     unknown: list[str] = []
+    next: RetryCursor | UnsetType = UNSET
 
 
 class TaskRecord(Struct, frozen=True, omit_defaults=True):

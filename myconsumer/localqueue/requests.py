@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
+from sys import maxsize
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -26,11 +28,16 @@ from myconsumer.localqueue.limits import (
     Name,
     ProducedTask,
 )
-from myconsumer.localqueue.records import NewTask
+from myconsumer.localqueue.records import NewTask, RetryCursor
+from myconsumer.localqueue.weight import checkWeight
 from myconsumer.queues.reading import UNDECODABLE, loads
 from myconsumer.task import LONGEST_LEASE, Settlement
 
 T = TypeVar("T")
+
+# the largest body that is gone through for a sentence of ours, which takes longer than
+# to decode it
+_EXPLAINED = 256 * 1024
 
 _Lease = Annotated[float, Meta(gt=0, le=LONGEST_LEASE)]
 
@@ -60,9 +67,27 @@ class _Settle(Struct):
     settle: list[_Settlement]
 
 
-class _Retry(Struct):
+class RetryBody(Struct):
+    """
+    Which failed tasks are to be tried again.
+
+    @ivar ids: Those with these names.
+    @ivar all: All of them.
+    @ivar limit: If all: the most tasks.
+    @ivar after: If all: where to go on, as the answer before has told.
+    """
+
     ids: list[str | int] = []
     all: bool = False
+    limit: Annotated[int, Meta(ge=1, le=maxsize)] = maxsize
+    after: RetryCursor | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """
+        C{ids} as strings, each once.
+        """
+        return list(dict.fromkeys(map(str, self.ids)))
 
 
 _LEASE = f"a number of seconds above 0, up to {LONGEST_LEASE}"
@@ -90,7 +115,13 @@ _SETTLEMENT = Shape(
     counted="true or false",
     lease=_LEASE,
 )
-_RETRY = Shape(_Retry, ids="a list of strings", all="true or false")
+_RETRY = Shape(
+    RetryBody,
+    ids="a list of strings",
+    all="true or false",
+    limit="a whole number of 1 or more",
+    after="what was next in the answer before",
+)
 
 _read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 _readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
@@ -98,7 +129,7 @@ _readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
 ).decode
 _readClaim: Callable[[bytes], ClaimBody] = msgspec.json.Decoder(ClaimBody).decode
 _readSettle: Callable[[bytes], _Settle] = msgspec.json.Decoder(_Settle).decode
-_readRetry: Callable[[bytes], _Retry] = msgspec.json.Decoder(_Retry).decode
+_readRetry: Callable[[bytes], RetryBody] = msgspec.json.Decoder(RetryBody).decode
 
 
 def readTasks(body: bytes) -> Sequence[NewTask]:
@@ -109,12 +140,8 @@ def readTasks(body: bytes) -> Sequence[NewTask]:
 
     @raise Refused: It is not what it should be, as everywhere here.
     """
-    found = _fast(_readTasks, body, _TASK, _tasks)
+    found = _fast(_readTasks, body, _TASK, _tasks, _checkTasks)
     tasks = found if isinstance(found, list) else [found]
-    if not 1 <= len(tasks) <= MOST_TASKS:
-        raise Refused(
-            400, f"the body has {len(tasks)} tasks; it takes from 1 to {MOST_TASKS}"
-        )
     new = [
         NewTask(bytes(task.payload), _text(task.id), task.delay, task.priority)
         for task in tasks
@@ -130,28 +157,38 @@ def readClaim(body: bytes) -> ClaimBody:
     Read what a claim asks for.  No body at all is a claim that asks for nothing more
     than one task.
     """
-    return _fast(_readClaim, body or b"{}", _CLAIM, _whole)
+    return _fast(_readClaim, body or b"{}", _CLAIM, _whole, lambda _: None)
 
 
 def readSettle(body: bytes) -> Sequence[Settlement]:
     """
     Read how tasks ended.
     """
-    return _fast(_readSettle, body, _SETTLEMENT, _settlements).settle
+    return _fast(
+        _readSettle,
+        body,
+        _SETTLEMENT,
+        _settlements,
+        lambda found: _checkNumber(len(found.settle), "settlements", 0),
+    ).settle
 
 
-def readRetry(body: bytes) -> Sequence[str] | None:
+def readRetry(body: bytes) -> RetryBody:
     """
     Read which failed tasks are to be tried again.
-
-    @return: Their names; L{None}: all of them.
     """
-    asked = _fast(_readRetry, body, _RETRY, _whole)
+    asked = _fast(
+        _readRetry,
+        body,
+        _RETRY,
+        _whole,
+        lambda found: _checkNumber(len(found.ids), "ids", 0),
+    )
     if asked.all is bool(asked.ids):
         raise Refused(
             400, 'the body takes either {"ids": ["ID", ...]} or {"all": true}'
         )
-    return None if asked.all else list(dict.fromkeys(map(str, asked.ids)))
+    return asked
 
 
 def readNumber(
@@ -183,9 +220,12 @@ def _fast(
     body: bytes,
     shape: Shape,
     parts: Callable[[Any], Iterable[tuple[str, Any]]],
+    check: Callable[[T], object],
 ) -> T:
+    checkWeight(body)
     try:
         found = read(body)
+        check(found)
         # what is passed on as it came was not looked into
         _read(body)
     except UNDECODABLE as error:
@@ -204,16 +244,29 @@ def _slow(
     """
     if not body.strip():
         return "the body is empty; it takes JSON"
-    try:
-        value = loads(body)
-    except RecursionError:
-        return "the body is nested too deeply"
-    except ValueError as invalid:
-        return f"the body is no JSON: {oneLine(str(invalid), 100)}"
-    for where, part in parts(value):
-        if (found := complaint(part, where, shape)) is not None:
-            return found
+    if len(body) <= _EXPLAINED:
+        try:
+            value = loads(body)
+        except RecursionError:
+            return "the body is nested too deeply"
+        except ValueError as invalid:
+            return f"the body is no JSON: {oneLine(str(invalid), 100)}"
+        for where, part in islice(parts(value), MOST_TASKS):
+            if (found := complaint(part, where, shape)) is not None:
+                return found
     return f"the body cannot be read: {oneLine(str(error), 100)}"
+
+
+def _checkTasks(found: ProducedTask | list[ProducedTask]) -> None:
+    _checkNumber(len(found) if isinstance(found, list) else 1, "tasks", 1)
+
+
+def _checkNumber(count: int, what: str, least: int) -> None:
+    if not least <= count <= MOST_TASKS:
+        raise Refused(
+            400,
+            f"the body has {count} {what}; it takes from {least} to {MOST_TASKS}",
+        )
 
 
 def _whole(value: Any) -> Iterable[tuple[str, Any]]:

@@ -4,7 +4,6 @@ The service of the embedded queue: the file, and the port on which it is served.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from ipaddress import ip_address
@@ -23,7 +22,9 @@ from myconsumer.errors import NotRunningError
 from myconsumer.http.faults import oneLine
 from myconsumer.http.token import TokenFile
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.clock import EpochClock
 from myconsumer.localqueue.direct import LocalQueue
+from myconsumer.localqueue.disk import Disk
 from myconsumer.localqueue.lock import FileLock
 from myconsumer.localqueue.schema import CONNECTION, Sync, prepare
 from myconsumer.localqueue.writer import Writer
@@ -93,6 +94,7 @@ class LocalQueueService(Service):
         self._reactor = reactor
         self._refuse = refuse or _raise
         self._lock = FileLock(path)
+        self._disk = Disk(path)
 
     def queue(self, name: str) -> LocalQueue:
         """
@@ -125,8 +127,7 @@ class LocalQueueService(Service):
             self.privilegedStartService()
         try:
             self._lock.acquire()
-            # what is in it may be nobody else's business
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._disk.create()
         except (OSError, ValueError) as error:
             self._refuse(f"{self._path!r} cannot be used: {error}")
         self._broker().open()
@@ -154,8 +155,9 @@ class LocalQueueService(Service):
             cp_openfun=partial(prepare, sync=self._sync),
             **CONNECTION,
         )
-        writer = Writer(pool.runWithConnection, self._reactor)
-        broker = Broker(writer, self._reactor, self._keep)
+        disk, clock = self._disk, EpochClock(self._reactor)
+        writer = Writer(pool.runWithConnection, clock, disk.checkFile)
+        broker = Broker(writer, clock, self._keep, disk.checkRoom)
         return _Running(pool, broker, Door(broker, self._token, self._reactor))
 
     def _broker(self) -> Broker:

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from io import BytesIO
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import connectionDone
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from myconsumer.localqueue.answers import Refused, refused
+from myconsumer.localqueue.channel import Channel
 from myconsumer.localqueue.guarding import Guard
 
 #: The largest body of a request, in bytes.
 LARGEST_BODY = 16 * 1024 * 1024
+
+#: The most bytes of bodies that are kept while they are not complete.
+MOST_PENDING = 8 * LARGEST_BODY
 
 # A client that still sends would not see an answer before its connection breaks, so
 # what it sends is read, and thrown away, up to here.
@@ -46,6 +49,7 @@ class GuardedRequest(Request):
     content: Any
     _refusal: Refused | None = None
     _received = 0
+    _isReleased = False
 
     def gotLength(self, length: int | None) -> None:
         """
@@ -66,7 +70,9 @@ class GuardedRequest(Request):
         self._received += len(data)
         if self._refusal is None:
             self.content.write(data)
+            self.channel.site.pending += len(data)
             self._checkSize(self._received)
+            self._checkPending()
         elif self._received > _DRAINED and not self.startedWriting:
             self.clientproto = b"HTTP/1.1"
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
@@ -77,10 +83,18 @@ class GuardedRequest(Request):
         """
         See L{twisted.web.http.Request.requestReceived}: the body is complete.
         """
+        self._release()
         if not self.startedWriting:
             super().requestReceived(  # type: ignore[no-untyped-call]
                 command, path, version
             )
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        See L{Request.connectionLost}.
+        """
+        self._release()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
     def render(self, resrc: IResource) -> None:
         """
@@ -116,11 +130,35 @@ class GuardedRequest(Request):
 
     def _checkSize(self, size: int) -> None:
         if size > LARGEST_BODY:
-            self.content = BytesIO()
-            self._refusal = Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body is larger than {LARGEST_BODY} bytes; send it in parts",
+            self._drop(
+                Refused(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"the body is larger than {LARGEST_BODY} bytes; send it in parts",
+                )
             )
+
+    def _checkPending(self) -> None:
+        if self.channel.site.pending > MOST_PENDING:
+            self._drop(
+                Refused(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "too many large requests come at once; try again later",
+                    {b"Retry-After": b"1"},
+                )
+            )
+
+    def _drop(self, refusal: Refused) -> None:
+        self._release()
+        self.content = BytesIO()
+        self._refusal = refusal
+
+    def _release(self) -> None:
+        """
+        The body is no longer one that is kept and not complete.
+        """
+        if self._refusal is None and not self._isReleased:
+            self.channel.site.pending -= self._received
+            self._isReleased = True
 
     def _checkReadable(self) -> None:
         if self.clientproto == b"HTTP/1.1" and not self.requestHeaders.hasHeader(
@@ -133,52 +171,71 @@ class GuardedRequest(Request):
             raise Refused(400, "the path is not UTF-8, percent-encoded") from None
 
 
-class _Channel(HTTPChannel):
-    """
-    A connection, known to its site.
-    """
-
-    site: GuardedSite
-    transport: Any
-
-    def connectionMade(self) -> None:
-        super().connectionMade()  # type: ignore[no-untyped-call]
-        self.site.channels.add(self)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
-        self.site.lost(self)
-
-
 class GuardedSite(Site):
     """
     Serves a resource to those who may.  It writes no access log.
 
     @ivar guard: Tells who may.
     @ivar channels: The connections that are open.
+    @ivar pending: The bytes of bodies that are kept and not complete.
     """
+
+    _log = Logger()
 
     requestFactory = GuardedRequest
     # HTTP/2 is not spoken
-    protocol = _Channel  # type: ignore[assignment]
+    protocol = Channel  # type: ignore[assignment]
     noisy = False
 
     def __init__(
-        self, resource: IResource, guard: Guard, reactor: IReactorTime | None = None
+        self,
+        resource: IResource,
+        guard: Guard,
+        reactor: IReactorTime | None = None,
+        mostChannels: int | None = None,
     ) -> None:
         """
         @param resource: Answers the requests.
         @param guard: Tells who may.
         @param reactor: What keeps the time, for connections that are idle.
+        @param mostChannels: How many connections may be open; L{None}: half as many as
+            this process may have files.
         """
         super().__init__(  # type: ignore[no-untyped-call]
             resource, reactor=reactor, parsePOSTFormSubmission=False
         )
         self.guard = guard
-        self.channels: set[_Channel] = set()
+        self.channels: set[Channel] = set()
+        self.pending = 0
+        self._most = mostChannels
+        self._isCrowded = False
         self._closing: list[Deferred[None]] = []
 
-    def lost(self, channel: _Channel) -> None:
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        See L{Site.buildProtocol}.  Where there are too many connections already, this
+        one is closed.
+        """
+        count, most = len(self.channels), self._mostChannels()
+        if count < most // 2:
+            self._isCrowded = False
+        if count < most:
+            return super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        if not self._isCrowded:
+            self._isCrowded = True
+            self._log.warn(
+                "There are {count} connections, and no more are taken; the limit of "
+                "open files sets how many may be",
+                count=count,
+            )
+        return None
+
+    def _mostChannels(self) -> int:
+        if self._most is None:
+            self._most = getrlimit(RLIMIT_NOFILE)[0] // 2
+        return self._most
+
+    def lost(self, channel: Channel) -> None:
         """
         Called when a connection is gone.
 

@@ -21,6 +21,7 @@ from myconsumer.localqueue.database import CHUNK, Database
 from myconsumer.localqueue.ids import newIds
 from myconsumer.localqueue.limits import LARGEST_PAYLOAD
 from myconsumer.localqueue.records import (
+    STATES,
     Delivery,
     Enqueued,
     NewTask,
@@ -97,7 +98,8 @@ class Store:
                 delayed += due is not None
             else:
                 known.append(id)
-        self._database.executemany("INSERT INTO payloads VALUES (?, ?)", payloads)
+        # the number may be that of a task that was deleted by hand
+        self._database.executemany("REPLACE INTO payloads VALUES (?, ?)", payloads)
         if payloads:
             self._database.changes[queue, "delayed"] += delayed
             self._database.changes[queue, "ready"] += len(payloads) - delayed
@@ -208,7 +210,7 @@ class Store:
             self._database.execute("DELETE FROM payloads WHERE number = ?", proof[:1])
             if settlement.result is not UNSET:
                 self._database.execute(
-                    "INSERT INTO results VALUES (?, ?)",
+                    "REPLACE INTO results VALUES (?, ?)",
                     (proof[0], bytes(settlement.result)),
                 )
         return True
@@ -285,6 +287,27 @@ class Store:
         )
         return Counter({(name, state): count for name, state, count in counted})
 
+    def correct(self, queue: str, known: Mapping[tuple[str, State], int]) -> int:
+        """
+        After a claim of a queue that has found nothing, count the queue's tasks if that
+        contradicts what is known of them, and note the differences as changes.
+
+        @param queue: The name of the queue.
+        @param known: How many tasks were in each state before this transaction.
+
+        @return: How many were ready by that.
+        """
+        changes = self._database.changes
+        missing = known.get((queue, "ready"), 0) + changes[queue, "ready"]
+        if missing:
+            counted = self.count()
+            # what cannot be claimed is not ready
+            del counted[queue, "ready"]
+            for state in STATES:
+                before = known.get((queue, state), 0)
+                changes[queue, state] = counted[queue, state] - before
+        return missing
+
     def resume(self, now: float) -> list[Leased]:
         """
         Begin all leases anew: nobody could have them extended while this did not run.
@@ -323,4 +346,7 @@ def parseReceipt(receipt: str) -> tuple[int, int] | None:
 
 
 def _text(error: Any) -> str | None:
-    return None if error is UNSET else error[:_LONGEST_ERROR]
+    if error is UNSET:
+        return None
+    # SQLite takes no halves of surrogate pairs
+    return str(error[:_LONGEST_ERROR].encode(errors="replace"), "utf-8")

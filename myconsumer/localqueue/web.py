@@ -19,7 +19,7 @@ from myconsumer.localqueue.answers import Refused, answered
 from myconsumer.localqueue.broker import Broker
 from myconsumer.localqueue.guarding import Guard
 from myconsumer.localqueue.limits import LONGEST_NAME
-from myconsumer.localqueue.records import STATES, Enqueued, TaskRecord
+from myconsumer.localqueue.records import LARGEST_NUMBER, STATES, Enqueued, TaskRecord
 from myconsumer.localqueue.requests import (
     readClaim,
     readNumber,
@@ -33,8 +33,6 @@ from myconsumer.localqueue.site import GuardedSite
 #: The longest that a claim waits, in seconds, and the most tasks that it brings.
 LONGEST_WAIT = 3_600.0
 MOST_CLAIMED = 1_000
-
-_LARGEST_NUMBER = 2**63 - 1
 
 
 class Door:
@@ -153,7 +151,7 @@ class Door:
         List tasks that have failed.
         """
         limit = readNumber(request.args, "limit", 100, 1, 1000)
-        after = readNumber(request.args, "after", 0, 0, _LARGEST_NUMBER)
+        after = readNumber(request.args, "after", 0, 0, LARGEST_NUMBER)
         return self._broker.failed(queue, limit, after).addCallback(
             lambda failed: answered(request, failed)
         )
@@ -163,11 +161,11 @@ class Door:
         """
         Have failed tasks tried again.
         """
-        ids = readRetry(_body(request))
+        asked = readRetry(_body(request))
         retried = (
-            self._broker.retryAll(queue)
-            if ids is None
-            else self._broker.retry(queue, ids)
+            self._broker.retryAll(queue, asked.limit, asked.after)
+            if asked.all
+            else self._broker.retry(queue, asked.names)
         )
         return retried.addCallback(lambda retried: answered(request, retried))
 

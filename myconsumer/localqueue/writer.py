@@ -55,16 +55,25 @@ class Writer:
     _log = Logger()
 
     _database: Database | None = None
-    _isFailing = False
 
-    def __init__(self, run: WithConnection, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        run: WithConnection,
+        clock: IReactorTime,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
         """
         @param run: See L{twisted.enterprise.adbapi.ConnectionPool.runWithConnection};
             the pool has to have one connection.
         @param clock: What keeps the time.
+        @param check: Called before each commit, on the thread of the connection; where
+            it raises nothing is committed.
         """
         self._run = run
         self._clock = clock
+        self._check = check
+        # the kinds of SQLite's errors that were logged and are not over
+        self._failing: set[type[BaseException]] = set()
         self._pending: list[tuple[Operation[Any], Deferred[Any]]] = []
         self._busy = False
         self._idle: list[Deferred[None]] = []
@@ -114,8 +123,8 @@ class Writer:
         failures = [each for each in outcome.results if isinstance(each, Failure)]
         for failure in failures:
             self._note(failure)
-        if self._isFailing and not failures:
-            self._isFailing = False
+        if self._failing and not failures:
+            self._failing.clear()
             self._log.info("The queue can be written again")
         self.onCommit(outcome)
         return outcome.results
@@ -126,12 +135,12 @@ class Writer:
 
     def _note(self, reason: Failure) -> None:
         """
-        Log what is not foreseen each time, and what SQLite says once.
+        Log what is not foreseen each time, and each kind of SQLite's errors once.
         """
         if not isinstance(reason.value, sqlite3.Error):
             self._log.failure("An operation of the queue has failed", reason)
-        elif not self._isFailing:
-            self._isFailing = True
+        elif type(reason.value) not in self._failing:
+            self._failing.add(type(reason.value))
             self._log.error(
                 "The queue cannot be read or written: {reason}. Requests are answered "
                 "503 until it can",
@@ -193,6 +202,7 @@ class Writer:
         try:
             results = [operation(store, now) for operation in operations]
             due = store.due()
+            self._check()
             connection.commit()
         except BaseException:
             connection.rollback()

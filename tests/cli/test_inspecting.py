@@ -12,7 +12,7 @@ from twisted.trial.unittest import TestCase
 
 from myconsumer.cli.counts import counts
 from myconsumer.cli.failed import FailedTask, failed, readable
-from myconsumer.cli.retry import retry
+from myconsumer.cli.retry import PAGE, retry
 from myconsumer.cli.running import CommandError
 from myconsumer.errors import QueueError
 from myconsumer.http import parseURL
@@ -202,7 +202,33 @@ class RetryTests(CommandCase):
         """
         lines = await self.run_(retry, all=1, ids=[])
         self.assertEqual(lines, ["3 tasks to be tried again"])
-        self.assertEqual(self.queue.seen[0][2], {"all": True})
+        self.assertEqual(self.queue.seen[0][2], {"all": True, "limit": PAGE})
+
+    async def test_pages(self) -> None:
+        """
+        All are retried page by page, each going on where the queue has said.
+        """
+        self.queue.plan = [
+            answers(200, {"retried": 2, "next": [7, 1.5]}),
+            answers(200, {"retried": 2, "next": [9, 1.5]}),
+            answers(200, {"retried": 1}),
+        ]
+        lines = await self.run_(retry, all=1, ids=[])
+        self.assertEqual(lines, ["5 tasks to be tried again"])
+        after = [body.get("after") for _, _, body in self.queue.seen]
+        self.assertEqual(after, [None, [7, 1.5], [9, 1.5]])
+
+    async def test_broken(self) -> None:
+        """
+        If the queue fails after some pages, those are told of.
+        """
+        self.queue.plan = [
+            answers(200, {"retried": 2, "next": [7, 1.5]}),
+            answers(404, {}),
+        ]
+        with self.assertRaises(QueueError):
+            await self.run_(retry, all=1, ids=[])
+        self.assertEqual(self.lines, ["2 tasks to be tried again"])
 
     async def test_unknown(self) -> None:
         """

@@ -15,6 +15,7 @@ from myconsumer.localqueue.records import (
     FailedTask,
     NewTask,
     Retried,
+    RetryCursor,
     TaskRecord,
 )
 from myconsumer.task import Settlement
@@ -74,6 +75,19 @@ class ArchiveTests(StoreCase):
         self.endAll("fail", 2.0)
         self.assertEqual([len(page) for page in self.pages(10)], [2, 1, 1])
 
+    def test_largeErrors(self) -> None:
+        """
+        Errors count by their bytes in JSON.
+        """
+        self.file.fill("a", 200, 1.0)
+        settlements = [
+            Settlement(delivery.receipt, "fail", error="\x01" * 10_000)
+            for delivery in self.claim(1.0, limit=200)
+        ]
+        self.settle(2.0, *settlements)
+        [first, *_] = self.pages(1000)
+        self.assertEqual(len(first), LARGEST_PAYLOAD // 60_050)
+
     def test_failed(self) -> None:
         """
         What failed keeps payload, attempts and the last error.
@@ -108,10 +122,10 @@ class ArchiveTests(StoreCase):
         [id] = self.file.fill("a", 1, 1.0)
         [delivery] = self.claim(1.0)
         self.settle(2.0, Settlement(delivery.receipt, "fail", error="bad"))
-        self.file.do(lambda store: store.archive.retryAll("a"))
+        self.file.do(lambda store: store.archive.retryAll("a", 5, None, 2.0))
         expected = TaskRecord(id, "ready", 0, 0, 1.0, error="bad")
         self.assertEqual(self.file.store.archive.task("a", id), expected)
-        self.assertEqual(self.file.do(lambda store: store.archive.prune(100.0)), 0)
+        self.assertFalse(self.file.do(lambda store: store.archive.prune(100.0)))
 
     def test_retryElsewhere(self) -> None:
         """
@@ -131,10 +145,45 @@ class ArchiveTests(StoreCase):
         self.file.fill("a", CHUNK + 5, 1.0)
         self.endAll("fail", 2.0)
         retried = [
-            self.file.do(lambda store: store.archive.retryAll("a")).retried
+            self.file.do(
+                lambda store: store.archive.retryAll("a", CHUNK, None, 3.0)
+            ).retried
             for _ in range(3)
         ]
         self.assertEqual(retried, [CHUNK, 5, 0])
+
+    def retryAll(self, limit: int, after: RetryCursor | None, now: float) -> Retried:
+        """
+        Retry failed tasks of queue a.
+        """
+        return self.file.do(
+            lambda store: store.archive.retryAll("a", limit, after, now)
+        )
+
+    def test_retryAllOnce(self) -> None:
+        """
+        What fails after the first page was retried is not retried by those that
+        follow, whether it failed before or not.
+        """
+        self.file.fill("a", 3, 1.0)
+        self.endAll("fail", 2.0)
+        late = self.file.fill("a", 1, 1.0)
+        first = self.retryAll(2, None, 3.0)
+        self.endAll("fail", 4.0)
+        assert isinstance(first.next, RetryCursor)
+        second = self.retryAll(2, first.next, 5.0)
+        self.assertEqual((first.retried, second), (2, Retried(1)))
+        failed = [task.id for page in self.pages(10) for task in page]
+        self.assertEqual(len(failed), 3)
+        self.assertIn(late[0], failed)
+
+    def test_retryAllFromTheFuture(self) -> None:
+        """
+        What failed while the clock was ahead is retried.
+        """
+        self.file.fill("a", 1, 1.0)
+        self.endAll("fail", 1e9)
+        self.assertEqual(self.retryAll(10, None, 3.0), Retried(1))
 
     def test_task(self) -> None:
         """
@@ -169,7 +218,7 @@ class ArchiveTests(StoreCase):
         self.endAll("complete", 3.0)
         self.file.fill("a", 5, 1.0)
         pruned = [
-            self.file.do(lambda store, t=time: store.archive.prune(t))
+            self.file.do(lambda store, t=time: store.archive.prune(t)).total()
             for time in (1.9, 2.0, 2.0, 2.0, 3.0)
         ]
         self.assertEqual(pruned, [0, CHUNK, 5, 0, 5])

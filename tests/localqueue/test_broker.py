@@ -5,15 +5,20 @@ Tests for L{myconsumer.localqueue.broker}.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.broker import Broker
-from myconsumer.localqueue.database import CHUNK
-from myconsumer.localqueue.records import STATES, Delivery, NewTask
+from myconsumer.localqueue.clock import EpochClock
+from myconsumer.localqueue.database import CHUNK, Database
+from myconsumer.localqueue.disk import DiskFullError
+from myconsumer.localqueue.records import STATES, Delivery, NewTask, Retried
+from myconsumer.localqueue.store import Store
 from myconsumer.localqueue.writer import Writer
 from myconsumer.task import Settlement
 from tests.localqueue.core import Turns, connect
@@ -24,9 +29,9 @@ KEEP = 500.0
 NONE = dict.fromkeys(STATES, 0)
 
 
-class BrokerTests(SynchronousTestCase):
+class BrokerCase(SynchronousTestCase):
     """
-    Tests for L{Broker}, whose writer does things when the test says.
+    Has a broker, whose writer does things when the test says.
     """
 
     def setUp(self) -> None:
@@ -34,6 +39,8 @@ class BrokerTests(SynchronousTestCase):
         Open a file.
         """
         self.path = self.mktemp()
+        #: the seconds by which the wall clock is ahead
+        self.wall = 0.0
         self.clock = Clock()
         self.clock.advance(1000.0)
         self.connection = connect(self.path)
@@ -47,13 +54,15 @@ class BrokerTests(SynchronousTestCase):
         """
         self.close()
 
-    def start(self) -> None:
+    def start(self, checkRoom: Callable[[], object] = lambda: None) -> None:
         """
         Begin to open a queue.
         """
         self.turns = Turns(self.connection)
-        self.broker = Broker(Writer(self.turns.run, self.clock), self.clock, KEEP)
-        self.opened = self.broker.open()
+        clock = EpochClock(self.clock, lambda: self.clock.seconds() + self.wall)
+        writer = Writer(self.turns.run, clock)
+        self.broker = Broker(writer, clock, KEEP, checkRoom)
+        self.broker.open()
 
     def close(self) -> None:
         """
@@ -64,13 +73,13 @@ class BrokerTests(SynchronousTestCase):
         self.successResultOf(closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def restart(self) -> None:
+    def restart(self, checkRoom: Callable[[], object] = lambda: None) -> None:
         """
         Have the process die, and begin to open the queue anew.
         """
         for call in [*self.clock.getDelayedCalls()]:
             call.cancel()
-        self.start()
+        self.start(checkRoom)
 
     def now(self, done: Deferred[Any]) -> Any:
         """
@@ -119,6 +128,12 @@ class BrokerTests(SynchronousTestCase):
         Have a transaction fail.
         """
         self.turns.fail(sqlite3.OperationalError("disk I/O error"))
+
+
+class BrokerTests(BrokerCase):
+    """
+    Tests for L{Broker}.
+    """
 
     def test_counts(self) -> None:
         """
@@ -284,6 +299,43 @@ class BrokerTests(SynchronousTestCase):
         self.assertEqual(self.now(self.broker.retryAll("a")).retried, CHUNK + 5)
         self.assertEqual(self.counts(), {"a": {"ready": CHUNK + 5}})
 
+    def test_retryAllEnds(self) -> None:
+        """
+        Tasks that fail again at once, while others are still being retried, are
+        retried once.
+        """
+        self.enqueue(*[0.0] * (2 * CHUNK))
+        self.failAll()
+        retried = self.broker.retryAll("a")
+        for _ in range(5):
+            self.turns.next()
+            if not self.turns.waiting:
+                break
+            passTime(self.clock, 0.5)
+            self.failAll()
+        self.assertEqual(self.successResultOf(retried).retried, 2 * CHUNK)
+
+    def failAll(self) -> None:
+        """
+        Have all that is ready fail, without the writer.
+        """
+        store, now = Store(Database(self.connection)), self.clock.seconds()
+        deliveries = store.claim("a", "c", 9 * CHUNK, 60.0, now)
+        failed = [Settlement(delivery.receipt, "fail") for delivery in deliveries]
+        self.assertEqual(store.settle("a", failed, now), [])
+
+    def test_retryAllPages(self) -> None:
+        """
+        All that failed can be retried page by page.
+        """
+        self.enqueue(*[0.0] * 5)
+        deliveries = self.now(self.claim("c", 5))
+        failed = [Settlement(delivery.receipt, "fail") for delivery in deliveries]
+        self.now(self.broker.settle("a", failed))
+        first = self.now(self.broker.retryAll("a", 3))
+        second = self.now(self.broker.retryAll("a", 3, first.next))
+        self.assertEqual((first.retried, second), (3, Retried(2)))
+
     def test_prunes(self) -> None:
         """
         What ended is forgotten after the time for which it is kept, within a minute.
@@ -300,8 +352,11 @@ class BrokerTests(SynchronousTestCase):
 
     def test_prunesAfterFault(self) -> None:
         """
-        If forgetting fails, it is tried again.
+        Nothing is forgotten in the first minutes; if it fails, it is tried again.
         """
+        for _ in range(4):
+            passTime(self.clock, 60.0)
+            self.assertFalse(self.turns.waiting)
         passTime(self.clock, 60.0)
         self.breakDown()
         for _ in range(2):
@@ -317,26 +372,34 @@ class BrokerTests(SynchronousTestCase):
         self.restart()
         claimed, counted = self.claim("c", wait=2.0), self.broker.counts()
         known = self.broker.enqueue("a", [NewTask(b"1", ids[0])])
-        for each in (self.opened, claimed, counted, known):
+        for each in (claimed, counted, known):
             self.assertNoResult(each)
         self.turns.all()
-        self.successResultOf(self.opened)
         self.assertEqual(self.successResultOf(known).known, ids)
         self.assertEqual([each.id for each in self.successResultOf(claimed)], ids)
         self.assertEqual(self.counts(), {"a": {"leased": 1}})
 
     def test_opensAfterFault(self) -> None:
         """
-        If it cannot be opened, that is tried again; nothing is counted twice.
+        If it cannot be opened, what waited for that fails, as does at once what is
+        asked after that, until it could be opened; nothing is counted twice.
         """
         ids = self.enqueue(0.0)
         self.restart()
-        queued = self.broker.enqueue("a", [NewTask(b"1")])
-        claims = [self.claim(name, wait=60.0) for name in ("c", "d", "e")]
+        waited = self.broker.enqueue("a", [NewTask(b"1")])
         self.breakDown()
+        for refused in (
+            waited,
+            self.broker.counts(),
+            self.claim("b"),
+            self.broker.cancelClaim("a", "b"),
+        ):
+            self.failureResultOf(refused, sqlite3.OperationalError)
+        self.clock.advance(1.0)
+        self.failureResultOf(self.broker.counts(), sqlite3.OperationalError)
         self.turns.all()
-        self.live(1.0)
-        ids += self.successResultOf(queued).ids
+        claims = [self.claim(name, wait=60.0) for name in ("c", "d", "e")]
+        ids += self.enqueue(0.0)
         for id, done in zip(ids, claims, strict=False):
             self.assertEqual([each.id for each in self.successResultOf(done)], [id])
         self.assertNoResult(claims[2])
@@ -344,12 +407,13 @@ class BrokerTests(SynchronousTestCase):
 
     def test_closesUnopened(self) -> None:
         """
-        If it never could be opened, claims are answered nevertheless when it is closed.
+        If it is closed before it could be opened, claims are answered nevertheless.
         """
         self.restart()
         waits, ended = self.claim("c", wait=60.0), self.broker.cancelClaim("a", "d")
+        closed = self.broker.close()
         self.breakDown()
-        self.close()
+        self.assertEqual(self.now(closed), None)
         self.assertEqual(self.successResultOf(waits), [])
         self.successResultOf(ended)
 
@@ -431,6 +495,59 @@ class BrokerTests(SynchronousTestCase):
         self.now(self.claim("d"))
         self.live(21.0)
         self.assertEqual(self.turns.made, made)
+
+    def test_purgedByHand(self) -> None:
+        """
+        Where tasks were deleted from the file by hand, a claim that waits does not ask
+        for them again and again: the queue is counted anew, with a warning, also what
+        was done in the same transaction, and the claim gets the next task.
+        """
+        self.enqueue(0.0, 0.0, 9.0, 9.0)
+        self.enqueue(0.0, queue="b")
+        self.connection.execute(
+            "DELETE FROM tasks WHERE queue = 1 AND (state = 'ready' OR number = 3)"
+        )
+        with capturedLogs() as events:
+            first = self.broker.enqueue("c", [NewTask(b"1")])
+            waits = self.claim("d", wait=60.0)
+            self.broker.enqueue("a", [NewTask(b"1", delay=1.0)])
+            self.now(first)
+        self.assertNoResult(waits)
+        [event] = events
+        self.assertEqual((event["queue"], event["count"]), ("a", 2))
+        self.assertEqual(self.counts()["a"], {"delayed": 2})
+        self.enqueue(0.0)
+        self.assertEqual(len(self.successResultOf(waits)), 1)
+        self.assertEqual(self.counts()["a"], {"leased": 1, "delayed": 2})
+
+    def test_noRoom(self) -> None:
+        """
+        Where there is no room for new tasks they are refused, and those that are there
+        are worked off.
+        """
+        self.enqueue(0.0)
+
+        def checkRoom() -> None:
+            raise DiskFullError("no room")
+
+        self.restart(checkRoom)
+        refused = self.broker.enqueue("a", [NewTask(b"1")])
+        self.failureResultOf(refused, DiskFullError)
+        [delivery] = self.now(self.claim("c"))
+        self.settle(delivery, "complete")
+        self.assertEqual(self.counts(), {"a": {"completed": 1}})
+
+    def test_payloadGone(self) -> None:
+        """
+        A task whose payload was deleted by hand is no longer counted as ready.
+        """
+        self.enqueue(0.0)
+        self.connection.execute("DELETE FROM payloads")
+        with capturedLogs():
+            waits = self.claim("c", wait=60.0)
+            self.turns.all()
+        self.assertNoResult(waits)
+        self.assertEqual(self.counts(), {"a": {}})
 
     def test_payloads(self) -> None:
         """

@@ -13,9 +13,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import FaultError
+from myconsumer.errors import FaultError, NotRunningError, QueueError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.clock import EpochClock
 from myconsumer.localqueue.direct import GRACE, LocalQueue
 from myconsumer.localqueue.records import NewTask
 from myconsumer.localqueue.writer import Writer
@@ -39,11 +40,11 @@ class LocalQueueTests(SynchronousTestCase):
         connection = connect(self.mktemp())
         self.addCleanup(connection.close)
         self.turns = Turns(connection)
-        self.broker = Broker(Writer(self.turns.run, self.clock), self.clock, 500.0)
+        clock = EpochClock(self.clock, self.clock.seconds)
+        self.broker = Broker(Writer(self.turns.run, clock), clock, 500.0)
         self.queue = LocalQueue(lambda: self.broker, "tasks", self.clock)
-        opened = self.broker.open()
+        self.broker.open()
         self.turns.all()
-        self.successResultOf(opened)
 
     def tearDown(self) -> None:
         """
@@ -191,6 +192,34 @@ class LocalQueueTests(SynchronousTestCase):
         self.assertFault(settled, "5 s")
         self.assertEqual(self.state(id), "completed")
 
+    def test_notRunning(self) -> None:
+        """
+        While the service does not run, that is a fault.
+        """
+
+        def noBroker() -> Broker:
+            raise NotRunningError("the embedded queue")
+
+        queue = LocalQueue(noBroker, "tasks", self.clock)
+        self.assertFault(queue.claim("c", 1, 20, 60), "does not run")
+        self.assertFault(queue.settle([], 5), "does not run")
+        self.assertFault(queue.cancelClaim("c"), "does not run")
+
+    def test_unencodable(self) -> None:
+        """
+        A text that is no Unicode is kept as far as it is, and costs nobody else.
+        """
+        ids = self.enqueue(b"1", b"2")
+        tasks = self.now(self.queue.claim("c", 2, 0, 60)).tasks
+        settlements = [
+            Settlement(tasks[0].receipt, "fail", error="a\ud800b"),
+            Settlement(tasks[1].receipt, "complete"),
+            Settlement("\ud800", "complete"),
+        ]
+        self.assertEqual(self.now(self.queue.settle(settlements, 5)), ["\ud800"])
+        self.assertEqual([self.state(id) for id in ids], ["failed", "completed"])
+        self.assertEqual(self.now(self.broker.task("tasks", ids[0])).error, "a?b")
+
     def test_cannotBeUsed(self) -> None:
         """
         Where the file cannot be used, that is a fault and says why.
@@ -207,9 +236,12 @@ class LocalQueueTests(SynchronousTestCase):
 
     def test_ourOwnFault(self) -> None:
         """
-        What is broken in the queue itself is not taken for trouble with the file.
+        What is broken in the queue itself is not taken for trouble with the file; it
+        is logged with its traceback.
         """
         settled = self.queue.settle([Settlement("1.0", "complete")], 5)
         self.turns.fail(ZeroDivisionError("a bug"))
-        self.failureResultOf(settled, ZeroDivisionError)
+        reason = self.failureResultOf(settled, QueueError)
+        self.assertFalse(reason.check(FaultError))
+        self.assertIn("a bug", str(reason.value))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

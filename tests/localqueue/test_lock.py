@@ -58,6 +58,19 @@ class FileLockTests(SynchronousTestCase):
         self.assertRefused(self.path, "another process works on it")
         other.release()
 
+    def test_check(self) -> None:
+        """
+        To look whether it can be taken neither makes it nor takes it.
+        """
+        self.lock.check()
+        self.assertEqual([*self.directory.iterdir()], [])
+        self.lock.acquire()
+        other = FileLock(str(self.path))
+        self.assertRaisesRegex(ValueError, "another process", other.check)
+        self.lock.release()
+        other.check()
+        self.lock.acquire()
+
     def test_refusedLeavesItHeld(self) -> None:
         """
         Whoever was refused takes nothing from the holder, nor leaves anything open.

@@ -33,6 +33,8 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.clock import EpochClock
+from myconsumer.localqueue.database import CHUNK
 from myconsumer.localqueue.records import Delivery, NewTask, State
 from myconsumer.localqueue.writer import Writer
 from myconsumer.task import Settlement
@@ -353,7 +355,9 @@ class StoreMachine(RuleBasedStateMachine):
         All that failed begin anew.
         """
         failed = self.having("failed", queue=queue)
-        done = self.do(lambda store: store.archive.retryAll(queue))
+        done = self.do(
+            lambda store: store.archive.retryAll(queue, CHUNK, None, self.now)
+        )
         assert (done.retried, done.unknown) == (len(failed), [])
         self.retried(failed)
 
@@ -372,7 +376,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         before = self.now - age
         old = [t for t in self.tasks if t.ended is not None and t.ended <= before]
-        assert self.do(lambda store: store.archive.prune(before)) == len(old)
+        assert self.do(lambda store: store.archive.prune(before)).total() == len(old)
         self.tasks = [task for task in self.tasks if task not in old]
 
     @rule()
@@ -408,7 +412,7 @@ class StoreMachine(RuleBasedStateMachine):
         store.enqueue(queue, [task], self.now)
         store.claim(queue, "undone", 10, 60.0, self.now)
         store.wake(self.now)
-        store.archive.retryAll(queue)
+        store.archive.retryAll(queue, CHUNK, None, self.now)
         store.archive.prune(self.now)
         if kill:
             self.reopen()
@@ -563,7 +567,8 @@ class BrokerMachine(RuleBasedStateMachine):
         Start the queue, of which nothing is known but the file.
         """
         self.turns = Turns(self.connection)
-        self.broker = Broker(Writer(self.turns.run, self.clock), self.clock, 30.0)
+        clock = EpochClock(self.clock, self.clock.seconds)
+        self.broker = Broker(Writer(self.turns.run, clock), clock, 30.0)
         self.broker.open()
         self.claims: list[Opened] = []
         self.ended: list[Opened | str] = []

@@ -35,7 +35,13 @@ class PollsTests(SynchronousTestCase):
         self.clock.advance(1000.0)
         self.writer = Writer(self.turns.run, self.clock)
         self.ready = 0
-        self.polls = Polls(self.writer, self.clock, lambda queue: self.ready)
+        self.missed: list[str] = []
+        self.polls = Polls(
+            self.writer,
+            self.clock,
+            lambda queue: self.ready,
+            lambda store, queue: self.missed.append(queue),
+        )
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def enqueue(self, count: int) -> list[str]:
@@ -90,6 +96,20 @@ class PollsTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.ids(done), [])
         self.assertFalse(self.turns.waiting)
+
+    def test_misses(self) -> None:
+        """
+        Where nothing is found although something was to be ready, that is told.
+        """
+        self.enqueue(1)
+        self.claim("c")
+        self.serve(1)
+        self.assertEqual(self.missed, [])
+        waits = self.claim("d")
+        self.serve(1)
+        self.assertEqual(self.missed, ["a"])
+        self.clock.advance(20.0)
+        self.assertEqual(self.ids(waits), [])
 
     def test_waitsNot(self) -> None:
         """
@@ -331,11 +351,13 @@ class PollsTests(SynchronousTestCase):
 
     def test_forgets(self) -> None:
         """
-        Of the ended claims, only so many are remembered.
+        Of the ended claims only so many are remembered, each for one answer: a client
+        that uses its name again gets tasks.
         """
         for number in range(REMEMBERED + 1):
             self.successResultOf(self.polls.end("a", f"c{number}"))
         waits = self.claim("c0", wait=2.0)
         self.assertNoResult(waits)
         self.assertEqual(self.ids(self.claim("c1")), [])
+        self.assertNoResult(self.claim("c1", wait=1.0))
         self.clock.advance(2.0)

@@ -14,10 +14,11 @@ from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.localqueue.answers import Refused
-from myconsumer.localqueue.limits import LARGEST_PAYLOAD, MOST_TASKS
-from myconsumer.localqueue.records import NewTask
+from myconsumer.localqueue.limits import LARGEST_PAYLOAD, MOST_TASKS, MOST_VALUES
+from myconsumer.localqueue.records import NewTask, RetryCursor
 from myconsumer.localqueue.requests import (
     ClaimBody,
+    RetryBody,
     readClaim,
     readNumber,
     readRetry,
@@ -170,6 +171,16 @@ class TasksTests(ReadingCase):
         self.assertRefused(readTasks, [], "0 tasks; it takes from 1 to 10000")
         self.assertRefused(readTasks, [*tasks, *tasks[:1]], "10001 tasks")
 
+    def test_manyValues(self) -> None:
+        """
+        A body with too many values is refused undecoded; one that is large and wrong
+        is not gone through once more, and yet it is said where it is wrong.
+        """
+        self.assertRefused(readTasks, b"[" + b"0," * MOST_VALUES, "values", 413)
+        tasks = [{"payload": "1" * 100}] * MOST_TASKS
+        wrong = {"payload": 1, "delay": -1}
+        self.assertRefused(readTasks, [*tasks, wrong], "`$[10000].delay`")
+
     def test_noJSON(self) -> None:
         """
         What is no JSON is refused.
@@ -312,6 +323,17 @@ class SettleTests(ReadingCase):
         """
         self.assertEqual(readSettle(b'{"settle": []}'), [])
 
+    def test_many(self) -> None:
+        """
+        There are no more than 10,000 settlements.
+        """
+        settle = [{"receipt": "1.1", "outcome": "fail"}] * MOST_TASKS
+        self.assertEqual(
+            len(readSettle(json.dumps({"settle": settle}).encode())), 10_000
+        )
+        many = {"settle": [*settle, settle[0]]}
+        self.assertRefused(readSettle, many, "10001 settlements; it takes from 0 to")
+
     def test_wrong(self) -> None:
         """
         It is said which field of which settlement is wrong.
@@ -365,14 +387,17 @@ class RetryTests(ReadingCase):
         Names are taken each once; integers by their text.
         """
         self.assertEqual(
-            readRetry(b'{"ids": ["b", 7, "a", "7", "b"]}'), ["b", "7", "a"]
+            readRetry(b'{"ids": ["b", 7, "a", "7", "b"]}').names, ["b", "7", "a"]
         )
 
     def test_all(self) -> None:
         """
         All is all.
         """
-        self.assertIsNone(readRetry(b'{"all": true}'))
+        self.assertEqual(
+            readRetry(b'{"all": true, "limit": 5, "after": [7, 1.5]}'),
+            RetryBody(all=True, limit=5, after=RetryCursor(7, 1.5)),
+        )
 
     def test_wrong(self) -> None:
         """
@@ -382,9 +407,13 @@ class RetryTests(ReadingCase):
             self.assertRefused(
                 readRetry, body, 'takes either {"ids": ["ID", ...]} or {"all"'
             )
+        many = {"ids": ["a"] * (MOST_TASKS + 1)}
+        self.assertRefused(readRetry, many, "10001 ids; it takes from 0 to 10000")
         self.assertRefused(readRetry, {"ids": "a"}, "ids takes a list of strings")
         self.assertRefused(readRetry, {"ids": [1.5]}, "ids takes a list of strings")
         self.assertRefused(readRetry, {"all": 1}, "all takes true or false, not 1")
+        for wrong in ({"limit": 0}, {"after": [1]}, {"after": [2**63, 1.0]}):
+            self.assertRefused(readRetry, {"all": True} | wrong, " takes ")
         for body in (*NO_JSON, b"[]"):
             self.assertRefused(readRetry, body, "the body ")
 

@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import Agent
 from twisted.web.resource import Resource
@@ -214,6 +215,43 @@ class SizeTests(SiteCase):
         self.assertFalse(self.transport.connected)
         self.assertEqual(self.assertRefused(413)["Connection"], "close")
 
+    def test_pending(self) -> None:
+        """
+        Of bodies that are not complete no more than 128 MiB are kept, all together;
+        what is complete, or gone, makes room.
+        """
+        channels = []
+        for _ in range(9):
+            channels.append((self.channel, self.transport))
+            self.send("Host: h", f"Content-Length: {LARGEST_BODY}")
+            for _ in range(15):
+                self.channel.dataReceived(PIECE)
+            self.connect()
+        self.transport.loseConnection()
+        self.assertEqual(self.site.pending, 8 * 15 * len(PIECE))
+        self.channel, self.transport = channels[8]
+        self.channel.dataReceived(PIECE)
+        self.assertEqual(self.assertRefused(503)["Retry-After"], "1")
+        self.channel, self.transport = channels[0]
+        self.channel.dataReceived(PIECE)
+        self.assertTaken(LARGEST_BODY)
+        for _, transport in channels:
+            transport.loseConnection()
+        self.assertEqual(self.site.pending, 0)
+
+    def test_absurd(self) -> None:
+        """
+        A length that no number can have is answered, and the connection closed.
+        """
+        for name in ("Content-Length", "content-length"):
+            for last in ((), ("Host: h",)):
+                self.send(f"{name}: {'1' * 5000}", *last)
+                self.assertEqual(
+                    self.transport.value(), b"HTTP/1.1 400 Bad Request\r\n\r\n"
+                )
+                self.assertFalse(self.transport.connected)
+                self.connect()
+
     def test_cutInOnePiece(self) -> None:
         """
         Where the end comes in the very piece that is too much there is one answer.
@@ -347,12 +385,53 @@ class TimeTests(SiteCase):
         self.clock.advance(60)
         self.assertFalse(self.transport.connected)
 
+    def test_slowHead(self) -> None:
+        """
+        A head has ten seconds, however it comes; so has the first to begin.  A
+        connection that has had a request may be idle for a minute.
+        """
+        self.clock.advance(10)
+        self.assertFalse(self.transport.connected)
+        self.connect()
+        self.send("Host: h")
+        self.clock.advance(50)
+        for byte in b"POST / HTT":
+            self.assertTrue(self.transport.connected)
+            self.channel.dataReceived(bytes([byte]))
+            self.clock.advance(1)
+        self.assertFalse(self.transport.connected)
+
     def test_idle(self) -> None:
         """
         Nothing ticks while nobody is connected.
         """
         self.transport.loseConnection()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class CrowdTests(SiteCase):
+    """
+    How many connections there may be.
+    """
+
+    def test_most(self) -> None:
+        """
+        One too many is closed, with one line in the log, until another is gone.
+        """
+        site = GuardedSite(self.resource, self.guard, self.clock, 2)
+        transports = []
+        for _ in range(2):
+            channel = site.buildProtocol(None)
+            transports.append(StringTransportWithDisconnection())
+            transports[-1].protocol = channel
+            channel.makeConnection(transports[-1])
+        with capturedLogs() as events:
+            self.assertIsNone(site.buildProtocol(None))
+            self.assertIsNone(site.buildProtocol(None))
+        self.assertEqual(len(events), 1)
+        transports[0].loseConnection()
+        self.assertIsNotNone(site.buildProtocol(None))
+        transports[1].loseConnection()
 
 
 class WireTests(TestCase):

@@ -243,7 +243,7 @@ class StoreTests(StoreCase):
         self.claim(1.0, "ghost")
         self.file.do(lambda store: store.settle("ghost", [], 1.0))
         self.file.do(lambda store: store.archive.retry("ghost", ["x"]))
-        self.file.do(lambda store: store.archive.retryAll("ghost"))
+        self.file.do(lambda store: store.archive.retryAll("ghost", 5, None, 1.0))
         self.assertEqual(dict(self.file.database.changes), {})
         self.assertEqual(
             self.file.connection.execute("SELECT * FROM queues").fetchall(), []
@@ -431,7 +431,7 @@ class PlanTests(StoreCase):
         self.file.do(lambda store: archive.task("a", "x"))
         self.file.do(lambda store: archive.failed("a", 10, 0))
         self.file.do(lambda store: archive.retry("a", ["x"]))
-        self.file.do(lambda store: archive.retryAll("a"))
+        self.file.do(lambda store: archive.retryAll("a", 5, None, 1.0))
         self.file.do(lambda store: archive.prune(100.0))
         self.file.connection.set_trace_callback(None)
         verbs = ("SELECT", "INSERT", "UPDATE", "DELETE")

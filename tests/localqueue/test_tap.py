@@ -179,6 +179,7 @@ class QueueFileTests(OptionsCase):
         for _ in range(2):
             queueFile(self.path)
         self.assertEqual(Path(self.path).read_bytes(), before)
+        self.assertFalse(os.path.exists(f"{self.path}.lock"))
         lock = FileLock(self.path)
         lock.acquire()
         self.addCleanup(lock.release)

@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.http.client import Client
 from myconsumer.http.urls import parseURL
 from myconsumer.localqueue.broker import Broker
+from myconsumer.localqueue.clock import EpochClock
 from myconsumer.localqueue.schema import CONNECTION, prepare
 from myconsumer.localqueue.web import Door
 from myconsumer.localqueue.writer import Writer
@@ -48,7 +49,8 @@ class DoorCase(SynchronousTestCase):
         prepare(self.connection, "normal")
         #: operations that wait to be run; L{None}: they are run at once
         self.held: list[Any] | None = None
-        self.broker = Broker(Writer(self.run_, self.clock), self.clock, 3600.0)
+        clock = EpochClock(self.clock, self.clock.seconds)
+        self.broker = Broker(Writer(self.run_, clock), clock, 3600.0)
         self.broker.open()
         self.door = Door(self.broker, reactor=self.clock)
         self.treq = StubTreq(self.door.site.resource)

@@ -19,6 +19,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from myconsumer.localqueue.database import Database
+from myconsumer.localqueue.disk import FileGoneError
 from myconsumer.localqueue.records import Enqueued, NewTask
 from myconsumer.localqueue.schema import CONNECTION, prepare
 from myconsumer.localqueue.store import Store
@@ -222,6 +223,31 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual([e["log_level"].name for e in events], ["error", "info"])
         self.assertIn("locked", events[0]["reason"])
         self.assertExact(a=2)
+
+    def test_refused(self) -> None:
+        """
+        What the check before the commit does not let through is not done, and each kind
+        of trouble is one line in the log.
+        """
+        allowed = [True]
+
+        def check() -> None:
+            if not allowed[0]:
+                raise FileGoneError("gone")
+
+        self.writer = Writer(self.turns.run, self.clock, check)
+        self.writer.onCommit = self.outcomes.append
+        self.successResultOf(self.doNow(enqueue("a")))
+        allowed[0] = False
+        with capturedLogs() as events:
+            refused = [self.writer.do(enqueue("a")) for _ in range(3)]
+            self.turns.fail(sqlite3.OperationalError("disk I/O error"))
+            self.turns.all()
+            for each in refused:
+                self.failureResultOf(each, sqlite3.OperationalError)
+        said = [event["reason"] for event in events]
+        self.assertEqual(said, ["disk I/O error", "gone"])
+        self.assertExact(a=1)
 
     def test_full(self) -> None:
         """
