@@ -17,7 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, RefusalError
+from myconsumer.http import Client, TokenFile
 from myconsumer.http.answer import LONGEST_BODY
+from myconsumer.http.offload import LARGE
+from myconsumer.http.parts import MOST_VALUES
 from myconsumer.http.urls import parseURL
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.queues.findings import QUIET
@@ -293,6 +296,36 @@ class MalformedTests(QueueCase):
         self.assertEqual(claimed, Claimed([Task("good", 1)]))
 
 
+class LargeTests(QueueCase):
+    """
+    Tests for answers that are decoded in parts.
+    """
+
+    def test_tasks(self) -> None:
+        """
+        What is large comes through as what is small does, tasks with all that was
+        said of them, malformed ones as such.
+        """
+        payload = {"a": ["x" * LARGE, 1.5], "b": {"c": None}}
+        whole = {"id": 1, "payload": payload, "receipt": "r", "attempt": 2, "lease": 5}
+        elements = [{"id": "2", "payload": 1}, whole, {"receipt": "s"}, "\ud83d"]
+        for some in (elements[:3], elements):
+            with capturedLogs():
+                claimed = self.claimed(json.dumps({"tasks": some}).encode())
+            tasks = [Task("2", 1), Task(1, payload, 2, "r", 5)]
+            self.assertEqual(claimed.tasks, tasks)
+            self.assertEqual([each.receipt for each in claimed.malformed], ["s"])
+
+    def test_unreadable(self) -> None:
+        """
+        A large payload that cannot be read costs itself alone.
+        """
+        element = b'{"id":1,"receipt":"r","payload":["%s","\xff"]}' % (b"x" * LARGE)
+        claimed = self.elements(element)
+        self.assertEqual(claimed.tasks, [])
+        self.assertIn("payload cannot be read", str(claimed.malformed[0].error))
+
+
 class UndecodableTests(QueueCase):
     """
     Tests for bodies that are not what they should be.
@@ -333,9 +366,32 @@ class UndecodableTests(QueueCase):
 
     def test_tooLong(self) -> None:
         """
-        A body that is too long is a fault.
+        A body that is too long, or holds too many values, is a fault of which fewer
+        tasks may be the cure.
         """
-        self.assertIn("16 MiB", self.claimFault(b" " * (LONGEST_BODY + 1)))
+        crowd = b",".join([b"1"] * (MOST_VALUES + 1))
+        for body, text in (
+            (b" " * (LONGEST_BODY + 1), "16 MiB"),
+            (b'{"tasks":[' + crowd + b"]}", "more than 1000000 JSON values"),
+        ):
+            self.endpoint.respond = says(200, body)
+            error = self.failureResultOf(self.claim(), FaultError).value
+            self.assertIn(text, str(error))
+            self.assertTrue(error.tooLong)
+
+    def test_secret(self) -> None:
+        """
+        The token is not quoted.
+        """
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("s3cret/x")
+        client = Client(self.treq, self.clock, TokenFile(path))
+        self.queue = JSONQueue(client, parseURL("http://host/q"))
+        for body in (b"hello, Bearer s3cret/x", b'"hello, Bearer s3cret\\/x"'):
+            text = self.claimFault(body)
+            self.assertIn("hello, Bearer (token)", text)
+            self.assertNotIn("s3cret", text)
 
 
 class SettleTests(QueueCase):
