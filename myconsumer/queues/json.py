@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from hyperlink import URL
@@ -68,9 +68,9 @@ class _Elements(Struct):
     tasks: list[Raw] | None
 
 
-class _Checked(Struct):
+class _Checked(NamedTuple):
     claimed: Claimed
-    findings: Any
+    findings: Findings
 
 
 class _Lost(Struct):
@@ -167,12 +167,13 @@ class JSONQueue:
     def _decode(self, answer: Answer) -> Claimed | _Checked:
         if answer.code == 204:
             return Claimed([])
-        if len(answer.body) <= LARGE:
+        if len(answer.body) > LARGE:
+            requireFew(answer)
+        else:
             try:
                 return Claimed(_readTasks(answer.body).tasks or [])
             except UNDECODABLE:
-                return _checked(self._elements(answer))
-        requireFew(answer)
+                pass
         return _checked(self._elements(answer))
 
     def _elements(self, answer: Answer) -> Sequence[object]:
