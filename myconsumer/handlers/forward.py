@@ -9,6 +9,7 @@ parts of URLs gives the id back.  C{Task-Attempt} is 1 for the first delivery.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from hyperlink import URL
 from msgspec import Raw
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -24,8 +26,9 @@ from myconsumer.descriptors import areLacking
 from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
 from myconsumer.handlers.payload import encoded
 from myconsumer.http import Client, makeClient
-from myconsumer.http.answer import Answer
+from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
 from myconsumer.http.urls import FixedURL, shown
 from myconsumer.http.verdict import named, quoted, retryAfter
 from myconsumer.interfaces import ITaskHandler
@@ -46,8 +49,6 @@ _LONGEST_QUOTE = 300
 # "%" is not among them.
 _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
-_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
-
 
 @implementer(ITaskHandler)
 class ForwardHandler(Service):
@@ -57,11 +58,14 @@ class ForwardHandler(Service):
     its connection.
 
     Where no connection is to be had, again and again, no task is to blame for that: it
-    has not reached the application.
+    has not reached the application.  A result that is too long is left out: what was
+    done is not done again for it.
 
     @ivar onNoAnswer: Called when a request has had no whole answer: when it was
         refused, for example.
     """
+
+    _log = Logger()
 
     descriptorsEach = 1
     # How many tasks in a row had no connection.
@@ -92,8 +96,11 @@ class ForwardHandler(Service):
             self._longest,
             accept=EVERY_CODE,
             headers=headersOf(task),
+            codeIsEnough=True,
         )
-        return asked.addCallbacks(self._answered, self._unanswered)
+        return asked.addCallbacks(
+            self._answered, self._unanswered, callbackArgs=(task,)
+        )
 
     def stopService(self) -> Deferred[None]:
         """
@@ -102,9 +109,22 @@ class ForwardHandler(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         return self._client.close()
 
-    def _answered(self, answer: Answer) -> Any:
+    def _answered(self, answer: Answer, task: Task) -> Any:
         self._unreachable = 0
-        return resultOf(answer)
+        return self._client.read(answer, partial(self._resultOf, task))
+
+    def _resultOf(self, task: Task, answer: Answer) -> Raw | None:
+        if not (answer.tooLong or isCrowded(answer.body)):
+            return resultOf(answer)
+        self._log.warn(
+            "Task {id} has no result: the application answered {code} with more than "
+            "{longest} MiB or {most} JSON values",
+            id=task.id,
+            code=answer.code,
+            longest=LONGEST_BODY >> 20,
+            most=MOST_VALUES,
+        )
+        return resultOf(Answer(answer.code, answer.headers, b""))
 
     def _unanswered(self, failure: Failure) -> None:
         failure.trap(FaultError)  # type: ignore[no-untyped-call]
@@ -172,7 +192,7 @@ def _jsonOf(body: bytes) -> Raw | None:
     @return: JSON as it came, so that nothing of it is lost.
     """
     try:
-        value = _read(body)
+        value = decoded(Raw(body))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return None if value is None else Raw(body)

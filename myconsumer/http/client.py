@@ -5,20 +5,23 @@ redirects, and failures that say whether trying again may help.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from collections.abc import Callable, Container, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from hyperlink import URL
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.client import HTTPConnectionPool
-from twisted.web.http_headers import Headers
 
 from myconsumer.errors import RefusalError
 from myconsumer.http.answer import Answer
 from myconsumer.http.connecting import NO_COOKIES, makeTreq
+from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.exchange import Exchange
+from myconsumer.http.headers import RequestHeaders
+from myconsumer.http.offload import Offload, Readings, offloadTo
+from myconsumer.http.reserve import Reserve
 from myconsumer.http.token import TokenFile
 from myconsumer.http.verdict import judge
 
@@ -32,10 +35,19 @@ CLOSING = 1.0
 # must not be written into it just then.
 _IDLE = 4
 
+LOOKUP = 4
+"""The descriptors that looking up a host's name may take."""
+
+_CLOSED = "the request was given up: its client is closed"
+
+T = TypeVar("T")
+
 
 class Client:
     """
     Sends requests and judges the answers.
+
+    @ivar clock: Measures the deadlines.
     """
 
     def __init__(
@@ -44,20 +56,33 @@ class Client:
         clock: IReactorTime,
         token: TokenFile | None = None,
         pool: HTTPConnectionPool | None = None,
+        offload: Offload = execute,
+        reserve: Reserve | None = None,
     ) -> None:
         """
         @param treq: What sends requests, as L{treq.client.HTTPClient} does.
         @param clock: Measures the deadlines.
         @param token: Where the bearer token is; L{None}: none is sent.
         @param pool: The connections that C{treq} keeps; L{None}: it keeps none.
+        @param offload: Runs what takes long.
+        @param reserve: The descriptors that C{treq} keeps for its connections.
         """
         self._treq = treq
-        self._clock = clock
+        self.clock = clock
         self._token = token
         self._pool = pool
+        self._offload = offload
+        self._reserve = reserve
         self._open: set[Exchange] = set()
-        self._headersToken: bytes | None = None
-        self._makeHeaders(None)
+        self._readings = Readings(offload)
+        self._headers = RequestHeaders()
+
+    @property
+    def secret(self) -> bytes | None:
+        """
+        The token that was sent last, which must not be quoted.
+        """
+        return self._headers.token
 
     def request(
         self,
@@ -67,6 +92,7 @@ class Client:
         deadline: float,
         accept: Container[int] = (),
         headers: Mapping[bytes, bytes] | None = None,
+        codeIsEnough: bool = False,
     ) -> Deferred[Answer]:
         """
         Send one request.  Cancelling the L{Deferred} drops the connection; it
@@ -78,6 +104,8 @@ class Client:
         @param deadline: The seconds for head and body of the answer together.
         @param accept: Status codes beside 2xx that are no failure here.
         @param headers: Headers of this request alone: names and values.
+        @param codeIsEnough: Whether a body that is too long is left out of the
+            answer; else it is a fault.
 
         @return: Fires with the answer.  Fails with L{FaultError
             <myconsumer.errors.FaultError>} or L{RefusalError}.
@@ -86,7 +114,8 @@ class Client:
             token = None if self._token is None else self._token.current()
         except ValueError as error:
             return fail(RefusalError(f"the token file {error}"))
-        exchange = self._send(method, url, body, deadline, token, headers)
+        send = partial(self._send, method, url, body, headers, codeIsEnough)
+        exchange = send(token, deadline)
 
         def judged(answer: Answer) -> Answer | Deferred[Answer]:
             code = answer.code
@@ -94,13 +123,24 @@ class Client:
                 return answer
             if code in (401, 403) and self._token is not None:
                 fresh = self._token.reread()
-                left = exchange.ends - self._clock.seconds()
+                left = exchange.ends - self.clock.seconds()
                 if fresh != token and left > 0:
-                    again = self._send(method, url, body, left, fresh, headers)
+                    again = send(fresh, left)
                     return again.answered.addCallback(self._finally, url, accept, fresh)
             return self._finally(answer, url, accept, token)
 
         return exchange.answered.addCallback(judged)
+
+    def read(self, answer: Answer, decode: Callable[[Answer], T]) -> T | Deferred[T]:
+        """
+        Decode an answer; a large one in a thread.
+
+        @param answer: What L{request} has fired with.
+        @param decode: Called with it, maybe in a thread.
+
+        @return: What C{decode} returns, or a L{Deferred} of it.
+        """
+        return self._readings.read(answer, decode)
 
     def close(self) -> Deferred[None]:
         """
@@ -109,11 +149,14 @@ class Client:
         @return: Fires once they are closed, or after L{CLOSING} seconds; never fails.
         """
         for exchange in list(self._open):
-            exchange.abandon("the request was given up: its client is closed")
+            exchange.abandon(_CLOSED)
+        self._readings.abandon(_CLOSED)
+        if self._reserve is not None:
+            self._reserve.free()
         if self._pool is None:
             return succeed(None)
         closed: Deferred[None] = Deferred()
-        timer = self._clock.callLater(CLOSING, closed.callback, None)
+        timer = self.clock.callLater(CLOSING, closed.callback, None)
 
         def done(_: object) -> None:
             if timer.active():
@@ -128,22 +171,25 @@ class Client:
         method: str,
         url: URL,
         body: bytes | None,
-        deadline: float,
-        token: bytes | None,
         headers: Mapping[bytes, bytes] | None,
+        codeIsEnough: bool,
+        token: bytes | None,
+        deadline: float,
     ) -> Exchange:
-        exchange = Exchange(self._clock, deadline, self._ended)
+        exchange = Exchange(
+            self.clock, deadline, self._ended, self._offload, codeIsEnough
+        )
         self._open.add(exchange)
         try:
             head = self._treq.request(
                 method,
                 url,
-                headers=self._headersFor(token, body, headers),
+                headers=self._headers.of(token, body is not None, headers),
                 data=body,
                 cookies=NO_COOKIES,
                 allow_redirects=False,
                 unbuffered=True,
-                reactor=self._clock,
+                reactor=self.clock,
             )
         except Exception:
             head = fail()
@@ -167,36 +213,13 @@ class Client:
             if not current:
                 _closeKept(self._pool)
 
-    def _headersFor(
-        self,
-        token: bytes | None,
-        body: bytes | None,
-        more: Mapping[bytes, bytes] | None,
-    ) -> Headers:
-        if token != self._headersToken:
-            self._makeHeaders(token)
-        usual = self._bare if body is None else self._withBody
-        if not more:
-            return usual
-        headers = usual.copy()
-        for name, value in more.items():
-            headers.setRawHeaders(name, [value])
-        return headers
-
-    def _makeHeaders(self, token: bytes | None) -> None:
-        self._headersToken = token
-        self._bare = Headers({b"User-Agent": [_userAgent()]})
-        if token is not None:
-            self._bare.setRawHeaders(b"Authorization", [b"Bearer " + token])
-        self._withBody = self._bare.copy()
-        self._withBody.setRawHeaders(b"Content-Type", [b"application/json"])
-
 
 def makeClient(
     reactor: Any,
     connections: int,
     tokenFile: str | None = None,
     persistent: bool = True,
+    reserved: bool = False,
 ) -> Client:
     """
     Make a client with connections of its own.  Opens none yet.
@@ -205,6 +228,8 @@ def makeClient(
     @param connections: How many idle connections to keep at most.
     @param tokenFile: The path of the file with the bearer token, or L{None}.
     @param persistent: Whether to keep connections at all.
+    @param reserved: Whether to keep descriptors in reserve, so that there are
+        connections also where the process has run out of them.
 
     @raise ValueError: C{tokenFile} holds no token.
     """
@@ -212,21 +237,16 @@ def makeClient(
     if tokenFile is not None:
         token = TokenFile(tokenFile)
         token.read()
-    pool = HTTPConnectionPool(reactor, persistent)  # type: ignore[no-untyped-call]
+    pool = ConnectionPool(reactor, persistent)  # type: ignore[no-untyped-call]
     pool.maxPersistentPerHost = connections
     pool.cachedConnectionTimeout = _IDLE
     pool.retryAutomatically = False
-    treq = makeTreq(reactor, pool)
-    return Client(treq, reactor, token, pool if persistent else None)
+    reserve = Reserve(connections + LOOKUP if reserved else 0)
+    treq = makeTreq(reactor, pool, reserve)
+    kept = pool if persistent else None
+    return Client(treq, reactor, token, kept, offloadTo(reactor), reserve)
 
 
 def _closeKept(pool: HTTPConnectionPool) -> Deferred[None]:
     closed: Deferred[None] = pool.closeCachedConnections()  # type: ignore[no-untyped-call]
     return closed
-
-
-def _userAgent() -> bytes:
-    try:
-        return b"myconsumer/" + version("myconsumer").encode("ascii")
-    except PackageNotFoundError:
-        return b"myconsumer"

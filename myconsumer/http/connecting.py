@@ -11,7 +11,9 @@ from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectBindError, DNSLookupError
 from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
+from twisted.python.failure import Failure
 from twisted.web.client import (
     URI,
     Agent,
@@ -20,6 +22,9 @@ from twisted.web.client import (
 )
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from zope.interface import implementer
+
+from myconsumer.http.keepalive import keepAlive
+from myconsumer.http.reserve import Reserve
 
 _CONNECTING = 10.0
 
@@ -77,20 +82,37 @@ class WholeBody:
 
 
 @implementer(IStreamClientEndpoint)
-class QuietEndpoint:
+class LastingEndpoint:
     """
-    Connects without a line in the log for each connection.
+    Makes connections that notice when the other side vanishes; where the process has
+    run out of descriptors, with those of a reserve.
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, reserve: Reserve) -> None:
         self._endpoint = endpoint
+        self._reserve = reserve
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         """
         See L{IStreamClientEndpoint.connect}.
         """
-        protocolFactory.noisy = False
+        self._reserve.fill()
+        connected: Deferred[Any] = self._endpoint.connect(protocolFactory)
+        connected.addErrback(self._connectAgain, protocolFactory)
+        return connected.addCallback(self._connected)
+
+    def _connectAgain(self, failure: Failure, protocolFactory: Any) -> Any:
+        # looking up a name fails without saying that descriptors were lacking
+        lacking = isinstance(failure.value, ConnectBindError | DNSLookupError)
+        if not (lacking and self._reserve.isNeeded()):
+            return failure
+        self._reserve.free()
         return self._endpoint.connect(protocolFactory)
+
+    def _connected(self, protocol: Any) -> Any:
+        self._reserve.fill()
+        keepAlive(protocol.transport)
+        return protocol
 
 
 @implementer(IAgentEndpointFactory)
@@ -99,8 +121,13 @@ class CachedEndpoints:
     Makes one endpoint for each origin, once.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, reserve: Reserve | None = None) -> None:
+        """
+        @param reactor: The reactor.
+        @param reserve: Descriptors for connections, or L{None}.
+        """
         self._reactor = reactor
+        self._reserve = Reserve(0) if reserve is None else reserve
         self._policy = BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]
         self._known: dict[tuple[bytes, bytes, int], IStreamClientEndpoint] = {}
 
@@ -111,24 +138,28 @@ class CachedEndpoints:
         key = (uri.scheme, uri.host, uri.port)
         endpoint = self._known.get(key)
         if endpoint is None:
-            endpoint = self._known[key] = QuietEndpoint(self._make(uri))
+            endpoint = self._known[key] = self._make(uri)
         return endpoint
 
     def _make(self, uri: URI) -> IStreamClientEndpoint:
         host = uri.host.decode("ascii")
-        plain = HostnameEndpoint(self._reactor, host, uri.port, timeout=_CONNECTING)
+        plain = LastingEndpoint(
+            HostnameEndpoint(self._reactor, host, uri.port, timeout=_CONNECTING),
+            self._reserve,
+        )
         if uri.scheme == b"http":
             return plain
         return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
 
 
-def makeTreq(reactor: Any, pool: HTTPConnectionPool) -> HTTPClient:
+def makeTreq(reactor: Any, pool: HTTPConnectionPool, reserve: Reserve) -> HTTPClient:
     """
     Make treq's client.
 
     @param reactor: The reactor.
     @param pool: Keeps its connections.
+    @param reserve: Descriptors for connections.
     """
-    endpoints = CachedEndpoints(reactor)
+    endpoints = CachedEndpoints(reactor, reserve)
     agent = Agent.usingEndpointFactory(reactor, endpoints, pool)  # type: ignore[no-untyped-call]
     return HTTPClient(agent, NoCookieJar(), WholeBody)

@@ -20,15 +20,21 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import LONGEST_BODY, Answer, inflated
-from myconsumer.http.faults import explain
+from myconsumer.http.faults import explain, isUnreachable
+from myconsumer.http.offload import LARGE, Offload
 
 _NONE = Headers()
+
+# Each chunk takes some microseconds, in which nothing else is done: so many are
+# taken if they hold so many bytes each.
+_MANY_PIECES = 50_000
+_TINY = 16
 
 
 class Exchange(Protocol):
     """
     One request under way: waits for the head, then collects the body, and gives
-    both up at the deadline.
+    both up at the deadline; then decompresses the body.
 
     @ivar answered: Fires with an L{Answer}, or fails with L{FaultError}.
         Cancelled, it fails with L{CancelledError
@@ -45,15 +51,22 @@ class Exchange(Protocol):
         clock: IReactorTime,
         deadline: float,
         ended: Callable[[Exchange], None],
+        offload: Offload,
+        codeIsEnough: bool = False,
     ) -> None:
         """
         @param clock: Measures the deadline.
         @param deadline: The seconds for head and body together.
         @param ended: Called once, right before C{answered} fires.
+        @param offload: Runs what takes long.
+        @param codeIsEnough: Whether a body that is too long is left out; else it is
+            a fault.
         """
         self.answered: Deferred[Answer] = Deferred(self._cancelled)
         self.version: tuple[int, int] | None = None
         self._ended = ended
+        self._offload = offload
+        self._codeIsEnough = codeIsEnough
         self._over = False
         self._deadline = deadline
         self._timer: Any = clock.callLater(deadline, self._expired)
@@ -61,9 +74,11 @@ class Exchange(Protocol):
         self._head: Deferred[Any] | None = None
         self._code = 0
         self._headers: Headers = _NONE
-        self._chunks: list[bytes] = []
-        self._size = 0
+        # not a list of pieces: there may be one for every second byte
+        self._body = bytearray()
+        self._pieces = 0
         self._compressed = 0
+        self._unreachable = False
 
     def follow(self, head: Deferred[Any]) -> None:
         """
@@ -74,16 +89,18 @@ class Exchange(Protocol):
         self._head = head
         head.addCallbacks(self._headCame, self._headFailed)
 
-    def abandon(self, message: str) -> None:
+    def abandon(self, message: str, tooLong: bool = False) -> None:
         """
         Drop the request; C{answered} fails with L{FaultError}.
 
         @param message: Why.
+        @param tooLong: Whether the answer is too long.
         """
         if not self._over:
             self._end()
             self._drop()
-            self.answered.errback(FaultError(message))
+            fault = FaultError(message, tooLong=tooLong, unreachable=self._unreachable)
+            self.answered.errback(fault)
 
     def _headCame(self, response: Any) -> None:
         self._head = None
@@ -107,6 +124,7 @@ class Exchange(Protocol):
 
     def _headFailed(self, failure: Failure) -> None:
         self._head = None
+        self._unreachable = isUnreachable(failure)
         self._failed(failure)
 
     def connectionMade(self) -> None:
@@ -124,11 +142,14 @@ class Exchange(Protocol):
         """
         if self._over:
             return
-        self._size += len(data)
-        if self._size > LONGEST_BODY:
+        self._pieces += 1
+        size = len(self._body) + len(data)
+        if size > LONGEST_BODY:
             self._tooLong()
+        elif self._pieces > _MANY_PIECES and size < _TINY * self._pieces:
+            self._cutShort("the answer comes in chunks of a few bytes")
         else:
-            self._chunks.append(data)
+            self._body += data
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -140,27 +161,36 @@ class Exchange(Protocol):
         if not isinstance(reason.value, ResponseDone | PotentialDataLoss):
             self._failed(reason)
         elif not self._over:
-            body = b"".join(self._chunks)
+            # what has arrived is not late because of what is made of it
+            self._timer.cancel()
+            body = self._taken()
             if body and self._compressed:
                 self._inflate(body)
             else:
                 self._succeeded(body)
 
+    def _taken(self) -> bytes:
+        body, self._body = self._body, bytearray()
+        return bytes(body)
+
     def _inflate(self, body: bytes) -> None:
         try:
-            for _ in range(self._compressed):
-                body = inflated(body)
-        except zlib.error as error:
-            self._failed(Failure(error))  # type: ignore[no-untyped-call]
+            whole = inflated(body, self._compressed, LARGE)
+        except zlib.error:
+            self._failed(Failure())  # type: ignore[no-untyped-call]
         else:
-            if len(body) > LONGEST_BODY:
-                self._tooLong()
+            if len(whole) > LARGE:
+                inflating = self._offload(inflated, body, self._compressed)
+                inflating.addCallbacks(self._succeeded, self._failed)
             else:
-                self._succeeded(body)
+                self._succeeded(whole)
 
     def _succeeded(self, body: bytes) -> None:
-        self._end()
-        self.answered.callback(Answer(self._code, self._headers, body))
+        if len(body) > LONGEST_BODY:
+            self._tooLong()
+        elif not self._over:
+            self._end()
+            self.answered.callback(Answer(self._code, self._headers, body))
 
     def _failed(self, failure: Failure) -> None:
         if self._over:
@@ -174,17 +204,24 @@ class Exchange(Protocol):
         self._cutShort(f"no whole answer within {self._deadline:g} s")
 
     def _tooLong(self) -> None:
-        self._cutShort(f"the answer is longer than {LONGEST_BODY >> 20} MiB")
+        message = f"the answer is longer than {LONGEST_BODY >> 20} MiB"
+        self._cutShort(message, tooLong=True)
 
-    def _cutShort(self, message: str) -> None:
-        if self._code >= 300 and not self._over:
+    def _cutShort(self, message: str, tooLong: bool = False) -> None:
+        if self._over:
+            return
+        if self._code >= 300:
             # the code tells more than the missing rest of its page
-            self._end()
-            self._drop()
-            body = b"" if self._compressed else b"".join(self._chunks)
-            self.answered.callback(Answer(self._code, self._headers, body))
+            self._answerWith(b"" if self._compressed else self._taken())
+        elif tooLong and self._codeIsEnough:
+            self._answerWith(b"", tooLong=True)
         else:
-            self.abandon(message)
+            self.abandon(message, tooLong)
+
+    def _answerWith(self, body: bytes, tooLong: bool = False) -> None:
+        self._end()
+        self._drop()
+        self.answered.callback(Answer(self._code, self._headers, body, tooLong))
 
     def _cancelled(self, answered: Deferred[Answer]) -> None:
         if not self._over:

@@ -9,7 +9,12 @@ import zlib
 from OpenSSL.SSL import Error as TLSError
 from service_identity import VerificationError
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
 from twisted.python.failure import Failure
 from twisted.web._newclient import (
     RequestNotSent,
@@ -18,6 +23,12 @@ from twisted.web._newclient import (
 )
 
 _LONGEST_TEXT = 300
+
+
+class BadHeadError(Exception):
+    """
+    What came before the body of an answer is not to be taken.  Its text says why.
+    """
 
 
 def oneLine(text: str, limit: int = _LONGEST_TEXT) -> str:
@@ -67,9 +78,21 @@ def explain(failure: Failure) -> tuple[str, bool]:
             return f"the answer's compression is damaged: {error}", True
         case OSError():
             return oneLine(str(error)), True
+        case BadHeadError():
+            return f"the answer is no proper HTTP: {error}", True
     if isinstance(failure.value, ResponseFailed):
         return f"the answer is no proper HTTP: {_named(error)}", True
     return f"the request failed: {_named(error)}", False
+
+
+def isUnreachable(failure: Failure) -> bool:
+    """
+    @param failure: What the HTTP client failed with.
+
+    @return: Whether no connection was to be had: nothing was sent.
+    """
+    kinds = (ConnectError, ConnectingCancelledError, DNSLookupError)
+    return isinstance(failure.value, kinds)
 
 
 def _named(error: BaseException | None) -> str:

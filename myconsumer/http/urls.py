@@ -60,12 +60,16 @@ def parseURL(text: str) -> URL:
     """
     Check what is given with C{--url}.
 
-    @param text: The text.
+    @param text: The text.  White space around it is overlooked: a file or a secret
+        may end with a line end.
 
     @return: The URL, all in ASCII.
 
     @raise ValueError: It is not fit; the text says why and never quotes it.
     """
+    text = text.strip()
+    if not text.isprintable():
+        raise ValueError("it holds a line end or another control character")
     try:
         url = URL.from_text(text)
         url = url.replace(scheme=url.scheme.lower())

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from html import unescape
+from urllib.parse import unquote
 
 from hyperlink import URL
 from msgspec import MsgspecError, Struct
@@ -27,6 +29,7 @@ _PASSING = frozenset({408, 425, 429})
 _DIVISIBLE = frozenset({400, 413, 422})
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
 _QUOTED = 100
+_INSTEAD = b"(token)"
 
 
 class _Reason(Struct):
@@ -99,7 +102,8 @@ def _advice(code: int, tokenSent: bool) -> str:
 def _redirected(answer: Answer, url: URL) -> str:
     try:
         place = oneLine(shown(url.click(answer.header(b"location"))))
-    except ValueError:
+    except (ValueError, NotImplementedError):
+        # what has a scheme and no host cannot be followed, "mailto:" for one
         place = "nowhere"
     return (
         f"the endpoint answered {named(answer.code)} and points to {place}: "
@@ -118,15 +122,44 @@ def quoted(answer: Answer, secret: bytes | None = None, limit: int = _QUOTED) ->
 
     @return: The end of a sentence of one line; empty where the body is.
     """
-    body = answer.body
-    if secret:
-        body = body.replace(secret, b"(token)")
     try:
-        text, most = _readReason(body).error, 2 * limit
+        text, most = _readReason(answer.body).error, 2 * limit
     except (MsgspecError, ValueError, RecursionError):
-        text, most = body[: 8 * limit].decode("utf-8", "replace"), limit
-    text = oneLine(text, most)
+        text, most = beginning(answer, secret, 8 * limit), limit
+    text = oneLine(redacted(text, secret), most)
     return f"; it says: {text}" if text else ""
+
+
+def beginning(answer: Answer, secret: bytes | None, longest: int) -> str:
+    """
+    @param secret: What must not be quoted, or L{None}.
+    @param longest: The most bytes.
+
+    @return: The first bytes of a body, as text.
+    """
+    body = answer.body.replace(secret, _INSTEAD) if secret else answer.body
+    return redacted(body[:longest].decode("utf-8", "replace"), secret)
+
+
+def redacted(text: str, secret: bytes | None) -> str:
+    """
+    Take the token out of a text, also where it is escaped as in JSON, HTML or a URL.
+
+    @param text: What an endpoint said.
+    @param secret: The token, or L{None} where none was sent.
+    """
+    if not secret:
+        return text
+    token = secret.decode("ascii")
+    for read in (str, _unslashed, unescape, unquote):
+        plain = read(text)
+        if token in plain:
+            text = plain.replace(token, _INSTEAD.decode("ascii"))
+    return text
+
+
+def _unslashed(text: str) -> str:
+    return text.replace(r"\/", "/")
 
 
 def named(code: int) -> str:

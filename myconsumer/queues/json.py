@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from hyperlink import URL
@@ -19,16 +20,18 @@ from zope.interface import implementer
 
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
+from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, shown
 from myconsumer.interfaces import ITaskQueue
+from myconsumer.queues.findings import Complaints, Findings
 from myconsumer.queues.reading import (
     UNDECODABLE,
     Malformed,
     fieldsOf,
     loads,
     receiptOf,
+    requireFew,
     taskOf,
-    tell,
     unfit,
 )
 from myconsumer.task import Claimed, Settlement, Task
@@ -58,15 +61,20 @@ class _Settle(Struct):
 
 
 class _Tasks(Struct):
-    tasks: list[Task]
+    tasks: list[Task] | None
 
 
 class _Elements(Struct):
-    tasks: list[Raw]
+    tasks: list[Raw] | None
+
+
+class _Checked(NamedTuple):
+    claimed: Claimed
+    findings: Findings
 
 
 class _Lost(Struct):
-    lost: list[str] = []
+    lost: list[str] | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -95,6 +103,7 @@ class JSONQueue:
         self._claimURL = below(url, "claim")
         self._settleURL = below(url, "settle")
         self._consumer = consumer
+        self._complaints = Complaints(self._log, client.clock)
 
     def __repr__(self) -> str:
         return f"<JSONQueue {shown(self._url)}>"
@@ -116,9 +125,13 @@ class JSONQueue:
         See L{ITaskQueue.claim}.
         """
         asked = _Claim(limit, _whole(wait), _whole(lease), self.consumer, claim)
-        return self._client.request(
+        asking = self._client.request(
             "POST", self._claimURL, _encode(asked), wait + GRACE
-        ).addCallback(self._claimed)
+        )
+        decoding: Deferred[Claimed | _Checked] = asking.addCallback(
+            self._client.read, self._decode
+        )
+        return decoding.addCallback(self._claimed)
 
     def settle(
         self, settlements: Sequence[Settlement], deadline: float
@@ -127,9 +140,8 @@ class JSONQueue:
         See L{ITaskQueue.settle}.
         """
         told = _Settle(self.consumer, [_plain(each) for each in settlements])
-        return self._client.request(
-            "POST", self._settleURL, _encode(told), deadline
-        ).addCallback(_lost)
+        asking = self._client.request("POST", self._settleURL, _encode(told), deadline)
+        return asking.addCallback(self._client.read, self._lost)
 
     def cancelClaim(self, claim: str) -> Deferred[bool]:
         """
@@ -146,35 +158,45 @@ class JSONQueue:
         """
         return self._client.close()
 
-    def _claimed(self, answer: Answer) -> Claimed:
+    def _claimed(self, decoded: Claimed | _Checked) -> Claimed:
+        if isinstance(decoded, Claimed):
+            return decoded
+        self._complaints.tell(decoded.findings)
+        return decoded.claimed
+
+    def _decode(self, answer: Answer) -> Claimed | _Checked:
         if answer.code == 204:
             return Claimed([])
-        try:
-            return Claimed(_readTasks(answer.body).tasks)
-        except UNDECODABLE:
-            return self._checked(_elements(answer))
-
-    def _checked(self, elements: Sequence[object]) -> Claimed:
-        """
-        Take each element for itself.
-        """
-        tasks: list[Task] = []
-        malformed: list[Settlement] = []
-        dropped: list[str] = []
-        complaints: list[str] = []
-        for element in elements:
-            fields: Mapping[str, Any] = {}
+        if len(answer.body) > LARGE:
+            requireFew(answer)
+        else:
             try:
-                fields = fieldsOf(element)
-                tasks.append(taskOf(fields, complaints))
-            except Malformed as error:
-                reason = f"malformed task: {error}"
-                if (receipt := receiptOf(fields)) is None:
-                    dropped.append(reason)
-                else:
-                    malformed.append(Settlement(receipt, "fail", error=reason))
-        tell(self._log, complaints, dropped)
-        return Claimed(tasks, malformed, len(dropped))
+                return Claimed(_readTasks(answer.body).tasks or [])
+            except UNDECODABLE:
+                pass
+        return _checked(self._elements(answer))
+
+    def _elements(self, answer: Answer) -> Sequence[object]:
+        try:
+            return _readElements(answer.body).tasks or ()
+        except UNDECODABLE as error:
+            first = error
+        try:
+            tasks = loads(answer.body)["tasks"]
+            if isinstance(tasks, list):
+                return tasks
+        except (*UNDECODABLE, LookupError, TypeError):
+            pass
+        raise unfit(answer, _TASKS, first, self._client.secret)
+
+    def _lost(self, answer: Answer) -> Collection[str]:
+        if not answer.body:
+            return ()
+        requireFew(answer)
+        try:
+            return _readLost(answer.body).lost or ()
+        except UNDECODABLE as error:
+            raise unfit(answer, _LOST, error, self._client.secret) from None
 
 
 def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
@@ -186,31 +208,31 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
     if url is None:
         raise ValueError("--url is missing; it takes the URL of the queue")
     # one for each claim, one each for a settle, a heartbeat and the end of a claim
-    client = makeClient(reactor, options["pollers"] + 3, options["token-file"])
+    connections = options["pollers"] + 3
+    client = makeClient(reactor, connections, options["token-file"], reserved=True)
     return JSONQueue(client, url if isinstance(url, URL) else parseURL(url))
 
 
-def _elements(answer: Answer) -> Sequence[object]:
-    try:
-        return _readElements(answer.body).tasks
-    except UNDECODABLE as error:
-        first = error
-    try:
-        tasks = loads(answer.body)["tasks"]
-        if isinstance(tasks, list):
-            return tasks
-    except (*UNDECODABLE, LookupError, TypeError):
-        pass
-    raise unfit(answer, _TASKS, first)
-
-
-def _lost(answer: Answer) -> Collection[str]:
-    if not answer.body:
-        return ()
-    try:
-        return _readLost(answer.body).lost
-    except UNDECODABLE as error:
-        raise unfit(answer, _LOST, error) from None
+def _checked(elements: Sequence[object]) -> _Checked:
+    """
+    Take each element for itself.
+    """
+    tasks: list[Task] = []
+    malformed: list[Settlement] = []
+    findings = Findings()
+    for element in elements:
+        fields: Mapping[str, Any] = {}
+        try:
+            fields = fieldsOf(element)
+            tasks.append(taskOf(fields, findings))
+        except Malformed as error:
+            # as one text for all, however many they are
+            reason = sys.intern(f"malformed task: {error}")
+            if (receipt := receiptOf(fields)) is None:
+                findings.drop(reason)
+            else:
+                malformed.append(Settlement(receipt, "fail", error=reason))
+    return _Checked(Claimed(tasks, malformed, findings.dropped), findings)
 
 
 def _whole(seconds: float) -> float:

@@ -17,15 +17,17 @@ from zope.interface import implementer
 
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
+from myconsumer.http.parts import decoded
 from myconsumer.http.urls import FixedURL, shown
 from myconsumer.interfaces import ISelfTimedTaskQueue
+from myconsumer.queues.findings import Complaints, Findings
 from myconsumer.queues.reading import (
     UNDECODABLE,
     Malformed,
     loads,
     readRaw,
+    requireFew,
     taskOf,
-    tell,
     unfit,
 )
 from myconsumer.task import Claimed, Settlement, Task
@@ -36,7 +38,6 @@ GRACE = 10.0
 _NONE = frozenset({204, 404})
 _WANTED = "a JSON value, or a list of them,"
 
-_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
 _readList: Callable[[bytes], list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -55,6 +56,7 @@ class PlainQueue:
         """
         self._client = client
         self._url = FixedURL.of(url)
+        self._complaints = Complaints(self._log, client.clock)
 
     def __repr__(self) -> str:
         return f"<PlainQueue {shown(self._url)}>"
@@ -65,9 +67,13 @@ class PlainQueue:
         """
         See L{ITaskQueue.claim}.  The endpoint is told nothing of what is asked.
         """
-        return self._client.request(
+        asking = self._client.request(
             "GET", self._url, None, wait + GRACE, accept=_NONE
-        ).addCallback(self._claimed)
+        )
+        decoding: Deferred[tuple[list[Task], Findings]] = asking.addCallback(
+            self._client.read, self._decode
+        )
+        return decoding.addCallback(self._claimed)
 
     def settle(
         self, settlements: Sequence[Settlement], deadline: float
@@ -89,19 +95,22 @@ class PlainQueue:
         """
         return self._client.close()
 
-    def _claimed(self, answer: Answer) -> Claimed:
-        if answer.code in _NONE:
-            return Claimed([])
+    def _claimed(self, found: tuple[list[Task], Findings]) -> Claimed:
+        tasks, findings = found
+        self._complaints.tell(findings)
+        return Claimed(tasks, dropped=findings.dropped)
+
+    def _decode(self, answer: Answer) -> tuple[list[Task], Findings]:
         tasks: list[Task] = []
-        dropped: list[str] = []
-        complaints: list[str] = []
-        for value in _values(answer):
-            try:
-                tasks.append(taskOf(_fieldsOf(value), complaints))
-            except Malformed as error:
-                dropped.append(str(error))
-        tell(self._log, complaints, dropped)
-        return Claimed(tasks, dropped=len(dropped))
+        findings = Findings()
+        if answer.code not in _NONE:
+            requireFew(answer)
+            for value in _values(answer, self._client.secret):
+                try:
+                    tasks.append(taskOf(_fieldsOf(value), findings))
+                except Malformed as error:
+                    findings.drop(str(error))
+        return tasks, findings
 
 
 def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
@@ -114,15 +123,17 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
         raise ValueError("--url is missing; it takes the URL that returns tasks")
     # An HTTP/1.0 server closes a connection under the next GET, and a GET that was
     # lost may have taken a task: none is kept.
-    client = makeClient(reactor, 1, options["token-file"], persistent=False)
+    client = makeClient(
+        reactor, 1, options["token-file"], persistent=False, reserved=True
+    )
     return PlainQueue(client, url if isinstance(url, URL) else parseURL(url))
 
 
-def _values(answer: Answer) -> list[Any]:
+def _values(answer: Answer, secret: bytes | None) -> list[Any]:
     try:
-        value = _read(answer.body)
+        value = decoded(Raw(answer.body))
     except UNDECODABLE as error:
-        return _eachValue(answer, error)
+        return _eachValue(answer, error, secret)
     return _listed(value)
 
 
@@ -136,7 +147,7 @@ def _listed(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _eachValue(answer: Answer, error: Exception) -> list[Any]:
+def _eachValue(answer: Answer, error: Exception, secret: bytes | None) -> list[Any]:
     """
     Decode each value of a list for itself.
     """
@@ -147,7 +158,7 @@ def _eachValue(answer: Answer, error: Exception) -> list[Any]:
     try:
         value = loads(answer.body)
     except UNDECODABLE:
-        raise unfit(answer, _WANTED, error) from None
+        raise unfit(answer, _WANTED, error, secret) from None
     return _listed(value)
 
 

@@ -5,24 +5,25 @@ Tasks out of JSON, each for itself: what is wrong with one costs that one alone.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, NoReturn
+from math import inf
+from typing import Any, NoReturn, cast
 
 import msgspec
-from msgspec import Meta, Raw, Struct
-from twisted.logger import Logger
+from msgspec import Raw, Struct
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
 from myconsumer.http.faults import oneLine
+from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
+from myconsumer.http.verdict import beginning
+from myconsumer.queues.findings import Findings
 from myconsumer.task import LONGEST_LEASE, Task
 
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """Every exception that decoding some bytes as JSON may raise."""
 
 _ABSENT = Raw(b"")
-_MOST_NAMED = 3
 
 
 class Malformed(Exception):
@@ -52,23 +53,42 @@ class _Parts(Struct):
     enqueued: Raw = _ABSENT
 
 
+_splitObject: Callable[[Raw], _Parts] = msgspec.json.Decoder(_Parts).decode
+
+
+def _isCount(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _isText(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _isLease(value: object) -> bool:
+    return type(value) in (int, float) and 0 < cast(float, value) <= LONGEST_LEASE
+
+
+def _isTime(value: object) -> bool:
+    return type(value) in (int, float) and -inf < cast(float, value) < inf
+
+
 class _Option(Struct, frozen=True):
-    type: Any
+    fits: Callable[[object], bool]
     takes: str
 
 
 _OPTIONS: Mapping[str, _Option] = {
-    "attempt": _Option(Annotated[int, Meta(ge=1)], "a whole number of 1 or more"),
-    "receipt": _Option(str, "a string"),
-    "lease": _Option(
-        Annotated[float, Meta(gt=0, le=LONGEST_LEASE)],
-        f"a number of seconds above 0, up to {LONGEST_LEASE}",
-    ),
-    "enqueued": _Option(float, "a number of seconds"),
+    "attempt": _Option(_isCount, "a whole number of 1 or more"),
+    "receipt": _Option(_isText, "a string"),
+    "lease": _Option(_isLease, f"a number of seconds above 0, up to {LONGEST_LEASE}"),
+    "enqueued": _Option(_isTime, "a number of seconds"),
 }
-
-_splitObject: Callable[[Raw], _Parts] = msgspec.json.Decoder(_Parts).decode
-_read: Callable[[Raw], Any] = msgspec.json.Decoder().decode
 
 
 def loads(body: bytes) -> Any:
@@ -81,7 +101,8 @@ def loads(body: bytes) -> Any:
     @raise ValueError: It is no JSON.
     @raise RecursionError: It is nested too deeply.
     """
-    return json.loads(body.decode("utf-8-sig"), parse_constant=_noConstant)
+    text = body.decode("utf-8-sig")
+    return json.loads(text, parse_constant=_noConstant, object_hook=_unchanged)
 
 
 def fieldsOf(element: object) -> dict[str, Any]:
@@ -94,9 +115,10 @@ def fieldsOf(element: object) -> dict[str, Any]:
 
     @raise Malformed: It is no object.
     """
-    if isinstance(element, dict):
-        return element
-    if not isinstance(element, Raw):
+    value = readRaw(element) if isinstance(element, Raw) else element
+    if isinstance(value, dict):
+        return value
+    if not (isinstance(element, Raw) and isinstance(value, Unreadable)):
         raise Malformed("it is no object")
     try:
         parts = _splitObject(element)
@@ -115,17 +137,17 @@ def readRaw(raw: Raw) -> Any:
     @return: The value; an L{Unreadable} where it cannot be read.
     """
     try:
-        return _read(raw)
+        return decoded(raw)
     except UNDECODABLE as error:
         return Unreadable(oneLine(str(error), 100))
 
 
-def taskOf(fields: Mapping[str, Any], complaints: list[str]) -> Task:
+def taskOf(fields: Mapping[str, Any], findings: Findings) -> Task:
     """
     Make a task.
 
     @param fields: Its fields.
-    @param complaints: Gets a line for each field that is taken as absent.
+    @param findings: Is told of each field that is taken as absent.
 
     @raise Malformed: It has no C{id} or no C{payload}.
     """
@@ -142,10 +164,10 @@ def taskOf(fields: Mapping[str, Any], complaints: list[str]) -> Task:
         value = fields.get(key)
         if value is None:
             continue
-        if _fits(value, option):
+        if option.fits(value):
             options[key] = value
         else:
-            complaints.append(f"{key} of task {shortened(name)} is not {option.takes}")
+            findings.takeAsAbsent(key, shortened(name), option.takes)
     return Task(name, payload, **options)
 
 
@@ -156,7 +178,7 @@ def receiptOf(fields: Mapping[str, Any]) -> str | None:
     @param fields: Its fields.
     """
     receipt = fields.get("receipt")
-    return receipt if _fits(receipt, _OPTIONS["receipt"]) else None
+    return cast(str, receipt) if _isText(receipt) else None
 
 
 def shortened(name: str | int) -> str:
@@ -168,41 +190,26 @@ def shortened(name: str | int) -> str:
     return oneLine(repr(name[:60] if isinstance(name, str) else name), 62)
 
 
-def tell(log: Logger, complaints: list[str], dropped: list[str]) -> None:
+def requireFew(answer: Answer) -> None:
     """
-    Log what is wrong with the tasks of an answer, if anything is.
-
-    @param log: Where to.
-    @param complaints: A line for each field that is taken as absent.
-    @param dropped: Why, for each task that can be neither run nor settled.
+    @raise FaultError: The body of an answer holds too many values.
     """
-    if complaints:
-        log.warn(
-            "The endpoint sent fields that are taken as absent: {fields}.",
-            fields=_summed(complaints),
-        )
-    if dropped:
-        log.error(
-            "The endpoint sent {count} malformed task(s) that cannot be settled and "
-            "are dropped: {reasons}.",
-            count=len(dropped),
-            reasons=_summed(dropped),
+    if isCrowded(answer.body):
+        raise FaultError(
+            f"the answer holds more than {MOST_VALUES} JSON values", tooLong=True
         )
 
 
-def _summed(lines: list[str]) -> str:
-    text = "; ".join(lines[:_MOST_NAMED])
-    more = len(lines) - _MOST_NAMED
-    return f"{text}; and {more} more" if more > 0 else text
-
-
-def unfit(answer: Answer, wanted: str, error: Exception) -> FaultError:
+def unfit(
+    answer: Answer, wanted: str, error: Exception, secret: bytes | None = None
+) -> FaultError:
     """
     Make the error for a body that is not what it should be.
 
     @param answer: The answer with the body.
     @param wanted: What it should be.
     @param error: What decoding it has raised.
+    @param secret: The token that was sent: never part of the text.
     """
     kind = oneLine(answer.header(b"content-type"), 60) or "no content type"
     start = answer.body.lstrip()[:1]
@@ -212,7 +219,7 @@ def unfit(answer: Answer, wanted: str, error: Exception) -> FaultError:
         # it may hold a payload, which is nobody's business
         what = f"a body that does not fit: {oneLine(str(error), 120)}"
     else:
-        text = oneLine(answer.body[:400].decode("utf-8", "replace"), 60)
+        text = oneLine(beginning(answer, secret, 400), 60)
         what = f"a body that begins {text!r}"
     return FaultError(
         f"the endpoint answered {answer.code} with {what} ({kind}); "
@@ -220,14 +227,11 @@ def unfit(answer: Answer, wanted: str, error: Exception) -> FaultError:
     )
 
 
-def _fits(value: object, option: _Option) -> bool:
-    try:
-        msgspec.convert(value, option.type)
-        if isinstance(value, str):
-            value.encode()
-    except (msgspec.ValidationError, UnicodeEncodeError, OverflowError):
-        return False
-    return not isinstance(value, float) or math.isfinite(value)
+def _unchanged(value: dict[str, Any]) -> dict[str, Any]:
+    """
+    A step of Python's own at each object, at which other threads get their turn.
+    """
+    return value
 
 
 def _noConstant(name: str) -> NoReturn:

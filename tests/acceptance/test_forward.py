@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -62,6 +63,19 @@ class ForwardCase(AcceptanceCase):
         Let time pass.
         """
         await deferLater(self.reactor, seconds)
+
+
+def timers(port: int) -> set[str]:
+    """
+    @return: The kinds of the timers that run for the connections from a port of this
+        machine; C{02} probes a silent one.
+    """
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, _, _, timer, *_ = line.split()
+        if int(local.rpartition(":")[2], 16) == port:
+            found.add(timer.partition(":")[0])
+    return found
 
 
 class ForwardTests(ForwardCase):
@@ -197,6 +211,46 @@ class ForwardTests(ForwardCase):
         self.forward()
         await self.untilState("completed")
         self.assertEqual(len(job.result), 4_000_000)
+
+    async def test_tooLarge(self) -> None:
+        """
+        A task whose answer is longer than is read is complete without a result, and
+        posted once.
+        """
+        self.webapp.goUp()
+        job = self.queue.put(answering(200, "x") | {"times": 17 << 20})
+        consumer = self.forward()
+        await self.untilState("completed")
+        self.assertEqual(sorted(job.deliveries[0].settlement), ["outcome", "receipt"])
+        self.assertEqual(len(self.webapp.posts), 1)
+        self.assertIn("Task job-0 has no result", consumer.output)
+
+    async def test_switching(self) -> None:
+        """
+        A 101, for which nobody asked, is a failure at once.
+        """
+        self.webapp.goUp()
+        job = self.queue.put(answering(101))
+        self.forward()
+        await self.untilSettled([job])
+        self.assertEqual(job.deliveries[0].ended, "release")
+        self.assertIn("no proper HTTP: 101", job.error or "")
+
+    async def test_probed(self) -> None:
+        """
+        The connections to the application and to the endpoint are probed while they
+        are silent: whoever vanishes is noticed.
+        """
+        self.webapp.goUp()
+        self.queue.put(answering(200, seconds=60))
+        self.forward()
+        await self.until(lambda: self.webapp.running, "it is posted")
+        await self.untilIdle()
+        [post] = self.webapp.posts
+        for seen in (post, self.endpoint.requests("claim")[-1]):
+            await self.until(
+                lambda port=seen.port: "02" in timers(port), "the kernel's timer runs"
+            )
 
     async def test_atOnce(self) -> None:
         """

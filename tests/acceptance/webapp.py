@@ -125,7 +125,7 @@ class WebApp:
         request.setResponseCode(seen.body["code"])
         for name, value in seen.body["headers"].items():
             request.setHeader(name, value)
-        request.write(seen.body["body"].encode())
+        request.write(seen.body["body"].encode() * seen.body.get("times", 1))
         request.finish()
 
 

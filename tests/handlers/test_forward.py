@@ -19,6 +19,7 @@ from twisted.application.service import IService
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
@@ -34,6 +35,7 @@ from myconsumer.handlers.forward import (
 )
 from myconsumer.http import Client, parseURL
 from myconsumer.http.answer import LONGEST_BODY, Answer
+from myconsumer.http.parts import MOST_VALUES
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 from tests.http.test_client import Endpoint, says, stalls
@@ -68,6 +70,12 @@ class Scripted:
         """
         end = self.ends.pop(0)
         return succeed(end) if isinstance(end, Answer) else fail(end)
+
+    def read(self, answer: Answer, function: Callable[[Answer], Any]) -> Any:
+        """
+        See L{Client.read}.
+        """
+        return function(answer)
 
 
 class ForwardCase(SynchronousTestCase):
@@ -256,12 +264,33 @@ class OutcomeTests(ForwardCase):
 
     def test_large(self) -> None:
         """
-        A result may have 16 MiB; with more, the task has failed.
+        A result may have 16 MiB.
         """
         body = b'"' + b"x" * (LONGEST_BODY - 2) + b'"'
         self.assertEqual(bytes(self.result(says(200, body))), body)
-        error = self.failed(says(200, body + b" "))
-        self.assertIn("longer than 16 MiB", str(error))
+
+    def test_tooLarge(self) -> None:
+        """
+        A task whose result is longer is complete without it, whether or not its
+        length was said beforehand, and so is one with too many values in its result:
+        what was done is not done again.
+        """
+        body = b'"' + b"x" * (LONGEST_BODY - 1) + b'"'
+        crowded = b"[" + b"0," * MOST_VALUES + b"0]"
+        for respond in (says(200, body), stalls(body), says(201, crowded)):
+            with capturedLogs() as events:
+                self.assertIsNone(self.result(respond))
+            [warning] = events
+            self.assertEqual(warning["log_level"].name, "warn")
+            self.assertIn("Task 17 has no result", formatEvent(warning))
+        self.assertEqual(self.unanswered, 0)
+
+    def test_tooLargeAndFailed(self) -> None:
+        """
+        A page that is too long does not make a success of a failure.
+        """
+        error = self.failed(says(500, b"x" * (LONGEST_BODY + 1)))
+        self.assertIn("answered 500", str(error))
 
     def test_fails(self) -> None:
         """

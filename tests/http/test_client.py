@@ -23,6 +23,7 @@ from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http import Client, TokenFile
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import FixedURL, parseURL
 
 URL = FixedURL.of(parseURL("http://host/q"))
@@ -220,6 +221,19 @@ class AnswerTests(ClientCase):
             error = self.fault(says(200, damaged, content_encoding="gzip"))
             self.assertIn("compression is damaged", str(error))
 
+    def test_gzipMembers(self) -> None:
+        """
+        What gzip made in several goes is decompressed whole; a part that is damaged, or
+        a number of parts that nobody needs, is a fault.
+        """
+        parts = gzip.compress(b"bo") + gzip.compress(b"") + gzip.compress(b"dy")
+        for body in (parts, parts + b"\0" * 100):
+            answer = self.answer(says(200, body, content_encoding="gzip"))
+            self.assertEqual(answer.body, b"body")
+        for body in (parts[:-1], parts + b"?", gzip.compress(b"") * 2000):
+            error = self.fault(says(200, body, content_encoding="gzip"))
+            self.assertIn("compression is damaged", str(error))
+
     def test_emptyGzip(self) -> None:
         """
         No body at all needs no decompression.
@@ -242,7 +256,27 @@ class AnswerTests(ClientCase):
             says(200, gzip.compress(body), content_encoding="gzip"),
             stalls(body),
         ):
-            self.assertIn("longer than 16 MiB", str(self.fault(respond)))
+            error = self.fault(respond)
+            self.assertIn("longer than 16 MiB", str(error))
+            self.assertTrue(error.tooLong)
+        self.assertFalse(self.fault(says(500)).tooLong)
+
+    def test_codeIsEnough(self) -> None:
+        """
+        Where the code is enough, a body that is too long is left out of a success.
+        """
+        body = b" " * (LONGEST_BODY + 1)
+        for respond in (
+            says(200, body),
+            stalls(body),
+            says(200, gzip.compress(body), content_encoding="gzip"),
+        ):
+            answer = self.answer(respond, codeIsEnough=True)
+            self.assertEqual((answer.code, answer.body), (200, b""))
+            self.assertTrue(answer.tooLong)
+        self.assertFalse(self.answer(says(200, b"{}"), codeIsEnough=True).tooLong)
+        self.endpoint.respond = says(400, body)
+        self.failureResultOf(self.ask(codeIsEnough=True), RefusalError)
 
     def test_tooLongIsDropped(self) -> None:
         """
@@ -426,6 +460,111 @@ class FailureTests(ClientCase):
         pool.closed.errback(ZeroDivisionError())
         self.successResultOf(closing)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class OffloadTests(ClientCase):
+    """
+    Tests for answers that are decompressed and decoded elsewhere.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a client of which the work is done when C{work} says so.
+        """
+        super().setUp()
+        self.jobs: list[tuple[Deferred[Any], Callable[[], Any]]] = []
+        self.client = Client(self.treq, self.clock, offload=self.offload)
+
+    def offload(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """
+        See L{Offload <myconsumer.http.offload.Offload>}.
+        """
+        done: Deferred[Any] = Deferred()
+        self.jobs.append((done, lambda: function(*args)))
+        return done
+
+    def work(self) -> None:
+        """
+        Do one job.
+        """
+        done, job = self.jobs.pop(0)
+        try:
+            done.callback(job())
+        except Exception:
+            done.errback()
+
+    def askLarge(self) -> Deferred[Answer]:
+        """
+        Ask for a body that is decompressed elsewhere.
+        """
+        body = gzip.compress(b" " * (LARGE + 1))
+        self.endpoint.respond = says(200, body, content_encoding="gzip")
+        return self.ask(10)
+
+    def test_small(self) -> None:
+        """
+        What is small is dealt with at once.
+        """
+        body = gzip.compress(b" " * LARGE)
+        answer = self.answer(says(200, body, content_encoding="gzip"))
+        self.assertEqual(self.client.read(answer, lambda a: len(a.body)), LARGE)
+
+    def test_large(self) -> None:
+        """
+        What is large is not, and is not late by that; the deadline is over once it
+        has arrived.
+        """
+        asked = self.askLarge()
+        self.clock.advance(100)
+        self.assertNoResult(asked)
+        self.work()
+        answer = self.successResultOf(asked)
+        self.assertEqual(len(answer.body), LARGE + 1)
+        read = self.client.read(answer, lambda a: len(a.body))
+        assert isinstance(read, Deferred)
+        self.assertNoResult(read)
+        self.work()
+        self.assertEqual(self.successResultOf(read), LARGE + 1)
+
+    def test_damaged(self) -> None:
+        """
+        What is found out there is told as ever.
+        """
+        body = gzip.compress(b" " * (LARGE + 1))[:-1]
+        self.endpoint.respond = says(200, body, content_encoding="gzip")
+        asked = self.ask()
+        self.work()
+        self.assertIn("damaged", str(self.faultOf(asked)))
+
+    def test_cancel(self) -> None:
+        """
+        Cancelled meanwhile, a request is over at once, and what comes of it is
+        dropped, a failure as well.
+        """
+        for decode in (len, lambda body: 1 / 0):
+            asked = self.askLarge()
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+            self.work()
+            answer = Answer(200, Headers(), b" " * (LARGE + 1))
+            read = self.client.read(answer, lambda a, decode=decode: decode(a.body))
+            assert isinstance(read, Deferred)
+            read.cancel()
+            self.failureResultOf(read, CancelledError)
+            self.work()
+
+    def test_close(self) -> None:
+        """
+        So it is when the client is closed meanwhile.
+        """
+        asked = self.askLarge()
+        read = self.client.read(Answer(200, Headers(), b" " * (LARGE + 1)), len)
+        assert isinstance(read, Deferred)
+        self.successResultOf(self.client.close())
+        for failed in (asked, read):
+            self.assertIn("closed", str(self.faultOf(failed)))
+        self.work()
+        self.work()
 
 
 class TokenTests(ClientCase):

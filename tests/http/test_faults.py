@@ -9,8 +9,11 @@ import zlib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL.SSL import Error as TLSError
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import (
+    ConnectBindError,
+    ConnectingCancelledError,
     ConnectionDone,
     ConnectionLost,
     ConnectionRefusedError,
@@ -24,7 +27,7 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 
-from myconsumer.http.faults import explain, oneLine
+from myconsumer.http.faults import BadHeadError, explain, isUnreachable, oneLine
 
 
 class ExplainTests(SynchronousTestCase):
@@ -51,11 +54,27 @@ class ExplainTests(SynchronousTestCase):
             (never(TLSError([])), "TLS failed: "),
             (failed(ValueError("x")), "no proper HTTP: ValueError: x"),
             (failed(zlib.error("x")), "compression is damaged: x"),
+            (failed(BadHeadError("x")), "no proper HTTP: x"),
             (OSError(24, "Too many open files"), "Too many open files"),
         ):
             found, expected = explain(Failure(error))
             self.assertIn(text, found)
             self.assertTrue(expected, error)
+
+    def test_unreachable(self) -> None:
+        """
+        Where no connection was to be had, nothing was sent; else something may have
+        been.
+        """
+        for error in (
+            ConnectionRefusedError(),
+            ConnectBindError(24, "Too many open files"),
+            ConnectingCancelledError(IPv4Address("TCP", "h", 1)),
+            DNSLookupError(),
+        ):
+            self.assertTrue(isUnreachable(Failure(error)), error)
+        for error in (never(ConnectionLost()), sending(ConnectionLost())):
+            self.assertFalse(isUnreachable(Failure(error)), error)
 
     def test_unexpected(self) -> None:
         """

@@ -19,7 +19,8 @@ class ParseURLTests(SynchronousTestCase):
 
     def test_fit(self) -> None:
         """
-        Absolute URLs are taken, and encoded where that is needed.
+        Absolute URLs are taken, encoded where that is needed, and without white
+        space around them.
         """
         for text, expected in {
             "http://host": "http://host",
@@ -31,6 +32,7 @@ class ParseURLTests(SynchronousTestCase):
                 "http://xn--mnchen-3ya.example/%C3%A4%20b?%C3%BC=%C3%B6"
             ),
             "http://host/a%2Fb": "http://host/a%2Fb",
+            " http://host/q\r\n": "http://host/q",
         }.items():
             self.assertEqual(parseURL(text).to_text(), expected)
 
@@ -56,6 +58,8 @@ class ParseURLTests(SynchronousTestCase):
             "http://[::g]/": "URL",
             "http://" + "a" * 300: "host",
             "http://host\\q": "host",
+            "http://host/\nq": "line end",
+            "http://host/q\tr": "control character",
         }.items():
             with self.assertRaises(ValueError, msg=text) as caught:
                 parseURL(text)

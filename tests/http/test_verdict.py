@@ -79,6 +79,9 @@ class JudgeTests(SynchronousTestCase):
             "r": "http://host/r",
             "": "http://host/q",
             "http://[": "nowhere",
+            "other:8443/r": "nowhere",
+            "https:other": "nowhere",
+            "mailto:a@b": "nowhere",
         }.items():
             for code in (301, 302, 303, 307, 308):
                 text = str(verdict(code, location=location))
@@ -133,6 +136,22 @@ class QuotedTests(SynchronousTestCase):
         for other in (b'{"error": 7}', b'["error"]', b'{"error": "\\ud800"}'):
             said = quoted(answer(500, other))
             self.assertEqual(said, f"; it says: {other.decode()}")
+
+    def test_secret(self) -> None:
+        """
+        The token is not quoted, however it is escaped.
+        """
+        for body in (
+            b"bad t0/k+n",
+            b'{"error": "bad t0\\/k+n"}',
+            b'{"error": "bad t\\u0030/k+n"}',
+            b'["bad t0\\/k+n"]',
+            b"bad t0&#x2F;k+n",
+            b"bad t0%2Fk%2Bn",
+        ):
+            said = quoted(answer(401, body), b"t0/k+n")
+            self.assertIn("bad (token)", said)
+            self.assertNotIn("k+n", said)
 
     def test_nothing(self) -> None:
         """

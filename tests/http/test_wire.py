@@ -4,7 +4,9 @@ Tests for L{myconsumer.http} over real connections: what no stub can do.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any
@@ -23,6 +25,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
 from twisted.internet.error import ConnectionLost
 from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
@@ -32,10 +35,12 @@ from myconsumer.errors import FaultError
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
 from myconsumer.http.connecting import CachedEndpoints, WholeBody
+from myconsumer.http.keepalive import keepAlive
 from myconsumer.http.urls import FixedURL, parseURL
 from tests.http.wire import OK, Connection, Reply, Server, sends, serve
 
 PLENTY = 10.0
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 
 
@@ -189,6 +194,183 @@ class FaultTests(WireCase):
         self.assertLess(sum(sent), 2 * 16 * 1024 * 1024)
 
 
+class HeadTests(WireCase):
+    """
+    Tests for what comes before a body.
+    """
+
+    def endless(self, piece: bytes, start: bytes = b"") -> Reply:
+        """
+        Make what sends the same for ever.
+        """
+
+        def reply(connection: Connection) -> None:
+            transport: Any = connection.transport
+
+            class Pump:
+                def resumeProducing(self) -> None:
+                    transport.write(piece)
+
+                def stopProducing(self) -> None:
+                    pass
+
+            transport.write(start)
+            transport.registerProducer(Pump(), False)
+
+        return reply
+
+    async def test_endless(self) -> None:
+        """
+        A head without end is a fault at once, and its connection is dropped.
+        """
+        for line in (b"a:\n", b"Some: header\r\n", b"Some: " + b"x" * 9999 + b"\r\n"):
+            server = self.served(self.endless(line * 10, b"HTTP/1.1 200 OK\r\n"))
+            lost = server.lost()
+            self.assertIn("head is longer than 64 KiB", await self.fault())
+            await lost
+
+    async def test_longest(self) -> None:
+        """
+        A head of nearly 64 KiB is taken, with a body in the same piece.
+        """
+        body = b"x" * 100_000
+        lines = b"Some: " + b"x" * 9985 + b"\r\n"
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n" + lines * 6 + b"\r\n"
+        self.served(sends(head + body))
+        for _ in range(2):
+            self.assertEqual((await self.ask()).body, body)
+
+    async def test_interim(self) -> None:
+        """
+        Up to 16 answers of 1xx may come first, in whatever pieces.
+        """
+        interim = b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" + CONTINUE
+        self.served(sends(interim * 8 + OK))
+        self.assertEqual((await self.ask()).body, b"{}")
+        pieces = [bytes([byte]) for byte in interim + OK]
+
+        def slowly(connection: Connection) -> None:
+            transport: Any = connection.transport
+            for number, piece in enumerate(pieces):
+                reactor.callLater(number * 0.001, transport.write, piece)
+
+        self.served(slowly)
+        self.assertEqual((await self.ask()).body, b"{}")
+
+    async def test_tooManyInterim(self) -> None:
+        """
+        More of them are a fault, and not parsed: each would be a line in the log.
+        """
+        for reply in (sends(CONTINUE * 17 + OK), self.endless(CONTINUE * 1000)):
+            server = self.served(reply)
+            lost = server.lost()
+            with capturedLogs() as events:
+                text = await self.fault()
+            self.assertIn("no proper HTTP: more than 16 answers of 1xx", text)
+            self.assertLess(len(events), 20)
+            await lost
+
+    async def test_bodyLooksLikeIt(self) -> None:
+        """
+        What a body holds does not count.
+        """
+        body = CONTINUE * 5000
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        self.served(sends(head + body))
+        self.assertEqual((await self.ask()).body, body)
+
+    async def test_switching(self) -> None:
+        """
+        An unasked 101 is a fault at once, with its connection dropped.
+        """
+        for piece in (b"HTTP/1.1 101 Switching Protocols\r\n", b"HTTP/1.1 101\n\n"):
+            server = self.served(sends(piece))
+            lost = server.lost()
+            self.assertIn("no proper HTTP: 101 Switching", await self.fault())
+            await lost
+
+    async def test_manyPieces(self) -> None:
+        """
+        A body may come in tens of thousands of chunks, and in more if they are not
+        tiny.
+        """
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        end = b"0\r\n\r\n"
+        long = b"14\r\n" + b"a" * 20 + b"\r\n"
+        for chunks, size in (
+            (b"1\r\na\r\n" * 40_000, 40_000),
+            (long * 60_000, 1_200_000),
+        ):
+            self.served(sends(head + chunks + end))
+            self.assertEqual(len((await self.ask()).body), size)
+        self.served(sends(head + b"1\r\na\r\n" * 60_000))
+        self.assertIn("chunks of a few bytes", await self.fault())
+
+
+class LastingTests(WireCase):
+    """
+    Tests for connections that are to notice when the other side vanishes.
+    """
+
+    async def test_options(self) -> None:
+        """
+        Each connection is probed while it is silent, over TLS as well.
+        """
+        for context in (None, secured(self)):
+            self.served(sends(HEAD, b"{"), context)
+            asked = self.ask()
+            while not (handles := clientSockets(self.url.port)):
+                await pause(0.01)
+            [handle] = handles
+            found = {
+                name: handle.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+                for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+                if hasattr(socket, name)
+            }
+            self.assertTrue(handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            self.assertEqual(sorted(found.values()), sorted((30, 10, 3)[: len(found)]))
+            asked.cancel()
+            asked.addErrback(lambda _: None)
+            await pause(0.05)
+
+    def test_lacking(self) -> None:
+        """
+        What a platform lacks is left out.
+        """
+        tried = []
+
+        class Transport:
+            def setTcpKeepAlive(self, enabled: bool) -> None:
+                tried.append(enabled)
+
+            def getHandle(self) -> Transport:
+                return self
+
+            def setsockopt(self, *args: object) -> None:
+                tried.append(args)
+                raise OSError("Protocol not available")
+
+        keepAlive(Transport())
+        self.assertEqual(len(tried), 5)
+
+
+class UnreachableTests(WireCase):
+    """
+    Tests for servers that are not there.
+    """
+
+    async def test_unreachable(self) -> None:
+        """
+        That no connection was to be had is told.
+        """
+        self.url = FixedURL.of(parseURL("http://127.0.0.1:1/q"))
+        error = await self.assertFailure(self.ask(), FaultError)
+        self.assertTrue(error.unreachable)
+        self.served(sends(close=True))
+        error = await self.assertFailure(self.ask(), FaultError)
+        self.assertFalse(error.unreachable)
+
+
 class ConnectionTests(WireCase):
     """
     Tests for how connections are used.
@@ -337,22 +519,11 @@ class TLSTests(WireCase):
     Tests for C{https://}.
     """
 
-    def secured(self, trusted: bool = True) -> DefaultOpenSSLContextFactory:
-        """
-        Make a certificate for 127.0.0.1, and trust it for the time of the test.
-        """
-        path = self.mktemp()
-        writeSelfSigned(path)
-        if trusted:
-            os.environ["SSL_CERT_FILE"] = path
-            self.addCleanup(os.environ.pop, "SSL_CERT_FILE")
-        return DefaultOpenSSLContextFactory(path, path)
-
     async def test_answer(self) -> None:
         """
         A trusted server is spoken to, over a kept connection.
         """
-        server = self.served(sends(OK), self.secured())
+        server = self.served(sends(OK), secured(self))
         for _ in range(3):
             self.assertEqual((await self.ask()).body, b"{}")
         self.assertEqual(server.opened, 1)
@@ -361,7 +532,7 @@ class TLSTests(WireCase):
         """
         One that is not trusted is not, and gets no request.
         """
-        server = self.served(sends(OK), self.secured(trusted=False))
+        server = self.served(sends(OK), secured(self, trusted=False))
         self.assertIn("certificate verify failed", await self.fault())
         self.assertEqual(server.requests, [])
 
@@ -370,7 +541,7 @@ class TLSTests(WireCase):
         The connection of an answer that stalls is dropped, though the server does not
         take part in closing it.
         """
-        server = self.served(sends(HEAD, b"{"), self.secured())
+        server = self.served(sends(HEAD, b"{"), secured(self))
         lost = server.lost()
         asked = self.fault(0.3)
         text = ensureDeferred(asked)
@@ -380,6 +551,31 @@ class TLSTests(WireCase):
         self.assertIn("no whole answer", await text)
         server.connections[0].transport.resumeProducing()
         self.assertIsInstance(await lost, ConnectionLost)
+
+
+def secured(case: TestCase, trusted: bool = True) -> DefaultOpenSSLContextFactory:
+    """
+    Make a certificate for 127.0.0.1, and trust it for the time of a test.
+    """
+    path = case.mktemp()
+    writeSelfSigned(path)
+    if trusted:
+        os.environ["SSL_CERT_FILE"] = path
+        case.addCleanup(os.environ.pop, "SSL_CERT_FILE")
+    return DefaultOpenSSLContextFactory(path, path)
+
+
+def clientSockets(port: int) -> list[Any]:
+    """
+    @return: The sockets of the reactor that are connected to a port of this machine.
+    """
+    found = []
+    for reader in reactor.getReaders():
+        handle = getattr(reader, "socket", None)
+        with contextlib.suppress(OSError, AttributeError):
+            if handle.getpeername()[1] == port:
+                found.append(handle)
+    return found
 
 
 def writeSelfSigned(path: str) -> None:

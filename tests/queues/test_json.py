@@ -17,9 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, RefusalError
+from myconsumer.http import Client, TokenFile
 from myconsumer.http.answer import LONGEST_BODY
+from myconsumer.http.offload import LARGE
+from myconsumer.http.parts import MOST_VALUES
 from myconsumer.http.urls import parseURL
 from myconsumer.interfaces import ITaskQueue
+from myconsumer.queues.findings import QUIET
 from myconsumer.queues.json import JSONQueue, makeQueue
 from myconsumer.task import Claimed, Settlement, Task
 from tests.http.test_client import ClientCase, says, stalls
@@ -119,10 +123,11 @@ class ClaimTests(QueueCase):
 
     def test_none(self) -> None:
         """
-        204 and an empty list mean that nothing came.
+        204, an empty list and C{null} mean that nothing came.
         """
         self.assertEqual(self.claimed(b"", 204), Claimed([]))
-        self.assertEqual(self.claimed(b'{"tasks":[]}'), Claimed([]))
+        for none in (b'{"tasks":[]}', b'{"tasks":null}'):
+            self.assertEqual(self.claimed(none), Claimed([]))
 
     def test_deadline(self) -> None:
         """
@@ -234,6 +239,7 @@ class MalformedTests(QueueCase):
                 [warning] = events
                 self.assertEqual(warning["log_level"].name, "warn")
                 self.assertIn(f"{field} of task 17 is not", warning["fields"])
+                self.clock.advance(QUIET)
 
     def test_nulls(self) -> None:
         """
@@ -290,6 +296,36 @@ class MalformedTests(QueueCase):
         self.assertEqual(claimed, Claimed([Task("good", 1)]))
 
 
+class LargeTests(QueueCase):
+    """
+    Tests for answers that are decoded in parts.
+    """
+
+    def test_tasks(self) -> None:
+        """
+        What is large comes through as what is small does, tasks with all that was
+        said of them, malformed ones as such.
+        """
+        payload = {"a": ["x" * LARGE, 1.5], "b": {"c": None}}
+        whole = {"id": 1, "payload": payload, "receipt": "r", "attempt": 2, "lease": 5}
+        elements = [{"id": "2", "payload": 1}, whole, {"receipt": "s"}, "\ud83d"]
+        for some in (elements[:3], elements):
+            with capturedLogs():
+                claimed = self.claimed(json.dumps({"tasks": some}).encode())
+            tasks = [Task("2", 1), Task(1, payload, 2, "r", 5)]
+            self.assertEqual(claimed.tasks, tasks)
+            self.assertEqual([each.receipt for each in claimed.malformed], ["s"])
+
+    def test_unreadable(self) -> None:
+        """
+        A large payload that cannot be read costs itself alone.
+        """
+        element = b'{"id":1,"receipt":"r","payload":["%s","\xff"]}' % (b"x" * LARGE)
+        claimed = self.elements(element)
+        self.assertEqual(claimed.tasks, [])
+        self.assertIn("payload cannot be read", str(claimed.malformed[0].error))
+
+
 class UndecodableTests(QueueCase):
     """
     Tests for bodies that are not what they should be.
@@ -301,7 +337,7 @@ class UndecodableTests(QueueCase):
         """
         for body in (
             *(b"", b" \n", b"[]", b"null", b"17", b'"tasks"', b"{}", b'{"task":[]}'),
-            *(b'{"tasks":null}', b'{"tasks":{}}', b'{"tasks":[]', b'{"tasks":[]}x'),
+            *(b'{"tasks":{}}', b'{"tasks":[]', b'{"tasks":[]}x'),
             *(b"tasks", b"\xff\xfe", b"\x00", b'{"tasks":[NaN]}', b"[" * 100_000),
             *(b'{"tasks":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}",),
             *('{"tasks":[]}'.encode("utf-16"), b'{"tasks":["\x01"]}', b'{"tasks"'),
@@ -330,9 +366,32 @@ class UndecodableTests(QueueCase):
 
     def test_tooLong(self) -> None:
         """
-        A body that is too long is a fault.
+        A body that is too long, or holds too many values, is a fault of which fewer
+        tasks may be the cure.
         """
-        self.assertIn("16 MiB", self.claimFault(b" " * (LONGEST_BODY + 1)))
+        crowd = b",".join([b"1"] * (MOST_VALUES + 1))
+        for body, text in (
+            (b" " * (LONGEST_BODY + 1), "16 MiB"),
+            (b'{"tasks":[' + crowd + b"]}", "more than 1000000 JSON values"),
+        ):
+            self.endpoint.respond = says(200, body)
+            error = self.failureResultOf(self.claim(), FaultError).value
+            self.assertIn(text, str(error))
+            self.assertTrue(error.tooLong)
+
+    def test_secret(self) -> None:
+        """
+        The token is not quoted.
+        """
+        path = self.mktemp()
+        with open(path, "w") as file:
+            file.write("s3cret/x")
+        client = Client(self.treq, self.clock, TokenFile(path))
+        self.queue = JSONQueue(client, parseURL("http://host/q"))
+        for body in (b"hello, Bearer s3cret/x", b'"hello, Bearer s3cret\\/x"'):
+            text = self.claimFault(body)
+            self.assertIn("hello, Bearer (token)", text)
+            self.assertNotIn("s3cret", text)
 
 
 class SettleTests(QueueCase):
@@ -390,7 +449,10 @@ class SettleTests(QueueCase):
         """
         An answer that names none means that none is lost.
         """
-        for code, body in ((200, b"{}"), (200, b'{"lost":[]}'), (204, b""), (200, b"")):
+        for code, body in (
+            *((200, b"{}"), (200, b'{"lost":[]}'), (200, b'{"lost":null}')),
+            *((204, b""), (200, b"")),
+        ):
             self.endpoint.respond = says(code, body)
             lost = self.successResultOf(self.settle(Settlement("r", "complete")))
             self.assertEqual(list(lost), [])
@@ -400,7 +462,7 @@ class SettleTests(QueueCase):
         An answer that cannot be decoded is a fault.
         """
         for body in (
-            *(b"[]", b"null", b"<html>", b'{"lost":null}', b'{"lost":[1]}', b"\xff"),
+            *(b"[]", b"null", b"<html>", b'{"lost":{}}', b'{"lost":[1]}', b"\xff"),
             *(b'{"lost":"r"}', b'{"lost":["\xff"]}', b"[" * 100_000, b" "),
         ):
             self.endpoint.respond = says(200, body)
@@ -564,7 +626,7 @@ class AnyAnswerTests(QueueCase):
         with capturedLogs():
             claimed = self.take(json.dumps(value).encode())
         if claimed is not None:
-            self.assertIsInstance(value["tasks"], list)
+            self.assertIsInstance(value["tasks"], list | None)
 
     @settings(deadline=None)
     @given(st.lists(ELEMENTS), st.booleans())

@@ -1,0 +1,102 @@
+"""
+What takes long, off the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+
+from myconsumer.errors import FaultError
+from myconsumer.http.answer import Answer
+
+T = TypeVar("T")
+
+LARGE = 256 * 1024
+"""Bodies of more bytes are worked on in a thread."""
+
+Offload = Callable[..., Deferred[Any]]
+"""
+Called with a function and its arguments; gives a L{Deferred} of what it returns or
+raises, as L{twisted.internet.defer.execute} does, which does it at once.
+"""
+
+
+class Readings:
+    """
+    Has answers decoded, the large ones off the reactor's thread.
+    """
+
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
+        self._open: set[Deferred[Any]] = set()
+
+    def read(self, answer: Answer, decode: Callable[[Answer], T]) -> T | Deferred[T]:
+        """
+        Decode an answer.  A L{Deferred} can be cancelled: what comes of it is dropped.
+
+        @param decode: Called with it, maybe in a thread.
+        """
+        if len(answer.body) <= LARGE:
+            return decode(answer)
+        reading = self._offload(decode, answer)
+        self._open.add(reading)
+        return reading.addBoth(self._ended, reading)
+
+    def abandon(self, message: str) -> None:
+        """
+        Have all that are under way fail with L{FaultError}.
+
+        @param message: Why.
+        """
+        self._message = message
+        for reading in list(self._open):
+            self._open.discard(reading)
+            reading.cancel()
+
+    def _ended(self, result: Any, reading: Deferred[Any]) -> Any:
+        if reading not in self._open:
+            raise FaultError(self._message)
+        self._open.discard(reading)
+        return result
+
+
+def offloadTo(reactor: Any) -> Offload:
+    """
+    Make what calls functions in a thread of a reactor's pool.
+
+    @param reactor: The reactor.
+    """
+
+    def offload(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        # not before the reactor runs: a daemon's threads would not outlive its fork
+        pool = reactor.getThreadPool()
+        return deferToThreadPool(reactor, pool, _unburdened, function, *args)
+
+    return offload
+
+
+def _unburdened(function: Callable[..., Any], *args: Any) -> Any:
+    with _noCollection():
+        return function(*args)
+
+
+@contextmanager
+def _noCollection() -> Iterator[None]:
+    """
+    Have no garbage looked for meanwhile: among the hundreds of thousands of new
+    objects of a large body it takes several times as long as decoding, and holds up
+    every thread.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
