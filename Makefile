@@ -1,5 +1,6 @@
 # make demo   twenty tasks, four at a time, before your eyes
-# make test   everything that is tested
+# make quick  the tests that start no process, within a minute
+# make test   everything that is tested, within eight minutes on two cores
 # make lint   style and types
 # make bench  what a task costs
 # make clean  removes what these have made
@@ -18,10 +19,18 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$python" && break; done)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo quick test lint bench clean
 
 demo: $(VENV)/.runs
 	@$(BIN)/python examples/demo.py $(ARGS)
+
+# these start processes
+SLOW := acceptance cli/test_console.py handlers/test_command.py handlers/test_processes.py \
+	test_examples.py test_handler_examples.py test_init.py test_mainloop.py test_makers.py \
+	test_plugin.py test_process.py
+
+quick: $(VENV)/.develops
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(SLOW:%=--ignore=tests/%) $(ARGS)
 
 test: $(VENV)/.develops
 	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)

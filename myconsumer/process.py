@@ -65,6 +65,7 @@ class _Signals:
         self._reactor = reactor
         self._count = 0
         self._stopping = False
+        self._taken: list[int] = []
 
     def install(self) -> None:
         """
@@ -74,6 +75,19 @@ class _Signals:
             handler = signal.getsignal(number)
             if callable(handler) and handler is not signal.default_int_handler:
                 signal.signal(number, partial(self._received, handler))
+                self._taken.append(number)
+        if self._taken:
+            # not before the daemon has forked: it is no child of this kind
+            os.register_at_fork(after_in_child=self._letGo)
+
+    def _letGo(self) -> None:
+        """
+        Called in a child that was forked, by multiprocessing for example: a signal
+        that is meant for it ends it, and does not wake the reactor of its parent.
+        """
+        signal.set_wakeup_fd(-1)
+        for number in self._taken:
+            signal.signal(number, signal.SIG_DFL)
 
     def stopping(self) -> None:
         """

@@ -19,6 +19,7 @@ from myconsumer.http import makeClient
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.localqueue.service import LocalQueueService
 from myconsumer.localqueue.tap import makeLocalQueueService
+from myconsumer.mainloop import drainOnExit, leaveThreads
 from myconsumer.makers import handlerMakers, queueMakers
 from myconsumer.options import COMMAND, HANDLERS
 from myconsumer.parsing.commandline import CommandOptions
@@ -76,6 +77,8 @@ def makeService(options: Options) -> ConsumerService:
     steadyClock(reactor)
     joinLogs()
     raiseLimit(reactor)
+    leaveThreads(reactor)
+    drainOnExit(reactor, partial(options.exitStatus.end, reactor))
     makers = handlerMakers()
     [kind] = [name for name in HANDLERS if options[name] is not None]
     try:

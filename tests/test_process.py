@@ -162,6 +162,45 @@ class SignalTests(ProcessCase):
         )
         self.assertEqual(status, -signal.SIGTERM)
 
+    def test_forkedChild(self) -> None:
+        """
+        A child that was forked, in a thread as well, ends by a signal that it is
+        sent, and the parent hears nothing of it.
+        """
+        status, said = self.run_(
+            """
+            import time, warnings
+            from twisted.internet.threads import deferToThread
+
+            warnings.simplefilter("ignore", DeprecationWarning)
+
+            def forkAndKill(number):
+                reading, writing = os.pipe()
+                child = os.fork()
+                if not child:
+                    os.write(writing, b"it runs")
+                    time.sleep(30)
+                    os._exit(0)
+                os.read(reading, 10)
+                os.kill(child, number)
+                print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+            def begin():
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    forkAndKill(number)
+                    deferToThread(forkAndKill, number)
+                reactor.callLater(0.5, end, None)
+
+            handleSignals(slow, reactor)
+            reactor.callWhenRunning(reactor.callLater, 0, begin)
+            """
+        )
+        self.assertEqual(status, 0)
+        self.assertEqual(said.count(f"child -{int(signal.SIGTERM)}"), 2)
+        self.assertEqual(said.count(f"child -{int(signal.SIGINT)}"), 2)
+        self.assertNotIn("draining", said)
+        self.assertNotIn("Received", said)
+
     def test_bothAtOnce(self) -> None:
         """
         Two signals before the reactor got to the first one skip the waiting.

@@ -12,6 +12,7 @@ from twisted.internet.endpoints import serverFromString
 from myconsumer.http.token import TokenFile
 from myconsumer.localqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.localqueue.service import LocalQueueService
+from myconsumer.mainloop import leaveThreads
 from myconsumer.parsing.commandline import CommandOptions
 from myconsumer.parsing.option import TOKEN_FILE
 from myconsumer.parsing.resolving import Command
@@ -51,6 +52,7 @@ def makeService(options: Options) -> LocalQueueService:
     from twisted.internet import reactor
 
     steadyClock(reactor)
+    leaveThreads(reactor)
     return makeLocalQueueService(reactor, options["db"], options)
 
 

@@ -394,6 +394,7 @@ class WaitForTests(ForwardCase):
         await self.until(lambda: self.webapp.running, "it runs")
         self.webapp.health = 500
         await self.until(lambda: "500" in consumer.output, "claiming has paused")
+        await self.untilIdle(0)
         waits = self.queue.putAll(answering(200), 3)
         await self.untilState("completed", [long])
         self.assertEqual([job.deliveries for job in waits], [[], [], []])

@@ -67,12 +67,13 @@ class Twistd(ProcessProtocol):
             "PYTHONPATH": str(CHECKOUT),
             "PYTHONUNBUFFERED": "1",
         }
+        # given a path spawnProcess forks, which is deprecated beside threads
+        enter = ["sh", "-c", 'cd "$0" && exec "$@"', str(self.directory)]
         self._reactor.spawnProcess(
             self,
-            str(TWISTD),
-            [str(TWISTD), *arguments],
+            enter[0],
+            [*enter, str(TWISTD), *arguments],
             env=surroundings | environment,
-            path=str(self.directory),
         )
 
     @property

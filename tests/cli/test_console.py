@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.console import Console, ConsoleCase
 from tests.cli.memory import answers, drops, stalls
 
@@ -15,6 +17,10 @@ def numbers(count: int) -> str:
     Make lines of JSON.
     """
     return "".join(f"{number}\n" for number in range(count))
+
+
+#: To give a process a terminal Twisted forks, which is deprecated beside threads.
+onATerminal = pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
 
 
 class EnqueueTests(ConsoleCase):
@@ -134,6 +140,7 @@ class EnqueueTests(ConsoleCase):
             self.assertEqual((console.status, console.lines), (status, ([], [line])))
             self.queue.seen, self.queue.tasks = [], []
 
+    @onATerminal
     async def test_terminal(self) -> None:
         """
         On a terminal a bar shows how much of the file is done, below what else there
@@ -149,6 +156,7 @@ class EnqueueTests(ConsoleCase):
         last = console.output.rstrip().rpartition("\r")[2]
         self.assertEqual(last, "2000 tasks queued")
 
+    @onATerminal
     async def test_terminalTyped(self) -> None:
         """
         Lines may be typed, and are counted.

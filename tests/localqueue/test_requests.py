@@ -212,7 +212,7 @@ class TasksTests(ReadingCase):
             deep = text * 100_000 + b"1"
             self.assertRefused(readTasks, deep)
             self.assertRefused(readTasks, b'{"payload": ' + deep)
-        deep = b"[" * 5000 + b"]" * 5000
+        deep = b"[" * 50_000 + b"]" * 50_000
         self.assertRefused(readTasks, b'{"payload": %b}' % deep, "too deeply")
 
     def test_large(self) -> None:
