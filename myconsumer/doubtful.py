@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.batching import isDivisible, isForTheWhole, partOf
-from myconsumer.lane import MOST_REFUSED, Lane, Road
+from myconsumer.lane import MOST_REFUSED, PATIENCE, Lane, Road
 from myconsumer.leases import Lease
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
@@ -28,13 +28,15 @@ class Doubt(Struct, eq=False):
     @ivar part: The most settlements that it travels with.
     @ivar seen: How many requests had been taken when it became doubtful.
     @ivar due: When it may be sent again.
-    @ivar alone: How often it has failed alone, as it is now.
+    @ivar alone: How often it has failed alone, as it is now, while others were taken.
+    @ivar isLast: Whether it has failed alone, and is tried after all others.
     """
 
     part: int
     seen: int
     due: float = 0.0
     alone: int = 0
+    isLast: bool = False
 
 
 class DoubtfulLane(Lane):
@@ -44,6 +46,9 @@ class DoubtfulLane(Lane):
     """
 
     _log = Logger()
+
+    # So little that a part of a part still has its time.
+    patience = PATIENCE / 3
 
     def __init__(self, road: Road) -> None:
         """
@@ -97,17 +102,21 @@ class DoubtfulLane(Lane):
             if self._doubts:
                 self.wake(min(doubt.due for doubt in self._doubts.values()) - now)
             return []
-        # The smallest parts first: that one is taken shows what is at fault.
-        first = min(due, key=lambda each: (each.setAside, self._doubts[each].part))
-        part = self._doubts[first].part
+        first = min(due, key=self._turn)
+        turn = self._turn(first)
         alike = (
             lease
             for lease in due
-            if self._doubts[lease].part == part
-            and lease.pace == first.pace
-            and lease.setAside == first.setAside
+            if lease.pace == first.pace and self._turn(lease) == turn
         )
-        return self._fitting(alike, min(part, self._room(first)))
+        return self._fitting(alike, min(self._doubts[first].part, self._room(first)))
+
+    def _turn(self, lease: Lease) -> tuple[bool, bool, int]:
+        """
+        The smallest parts first: that one is taken shows what is at fault.
+        """
+        doubt = self._doubts[lease]
+        return lease.setAside, doubt.isLast, doubt.part
 
     def _failed(self, batch: list[Lease], failure: Failure) -> float:
         """
@@ -116,6 +125,7 @@ class DoubtfulLane(Lane):
         for lease in batch:
             # the others come first
             self.pending[lease] = self.pending.pop(lease)
+            self._doubts[lease].isLast = len(batch) == 1
         if isForTheWhole(failure.value):
             return self._road.retry.failed(failure)
         othersAreTaken = self._road.taken > max(

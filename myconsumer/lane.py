@@ -13,7 +13,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import BatchSize, deadlineFor, fitting
+from myconsumer.batching import (
+    DEADLINE,
+    BatchSize,
+    deadlineFor,
+    fitting,
+    isForTheWhole,
+)
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.leases import Lease, Leases
@@ -22,6 +28,10 @@ from myconsumer.task import Settlement
 
 #: When flushing, the seconds that an answer may take.
 PATIENCE = 2.0
+
+#: When flushing, the least seconds between a failure and the next request: not many,
+#: since there is no time for more.
+BREATH = 0.1
 
 #: So many refusals in a row are no reason to wait: what is refused may be in parts.
 MOST_REFUSED = 4
@@ -62,12 +72,16 @@ class Lane:
     that inherit to say.
 
     @ivar pending: What was not taken yet, in order.
+    @ivar patience: When flushing, the seconds that an answer may take.
     """
+
+    patience = PATIENCE
 
     _log = Logger()
 
     _timer: IDelayedCall | None = None
     _request: Deferred[Any] | None = None
+    _began = 0.0
     _notBefore = 0.0
     _closed = False
     _hurried = False
@@ -89,13 +103,6 @@ class Lane:
         if self._timer is None and self._request is None:
             self.wake()
 
-    def addFirst(self, settlements: dict[Lease, Settlement]) -> None:
-        """
-        Send some before all others.
-        """
-        self.pending = {**settlements, **self.pending}
-        self.wake()
-
     def wake(self, delay: float = 0.0) -> None:
         """
         Send what there is after C{delay} seconds; later only after a failure that
@@ -114,14 +121,16 @@ class Lane:
     def hurry(self) -> None:
         """
         From now on wait no longer than L{PATIENCE} for any answer, and send at once
-        what waits for its time.
+        what waits for its time.  A request that is open gets a third of the deadline
+        in all, if that is longer: so much time it was made for.
         """
         self._hurried = True
         self._notBefore = 0.0
         if self._request is None:
             self.wake()
         else:
-            self._request.addTimeout(PATIENCE, self._road.clock)
+            left = self._began + DEADLINE / 3 - self._road.clock.seconds()
+            self._request.addTimeout(max(PATIENCE, left), self._road.clock)
 
     def close(self) -> None:
         """
@@ -151,7 +160,7 @@ class Lane:
 
     def _deadline(self, leases: Iterable[Lease]) -> float:
         deadline = deadlineFor(lease.length for lease in leases)
-        return min(deadline, PATIENCE) if self._hurried else deadline
+        return min(deadline, self.patience) if self._hurried else deadline
 
     def _send(self) -> None:
         self._timer = None
@@ -163,16 +172,16 @@ class Lane:
             lease.sent += 1
         settlements = [self.pending[lease] for lease in batch]
         deadline = self._deadline(batch)
-        began = self._road.clock.seconds()
+        self._began = self._road.clock.seconds()
         self._request = maybeDeferred(self._road.queue.settle, settlements, deadline)
-        self._request.addCallback(self._taken, batch, began, deadline).addErrback(
+        self._request.addCallback(self._taken, batch, deadline).addErrback(
             self._notTaken, batch
         ).addCallback(self._answered)
 
     def _taken(
-        self, lost: Collection[str], batch: list[Lease], began: float, deadline: float
+        self, lost: Collection[str], batch: list[Lease], deadline: float
     ) -> float:
-        seconds = self._road.clock.seconds() - began
+        seconds = self._road.clock.seconds() - self._began
         self._failures = self._road.refusals = 0
         self._road.taken += 1
         self._road.retry.succeeded()
@@ -186,13 +195,15 @@ class Lane:
     def _notTaken(self, failure: Failure, batch: list[Lease]) -> float:
         if failure.check(CancelledError):  # type: ignore[no-untyped-call]
             late = FaultError(
-                f"no answer within {PATIENCE:g} s, and there is no time left"
+                f"no answer within {self.patience:g} s, and there is no time left"
             )
             failure = Failure(late)  # type: ignore[no-untyped-call]
         if self._closed:
             return 0.0
         self._failures += 1
         delay = self._failed(batch, failure)
+        if self._hurried and not isForTheWhole(failure.value):
+            delay = min(delay, BREATH)
         self._giveUp([lease for lease in batch if lease in self.pending])
         return delay
 

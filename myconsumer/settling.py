@@ -57,7 +57,7 @@ class PromptLane(Lane):
         if refused or (isSecond and not isForTheWhole(failure.value)):
             self._road.size.failed(len(batch), refused)
             moved = {lease: self.pending.pop(lease) for lease in batch}
-            self._doubtful.take(moved, failure, delay)
+            self._doubtful.take(moved, failure, 0.0 if self._hurried else delay)
         return delay
 
 
@@ -65,8 +65,9 @@ class Settling:
     """
     Tells the endpoint how tasks ended.
 
-    One request is open at a time; what ends meanwhile goes with the next.  What
-    fails again and again is tried side by side with that, apart from the others.
+    One request is open at a time; what ends meanwhile goes with the next.  Side by
+    side with that what has not started is given back, and what fails again and again
+    is tried, apart from the others.
     Each settlement is repeated until it is acknowledged, or has been sent and its
     lease has ended.
 
@@ -89,6 +90,8 @@ class Settling:
         )
         self._doubtful = DoubtfulLane(road)
         self._prompt = PromptLane(road, self._doubtful)
+        self._returns = PromptLane(road, self._doubtful)
+        self._lanes = (self._returns, self._prompt, self._doubtful)
         self._flushing: list[Deferred[None]] = []
         self.whenSettled: Callable[[], object] = lambda: None
         # Bound once, for speed.
@@ -100,21 +103,19 @@ class Settling:
         How many tasks have ended and are not settled yet, but for those that are set
         aside since the endpoint does not take how they ended.
         """
-        return len(self._prompt.pending) + self._doubtful.backlog
+        ended = len(self._prompt.pending) + len(self._returns.pending)
+        return ended + self._doubtful.backlog
 
     def giveBack(self, leases: Collection[Lease]) -> None:
         """
-        Release tasks that have not started, uncounted, before anything else is told:
-        somebody else may run them.
+        Release tasks that have not started, uncounted.  That waits for nothing else
+        to be told: somebody else may run them.
 
         @param leases: The leases on them.
         """
-        self._prompt.addFirst(
-            {
-                lease: Settlement(lease.receipt, "release", counted=False)
-                for lease in leases
-            }
-        )
+        for lease in leases:
+            released = Settlement(lease.receipt, "release", counted=False)
+            self._returns.add(lease, released)
 
     def flush(self) -> Deferred[None]:
         """
@@ -128,7 +129,7 @@ class Settling:
         flushed: Deferred[None] = Deferred()
         self._flushing.append(flushed)
         self._retry.failures = 0
-        for lane in (self._prompt, self._doubtful):
+        for lane in self._lanes:
             lane.hurry()
         return flushed
 
@@ -137,9 +138,9 @@ class Settling:
         Send no more.  What is not acknowledged is logged; its leases end by
         themselves, and the endpoint delivers it again.
         """
-        for lane in (self._prompt, self._doubtful):
+        for lane in self._lanes:
             lane.close()
-        left = [*self._prompt.pending, *self._doubtful.pending]
+        left = [lease for lane in self._lanes for lease in lane.pending]
         if left:
             self._log.error(
                 "The endpoint has not said that it knows how {count} tasks ended, and "
@@ -149,7 +150,7 @@ class Settling:
             )
 
     def _isEmpty(self) -> bool:
-        return not (self._prompt.pending or self._doubtful.pending)
+        return not any(lane.pending for lane in self._lanes)
 
     def _tellLost(self, batch: list[Lease], lost: Collection[str]) -> None:
         """

@@ -128,7 +128,7 @@ class PausingTests(BreakerCase):
         self.assertEqual(self.queue.cancels[-1].claim, claim.claim)
         claim.bring(task(2))
         passTime(self.clock, 0)
-        self.assertEqual(self.settlements(), [self.released(2), self.released(1)])
+        self.assertEqual(self.settlements(), [self.released(1), self.released(2)])
 
     def test_growing(self) -> None:
         """

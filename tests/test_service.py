@@ -351,7 +351,7 @@ class PauseTests(ServiceCase):
         self.assertEqual(self.queue.cancels[-1].claim, claim.claim)
         claim.bring(task(3))
         passTime(self.clock, 0)
-        self.assertEqual(self.settlements(), [self.released(3), self.released(2)])
+        self.assertEqual(self.settlements(), [self.released(2), self.released(3)])
         self.handler.of("1").succeed()
         passTime(self.clock, 100)
         self.assertEqual(self.settlements()[2:], [Settlement("r-1", "complete")])
@@ -864,9 +864,9 @@ class StopTests(ServiceCase):
         self.assertEqual(
             self.settlements(),
             [
-                self.released(3),
                 Settlement("r-1", "complete"),
                 Settlement("r-2", "complete"),
+                self.released(3),
             ],
         )
 
