@@ -1,5 +1,5 @@
 # make demo   twenty tasks, four at a time, before your eyes
-# make quick  the tests that start no process, within a minute
+# make quick  the tests that need no process and little time, within a minute
 # make test   everything that is tested, within eight minutes on two cores
 # make lint   style and types
 # make bench  what a task costs
@@ -24,10 +24,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 demo: $(VENV)/.runs
 	@$(BIN)/python examples/demo.py $(ARGS)
 
-# these start processes
+# these start processes, or try many orders of events
 SLOW := acceptance cli/test_console.py handlers/test_command.py handlers/test_processes.py \
-	test_examples.py test_handler_examples.py test_init.py test_mainloop.py test_makers.py \
-	test_plugin.py test_process.py
+	localqueue/test_machine.py localqueue/test_tap.py test_examples.py \
+	test_handler_examples.py test_init.py test_mainloop.py test_makers.py test_pipeline.py \
+	test_plugin.py test_process.py test_tap.py
 
 quick: $(VENV)/.develops
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(SLOW:%=--ignore=tests/%) $(ARGS)
