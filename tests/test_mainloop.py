@@ -67,9 +67,10 @@ EXIT = """
     async def leave():
         {leave}
 
+    tasks = []
+
     def begin():
-        global task
-        task = asyncio.ensure_future(leave())
+        tasks.append(asyncio.ensure_future(leave()))
 
     slow.signals = []
     slow.enough = {stops}
