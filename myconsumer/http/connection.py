@@ -105,14 +105,16 @@ class Connection(HTTP11ClientProtocol):
         """
         See L{HTTP11ClientProtocol.dataReceived}.
         """
-        if self._head is None:
+        head = self._head
+        if head is None:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
             return
         try:
-            self._head.before(data)
+            head.before(data)
             super().dataReceived(data)  # type: ignore[no-untyped-call]
-            if self._head is not None:
-                self._head.after(data)
+            # else it has come, and another may be awaited already
+            if self._head is head:
+                head.after(data)
         except BadHeadError as error:
             self._bad = error
             transport: Any = self.transport

@@ -20,7 +20,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import LONGEST_BODY, Answer, inflated
-from myconsumer.http.faults import explain, isUnreachable
+from myconsumer.http.faults import BadHeadError, explain, isUnreachable
 from myconsumer.http.offload import LARGE, Offload
 
 _NONE = Headers()
@@ -29,6 +29,9 @@ _NONE = Headers()
 # taken if they hold so many bytes each.
 _MANY_PIECES = 50_000
 _TINY = 16
+
+# how often an answer may be compressed
+_MOST_LAYERS = 4
 
 
 class Exchange(Protocol):
@@ -114,6 +117,8 @@ class Exchange(Protocol):
             # it neither tells of damage nor bounds what it makes
             response = response.original
             self._compressed += 1
+        if self._compressed > _MOST_LAYERS:
+            raise BadHeadError(f"it is compressed more than {_MOST_LAYERS} times")
         self._code = response.code
         self._headers = response.headers
         self.version = response.version[1:]

@@ -7,10 +7,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from threading import Thread
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
@@ -19,6 +22,9 @@ T = TypeVar("T")
 
 LARGE = 256 * 1024
 """Bodies of more bytes are worked on in a thread."""
+
+MOST_THREADS = 2
+"""How many such bodies are worked on at once."""
 
 Offload = Callable[..., Deferred[Any]]
 """
@@ -68,14 +74,19 @@ class Readings:
 
 def offloadTo(reactor: Any) -> Offload:
     """
-    Make what calls functions in a thread of a reactor's pool.
+    Make what calls functions in threads of their own: in the reactor's an answer would
+    wait for the lookup of a name, or for what a handler does there.
 
     @param reactor: The reactor.
     """
+    pool = ThreadPool(0, MOST_THREADS, "answers")
+    # there is nothing to wait for at the end
+    pool.threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
 
     def offload(function: Callable[..., Any], *args: Any) -> Deferred[Any]:
-        # not before the reactor runs: a daemon's threads would not outlive its fork
-        pool = reactor.getThreadPool()
+        if not pool.started:
+            # not before the reactor runs: a daemon's threads would not outlive its fork
+            pool.start()
         return deferToThreadPool(reactor, pool, _unburdened, function, *args)
 
     return offload

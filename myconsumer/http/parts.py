@@ -17,7 +17,8 @@ MOST_VALUES = 1_000_000
 _PART = 64 * 1024
 _DEEPEST = 8
 
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+# one without an end, too: else the rest is looked through again from each quote
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _MARKS = (b",", b"[", b"{")
 
 _read: Callable[[Raw], Any] = msgspec.json.Decoder().decode

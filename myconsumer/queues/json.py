@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from secrets import token_hex
 from typing import Any, NamedTuple
@@ -220,14 +219,16 @@ def _checked(elements: Sequence[object]) -> _Checked:
     tasks: list[Task] = []
     malformed: list[Settlement] = []
     findings = Findings()
+    # each text once, however many elements it is about
+    reasons: dict[str, str] = {}
     for element in elements:
         fields: Mapping[str, Any] = {}
         try:
             fields = fieldsOf(element)
             tasks.append(taskOf(fields, findings))
         except Malformed as error:
-            # as one text for all, however many they are
-            reason = sys.intern(f"malformed task: {error}")
+            text = f"malformed task: {error}"
+            reason = reasons.setdefault(text, text)
             if (receipt := receiptOf(fields)) is None:
                 findings.drop(reason)
             else:

@@ -221,6 +221,14 @@ class AnswerTests(ClientCase):
             error = self.fault(says(200, damaged, content_encoding="gzip"))
             self.assertIn("compression is damaged", str(error))
 
+    def test_gzipLayers(self) -> None:
+        """
+        What is compressed again and again is not looked at.
+        """
+        coding = ", ".join(["gzip"] * 5)
+        error = self.fault(says(200, b"", content_encoding=coding))
+        self.assertIn("compressed more than", str(error))
+
     def test_gzipMembers(self) -> None:
         """
         What gzip made in several goes is decompressed whole; a part that is damaged, or

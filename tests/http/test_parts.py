@@ -81,6 +81,13 @@ class IsCrowdedTests(SynchronousTestCase):
             body = json.dumps([text, "[,{" * 500_000, text]).encode()
             self.assertFalse(isCrowded(body))
 
+    def test_openString(self) -> None:
+        """
+        A string that does not end is looked at once, whatever it escapes.
+        """
+        body = b'["' + rb"\"" * 500_000 + b"," * (MOST_VALUES + 1)
+        self.assertFalse(isCrowded(body))
+
     def test_nothingButQuotes(self) -> None:
         """
         What is no JSON is not looked at for long.
