@@ -5,7 +5,7 @@ How much goes in one request about leases, and how long that may take.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from math import frexp, inf
 from statistics import StatisticsError, linear_regression
 from typing import TypeVar
@@ -25,11 +25,14 @@ MOST_BYTES = 4 * 1024 * 1024
 #: The most settlements in the first request.
 FIRST = 64
 
-#: What failed is tried again in so many parts.
+#: The number of parts in which a request that failed is tried again.
 PARTS = 8
 
 #: The seconds for which a size is remembered that the endpoint has refused.
 MEMORY = 600.0
+
+#: Up to this many refusals in a row are no reason to wait: one part may be refused.
+MOST_REFUSED = 4
 
 T = TypeVar("T")
 
@@ -58,31 +61,33 @@ def paceOf(length: float) -> int:
 
 def bytesOf(settlement: Settlement) -> int:
     """
-    @return: About how long a settlement is in a request.
+    @return: How long result and text of a settlement are.
     """
-    size = 128 + len(settlement.receipt)
-    if settlement.result is not UNSET:
-        size += memoryview(settlement.result).nbytes
-    if settlement.error is not UNSET:
-        size += len(settlement.error)
-    return size
+    result, error = settlement.result, settlement.error
+    size = 0 if result is UNSET else memoryview(result).nbytes
+    return size if error is UNSET else size + len(error)
 
 
-def fitting(
-    settlements: Iterable[tuple[T, Settlement]], most: int
-) -> Iterator[tuple[T, Settlement]]:
+def fitting(settlements: Iterable[tuple[T, Settlement]], most: int) -> list[T]:
     """
     @param settlements: Settlements, each with what it is about.
     @param most: How many a request may hold.
 
-    @return: The first of them, as many as fit in one request; one at least.
+    @return: What the first of them are about: as many as fit in one request, one at
+        least.
     """
-    room = float(MOST_BYTES)
-    for count, (about, settlement) in enumerate(settlements):
-        room -= bytesOf(settlement)
-        if count >= most or (count and room < 0):
-            return
-        yield about, settlement
+    found: list[T] = []
+    room = MOST_BYTES
+    for about, settlement in settlements:
+        # One without result and text counts for nothing.
+        if settlement.result is not UNSET or settlement.error is not UNSET:
+            room -= bytesOf(settlement)
+            if found and room < 0:
+                break
+        found.append(about)
+        if len(found) >= most:
+            break
+    return found
 
 
 def partOf(size: int) -> int:
@@ -161,6 +166,7 @@ class BatchSize:
             self._each = max(0.0, line.slope)
             self._latency = max(0.0, line.intercept)
         self._each = min(self._each, seconds / size)
+        self._latency = min(self._latency, seconds)
         if size >= self._most:
             self._grow()
 
@@ -175,6 +181,12 @@ class BatchSize:
         if refused:
             self._ceiling = size
             self._forgetAt = self._clock.seconds() + MEMORY
+
+    def acquit(self) -> None:
+        """
+        What was refused was refused alone as well: for itself, not for the size.
+        """
+        self._ceiling = inf
 
     def _grow(self) -> None:
         if self._clock.seconds() >= self._forgetAt:

@@ -10,14 +10,20 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import isDivisible, isForTheWhole, partOf
-from myconsumer.lane import MOST_REFUSED, PATIENCE, Lane, Road
+from myconsumer.batching import (
+    MOST_REFUSED,
+    fitting,
+    isDivisible,
+    isForTheWhole,
+    partOf,
+)
+from myconsumer.lane import PATIENCE, Lane, Road
 from myconsumer.leases import Lease
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
 
-#: A settlement that fails alone, while others are taken, is made shorter or set aside
-#: after so many failures; one that is refused at once.
+#: The failures after which a settlement that fails alone, while others are taken, is
+#: made shorter or set aside; one that is refused is at once.
 MOST_ALONE = 3
 
 
@@ -30,6 +36,7 @@ class Doubt(Struct, eq=False):
     @ivar due: When it may be sent again.
     @ivar alone: How often it has failed alone, as it is now, while others were taken.
     @ivar isLast: Whether it has failed alone, and is tried after all others.
+    @ivar whole: What it was before it was made shorter, if it was.
     """
 
     part: int
@@ -37,6 +44,7 @@ class Doubt(Struct, eq=False):
     due: float = 0.0
     alone: int = 0
     isLast: bool = False
+    whole: Settlement | None = None
 
 
 class DoubtfulLane(Lane):
@@ -63,6 +71,17 @@ class DoubtfulLane(Lane):
         How many there are that are not set aside.
         """
         return sum(not lease.setAside for lease in self.pending)
+
+    @property
+    def isDone(self) -> bool:
+        """
+        See L{Lane.isDone}.  When flushing, what is set aside has one more try.
+        """
+        now = self._road.clock.seconds()
+        return all(
+            self._hurried and lease.setAside and self._doubts[lease].due > now
+            for lease in self.pending
+        )
 
     def take(
         self, settlements: dict[Lease, Settlement], failure: Failure, delay: float
@@ -105,11 +124,11 @@ class DoubtfulLane(Lane):
         first = min(due, key=self._turn)
         turn = self._turn(first)
         alike = (
-            lease
+            (lease, self.pending[lease])
             for lease in due
             if lease.pace == first.pace and self._turn(lease) == turn
         )
-        return self._fitting(alike, min(self._doubts[first].part, self._room(first)))
+        return fitting(alike, min(self._doubts[first].part, self._room(first)))
 
     def _turn(self, lease: Lease) -> tuple[bool, bool, int]:
         """
@@ -139,6 +158,8 @@ class DoubtfulLane(Lane):
                 self._doubts[lease].part = partOf(len(batch))
         elif goesOn:
             self._failedAlone(batch[0], str(failure.value), refused, othersAreTaken)
+        else:
+            self._restore(batch[0])
         return 0.0 if goesOn else self._road.retry.failed(failure)
 
     def _failedAlone(
@@ -149,6 +170,8 @@ class DoubtfulLane(Lane):
         """
         doubt = self._doubts[lease]
         now = self._road.clock.seconds()
+        if refused:
+            self._road.size.acquit()
         doubt.alone += MOST_ALONE if refused else 1
         if lease.setAside:
             doubt.due = now + LONGEST
@@ -174,20 +197,33 @@ class DoubtfulLane(Lane):
         @return: Whether it had any, and is worth another try without.
         """
         settlement = self.pending[lease]
+        doubt = self._doubts[lease]
+        isNew = doubt.whole is None
+        doubt.whole = doubt.whole or settlement
         if settlement.result is not UNSET:
-            self._log.error(
-                "The endpoint does not take how task {id} ended; it is told again "
-                "without the result, of {size} bytes: {reason}",
-                id=lease.id,
-                size=memoryview(settlement.result).nbytes,
-                reason=reason,
-            )
+            if isNew:
+                self._log.error(
+                    "The endpoint does not take how task {id} ended; it is told again "
+                    "without the result, of {size} bytes: {reason}",
+                    id=lease.id,
+                    size=memoryview(settlement.result).nbytes,
+                    reason=reason,
+                )
             self.pending[lease] = replace(settlement, result=UNSET)
             return True
         if settlement.error is not UNSET:
             self.pending[lease] = replace(settlement, error=UNSET)
             return True
         return False
+
+    def _restore(self, lease: Lease) -> None:
+        """
+        The endpoint takes nothing: it is not for the result, or the text.
+        """
+        doubt = self._doubts[lease]
+        if doubt.whole is not None:
+            self.pending[lease] = doubt.whole
+            doubt.alone = 0
 
     def _forget(self, lease: Lease) -> None:
         super()._forget(lease)

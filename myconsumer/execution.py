@@ -91,14 +91,17 @@ class Execution:
         run = Run(task, lease, self._leases, deadline)
         try:
             result = self._handler.handle(RunningTask.of(run))
+            # This is not cheap, and may run code of the result's.
+            ending = None
+            if result is not None and isinstance(result, Deferred):
+                ending = result
         except BaseException:
             self._raised(task, lease, Failure())  # type: ignore[no-untyped-call]
             return None
-        # The second check is not cheap.
-        if result is not None and isinstance(result, Deferred):
+        if ending is not None:
             self.running.add(run)
-            run.follow(result, self._clock, self._timeout)
-            return result.addCallbacks(
+            run.follow(ending, self._clock, self._timeout)
+            return ending.addCallbacks(
                 self._onSuccess, self._onFailure, (run,), {}, (run,), {}
             )
         self._complete(task, lease, result)
@@ -178,9 +181,14 @@ class Execution:
 
         @param error: Why that cannot be told.
         """
-        if isinstance(result, Failure):
+        try:
+            isFailure, what = isinstance(result, Failure), unfinished(result)
+        except Exception:
+            # a closed mapping, a proxy: not even that can be found out
+            isFailure, what = False, None
+        if isFailure:
             self._raised(task, lease, result)
-        elif (what := unfinished(result)) is not None:
+        elif what is not None:
             reason = Failure(TaskFailedError(f"it returned {what}"))  # type: ignore[no-untyped-call]
             self._raised(task, lease, reason)
         else:

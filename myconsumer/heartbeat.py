@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.batching import (
+    MOST_REFUSED,
     BatchSize,
     deadlineFor,
     fitting,
@@ -29,9 +30,8 @@ from myconsumer.task import Settlement
 if TYPE_CHECKING:
     from myconsumer.leases import Lease, Leases
 
-#: Fewer failures in a row are no reason to wait: what fails may be in parts.
+#: Fewer failures in a row are no reason to wait: one part may be what fails.
 MOST_FAILED = 2
-MOST_REFUSED = 4
 
 #: The part of its time that a request about doubtful leases gets at first.
 HASTE = 4
@@ -44,6 +44,10 @@ class Heartbeat:
     There are two for each pace.  One extends what requests do not fail with.  Side
     by side with it the other one extends the rest, in parts, which it divides until
     what cannot be extended is alone.
+
+    @ivar pace: That of its leases; see L{paceOf <myconsumer.batching.paceOf>}.
+    @ivar due: When the next heartbeat is due, by our clock.
+    @ivar size: How many leases the endpoint takes in one request.
     """
 
     _log = Logger()
@@ -51,7 +55,7 @@ class Heartbeat:
     _timer: IDelayedCall | None = None
     _open: Deferred[float | None] | None = None
     _began = 0.0
-    _due = inf
+    due = inf
     # Somebody asks for a heartbeat now.
     _asked = False
     _closed = False
@@ -76,12 +80,12 @@ class Heartbeat:
         self._leases = leases
         self._queue = queue
         self._clock = clock
-        self._pace = pace
+        self.pace = pace
         self._doubtful = doubtful
         self._retry = Retry("Heartbeats", clock)
         # Counts those of a single lease, while others are taken.
         self._alone = Retry("Heartbeats of a single task", clock)
-        self._size = BatchSize(clock)
+        self.size = BatchSize(clock)
 
     def dueBy(self, due: float) -> None:
         """
@@ -89,7 +93,7 @@ class Heartbeat:
 
         @param due: By when, by our clock.
         """
-        if due < self._due:
+        if due < self.due:
             self._schedule(due)
 
     def ask(self) -> None:
@@ -112,7 +116,7 @@ class Heartbeat:
         return [
             lease
             for lease in self._leases.held.values()
-            if lease.pace == self._pace
+            if lease.pace == self.pace
             and (lease.part > 0) is self._doubtful
             and not (lease.setAside or lease.beating)
         ]
@@ -122,20 +126,20 @@ class Heartbeat:
 
     def _schedule(self, due: float) -> None:
         self._unschedule()
-        self._due = due
+        self.due = due
         if self._open is None:
             delay = max(0, due - self._clock.seconds())
             self._timer = self._clock.callLater(delay, self._begin)
 
     def _unschedule(self) -> None:
-        self._due = inf
+        self.due = inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _begin(self) -> None:
         self._timer = None
-        self._due = inf
+        self.due = inf
         self._asked = False
         leases = self._mine()
         if leases:
@@ -162,6 +166,8 @@ class Heartbeat:
                 isAlone = self._doubtful and len(batch) == 1 and self._areTaken(batch)
                 retry = self._alone if isAlone else self._retry
                 delay = retry.failed(Failure())  # type: ignore[no-untyped-call]
+                if isAlone and isDivisible(error):
+                    self._leases.beatOf(batch[0].pace, False).size.acquit()
                 if not self._divide(batch, error, delay):
                     break
                 if self._doubtful and len(batch) > 1:
@@ -173,10 +179,10 @@ class Heartbeat:
         @return: The first of C{leases}, as many as may travel in one request.
         """
         part = leases[0].part
-        most = self._size.within(self._deadline(lease.length for lease in leases))
+        most = self.size.within(self._deadline(lease.length for lease in leases))
         alike = takewhile(lambda lease: lease.part == part, leases)
         extends = ((lease, _extension(lease)) for lease in alike)
-        return [lease for lease, _ in fitting(extends, min(most, part or most))]
+        return fitting(extends, min(most, part or most))
 
     def _deadline(self, lengths: Iterable[float]) -> float:
         """
@@ -203,7 +209,7 @@ class Heartbeat:
         self._leases.taken += 1
         self._retry.succeeded()
         self._alone.succeeded()
-        self._size.taken(len(leases), self._clock.seconds() - sent, deadline)
+        self.size.taken(len(leases), self._clock.seconds() - sent, deadline)
         for lease, length in zip(leases, lengths, strict=True):
             lease.expires = sent + length
         if self._doubtful:
@@ -220,7 +226,7 @@ class Heartbeat:
         """
         for lease in leases:
             lease.beating = False
-            if lease.pace != self._pace:
+            if lease.pace != self.pace:
                 self._leases.beatOf(lease.pace, self._doubtful).ask()
 
     def _acquit(self, leases: Sequence[Lease]) -> None:
@@ -230,7 +236,11 @@ class Heartbeat:
         for lease in leases:
             lease.part = 0
             due = lease.expires - 2 / 3 * lease.length
-            self._leases.beatOf(lease.pace, False).dueBy(due)
+            beat = self._leases.beatOf(lease.pace, False)
+            if lease.extending:
+                beat.ask()
+            else:
+                beat.dueBy(due)
 
     def _areTaken(self, batch: Sequence[Lease]) -> bool:
         """
@@ -270,9 +280,10 @@ class Heartbeat:
         for lease in batch:
             lease.part = partOf(len(batch))
         if not self._doubtful:
-            self._size.failed(len(batch), refused)
-            now = self._clock.seconds()
-            self._leases.beatOf(self._pace, True).dueBy(now + delay)
+            self.size.failed(len(batch), refused)
+            due = self._clock.seconds() + delay
+            for pace in {lease.pace for lease in batch}:
+                self._leases.beatOf(pace, True).dueBy(due)
 
     def _broken(self, failure: Failure) -> float:
         self._log.failure("A heartbeat could not be dealt with", failure)
@@ -280,7 +291,7 @@ class Heartbeat:
 
     def _ended(self, delay: float | None) -> None:
         self._open = None
-        due, self._due = self._due, inf
+        due, self.due = self.due, inf
         leases = self._mine()
         if self._closed or not leases:
             return

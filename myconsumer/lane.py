@@ -17,13 +17,12 @@ from myconsumer.batching import (
     DEADLINE,
     BatchSize,
     deadlineFor,
-    fitting,
     isForTheWhole,
 )
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.leases import Lease, Leases
-from myconsumer.retrying import Retry
+from myconsumer.retrying import LONGEST, Retry
 from myconsumer.task import Settlement
 
 #: When flushing, the seconds that an answer may take.
@@ -32,9 +31,6 @@ PATIENCE = 2.0
 #: When flushing, the least seconds between a failure and the next request: not many,
 #: since there is no time for more.
 BREATH = 0.1
-
-#: So many refusals in a row are no reason to wait: what is refused may be in parts.
-MOST_REFUSED = 4
 
 
 class Road(Struct, eq=False):
@@ -95,6 +91,13 @@ class Lane:
         self._road = road
         self.pending: dict[Lease, Settlement] = {}
 
+    @property
+    def isDone(self) -> bool:
+        """
+        Whether there is nothing left to send.
+        """
+        return not self.pending
+
     def add(self, lease: Lease, settlement: Settlement) -> None:
         """
         Send something with the next batch.
@@ -143,15 +146,6 @@ class Lane:
         if self._request is not None:
             self._request.cancel()
 
-    def _fitting(self, leases: Iterable[Lease], most: int) -> list[Lease]:
-        """
-        @param most: How many may travel together.
-
-        @return: The first of some leases, as many as go in one request.
-        """
-        found = ((lease, self.pending[lease]) for lease in leases)
-        return [lease for lease, _ in fitting(found, most)]
-
     def _room(self, lease: Lease) -> int:
         """
         @return: How many settlements a request may hold that has this one in it.
@@ -176,7 +170,7 @@ class Lane:
         self._request = maybeDeferred(self._road.queue.settle, settlements, deadline)
         self._request.addCallback(self._taken, batch, deadline).addErrback(
             self._notTaken, batch
-        ).addCallback(self._answered)
+        ).addErrback(self._broken).addCallback(self._answered)
 
     def _taken(
         self, lost: Collection[str], batch: list[Lease], deadline: float
@@ -186,9 +180,10 @@ class Lane:
         self._road.taken += 1
         self._road.retry.succeeded()
         self._road.size.taken(len(batch), seconds, deadline)
+        forget, drop = self._forget, self._road.leases.drop
         for lease in batch:
-            self._forget(lease)
-            self._road.leases.drop(lease)
+            forget(lease)
+            drop(lease)
         self._road.acknowledged(batch, lost)
         return 0.0
 
@@ -206,6 +201,10 @@ class Lane:
             delay = min(delay, BREATH)
         self._giveUp([lease for lease in batch if lease in self.pending])
         return delay
+
+    def _broken(self, failure: Failure) -> float:
+        self._log.failure("The answer to settlements could not be dealt with", failure)
+        return LONGEST
 
     def _giveUp(self, batch: Iterable[Lease]) -> None:
         """

@@ -72,6 +72,9 @@ class Leases:
 
     _closed = False
     taken = 0
+    # The length of the lease that came last, and what extends it.
+    _length = 0.0
+    _beat: Heartbeat
 
     def __init__(self, queue: ITaskQueue, clock: IReactorTime) -> None:
         """
@@ -99,10 +102,16 @@ class Leases:
         """
         if receipt in self.held:
             return None
-        pace = paceOf(length)
-        lease = Lease(receipt, id, length, arrived + length, pace)
+        if length != self._length:
+            # As a rule all are of one length.
+            self._length = length
+            self._beat = self.beatOf(paceOf(length), False)
+        beat = self._beat
+        lease = Lease(receipt, id, length, arrived + length, beat.pace)
         self.held[receipt] = lease
-        self.beatOf(pace, False).dueBy(arrived + length / 3)
+        due = arrived + length / 3
+        if due < beat.due:
+            beat.dueBy(due)
         return lease
 
     def drop(self, lease: Lease) -> None:
@@ -111,7 +120,8 @@ class Leases:
         """
         if self.held.get(lease.receipt) is lease:
             del self.held[lease.receipt]
-        self._refuseToExtend(lease, f"task {lease.id} has ended")
+        if lease.extending:
+            self._refuseToExtend(lease, f"task {lease.id} has ended")
 
     def hasEnded(self, lease: Lease) -> bool:
         """

@@ -11,10 +11,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import BatchSize, isDivisible, isForTheWhole
+from myconsumer.batching import (
+    MOST_REFUSED,
+    BatchSize,
+    fitting,
+    isDivisible,
+    isForTheWhole,
+)
 from myconsumer.doubtful import DoubtfulLane
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.lane import MOST_REFUSED, Lane, Road
+from myconsumer.lane import Lane, Road
 from myconsumer.leases import Lease, Leases
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
@@ -41,8 +47,9 @@ class PromptLane(Lane):
         if not self.pending:
             return []
         first = next(iter(self.pending))
-        alike = (lease for lease in self.pending if lease.pace == first.pace)
-        return self._fitting(alike, self._room(first))
+        pace = first.pace
+        alike = (each for each in self.pending.items() if each[0].pace == pace)
+        return fitting(alike, self._room(first))
 
     def _failed(self, batch: list[Lease], failure: Failure) -> float:
         """
@@ -65,9 +72,9 @@ class Settling:
     """
     Tells the endpoint how tasks ended.
 
-    One request is open at a time; what ends meanwhile goes with the next.  Side by
-    side with that what has not started is given back, and what fails again and again
-    is tried, apart from the others.
+    What ends while a request is open goes with the next.  Side by side with that,
+    in requests of their own, what has not started is given back, and what fails again
+    and again is tried.
     Each settlement is repeated until it is acknowledged, or has been sent and its
     lease has ended.
 
@@ -124,7 +131,7 @@ class Settling:
 
         @return: Fires once everything is acknowledged or given up.
         """
-        if self._isEmpty():
+        if self._isDone():
             return succeed(None)
         flushed: Deferred[None] = Deferred()
         self._flushing.append(flushed)
@@ -149,8 +156,8 @@ class Settling:
                 ids=", ".join(str(lease.id) for lease in left[:10]),
             )
 
-    def _isEmpty(self) -> bool:
-        return not any(lane.pending for lane in self._lanes)
+    def _isDone(self) -> bool:
+        return all(lane.isDone for lane in self._lanes)
 
     def _tellLost(self, batch: list[Lease], lost: Collection[str]) -> None:
         """
@@ -174,7 +181,7 @@ class Settling:
         self._leases.lose(frozenset(lost))
 
     def _ended(self) -> None:
-        if self._isEmpty():
+        if self._isDone():
             flushing, self._flushing = self._flushing, []
             for flushed in flushing:
                 flushed.callback(None)

@@ -98,7 +98,7 @@ class FittingTests(SynchronousTestCase):
             (number, Settlement(f"r{number}", "complete", result=Raw(result)))
             for number, result in enumerate(results)
         ]
-        found = [number for number, _ in fitting(settlements, most)]
+        found = fitting(settlements, most)
         self.assertEqual(found, list(range(len(found))))
         return len(found)
 
@@ -113,7 +113,7 @@ class FittingTests(SynchronousTestCase):
         No more bytes than a request should have, unless one alone has more.
         """
         quarter = b"1" * (MOST_BYTES // 4)
-        self.assertEqual(self.count([quarter] * 5), 3)
+        self.assertEqual(self.count([quarter] * 5), 4)
         self.assertEqual(self.count([quarter * 5] * 2), 1)
 
 
@@ -196,6 +196,27 @@ class BatchSizeTests(SynchronousTestCase):
             self.send(1, lambda size: 0.01, 100)
         self.assertLess(refusals, 5)
         self.assertGreater(self.size.within(10), 85)
+
+    def test_acquitted(self) -> None:
+        """
+        A refusal that turns out to be for something in the request is forgotten at
+        once, so that many of them do not make each request smaller.
+        """
+        for _ in range(20):
+            self.size.failed(self.size.within(10), True)
+            self.size.acquit()
+            self.send(3, lambda size: 0.01)
+        self.assertGreater(self.size.within(10), FIRST)
+
+    def test_latencyPasses(self) -> None:
+        """
+        A latency that is over does not keep requests small.
+        """
+        self.size.failed(16, False)
+        for size, seconds in ((2, 4.0), (1, 3.9), (1, 3.9), (1, 0.01)):
+            self.size.taken(size, seconds, 10)
+        self.send(5, lambda size: 0.01)
+        self.assertGreater(self.size.within(2), 1)
 
     def test_forgets(self) -> None:
         """

@@ -147,6 +147,27 @@ class OutcomeTests(ExecutionCase):
             self.assertEqual(logs[0]["id"], "1")
             self.assertIn("it is no JSON", logs[0]["error"])
 
+    def test_opaqueResult(self) -> None:
+        """
+        A result that cannot even be looked at does not keep its task leased: it is
+        completed without, or has failed where not even its type can be told.
+        """
+
+        class Closed(dict[str, str]):
+            def values(self) -> Any:
+                raise ValueError("it is closed")
+
+            __iter__ = items = keys = values  # type: ignore[assignment]
+
+        class Unbound:
+            @property
+            def __class__(self) -> Any:  # type: ignore[override]
+                raise RuntimeError("it is bound to nothing")
+
+        self.assertEqual(self.outcome(Closed(a=object())).outcome, "complete")
+        self.assertEqual(self.outcome(Unbound()).outcome, "release")
+        self.flushLoggedErrors(RuntimeError)
+
     def test_longResult(self) -> None:
         """
         A result may have 8 MiB of JSON; with a byte more the task is completed without

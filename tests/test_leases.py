@@ -742,6 +742,38 @@ class ExtendTests(LeasesCase):
         self.successResultOf(extended)
         self.assertEqual(lease.expires, 1325)
 
+    def test_otherPaceDuringABeat(self) -> None:
+        """
+        So it is where that one is refused, and the lease is to be much shorter or
+        longer than it was.
+        """
+        for length in (5, 600):
+            lease, *_ = leases = self.hold(*"abcdefghij")
+            [beat] = self.passTime(20)
+            extended = self.extend(lease, length)
+            self.queue.onSettle = Settle.take
+            beat.fail(tooMuch())
+            self.passTime(0.1)
+            self.successResultOf(extended)
+            for each in leases:
+                self.leases.drop(each)
+            self.queue.onSettle = lambda beat: None
+            self.passTime(700)
+
+    def test_doubtfulDuringABeat(self) -> None:
+        """
+        And where it travelled apart from the others.
+        """
+        lease, *_ = self.hold(*"abcdefghij")
+        [beat] = self.passTime(20)
+        beat.fail(fault())
+        [part] = self.passTime(0)
+        extended = self.extend(lease, 5)
+        self.queue.onSettle = Settle.take
+        part.take()
+        self.passTime(0.1)
+        self.successResultOf(extended)
+
     def test_sameLengthDuringABeat(self) -> None:
         """
         So it is where the length is the one that it has: what is open began to

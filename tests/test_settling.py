@@ -626,6 +626,52 @@ class PoisonTests(PoisonCase):
             all(each.result for request in requests for each in request.settlements)
         )
 
+    def test_refusedOutage(self) -> None:
+        """
+        Where everything is refused for a while nothing loses its result for that.
+        """
+        self.queue.onSettle = lambda request: request.fail(tooMuch())
+        for number in range(20):
+            self.complete(f"r{number}", b"1", length=3000.0)
+            self.passTime(5)
+        taken = []
+
+        def take(request: Settle) -> None:
+            taken.extend(request.settlements)
+            request.take()
+
+        self.queue.onSettle = take
+        self.passTime(120)
+        self.assertEqual(self.leases.held, {})
+        outcomes = [each for each in taken if each.outcome == "complete"]
+        self.assertGreaterEqual(sum(bool(each.result) for each in outcomes), 19)
+
+    def test_refusedNowAndThen(self) -> None:
+        """
+        Where one of a hundred is refused the others travel in large requests.
+        """
+        self.refuse(*[f"{number}-7" for number in range(50)])
+        for number in range(50):
+            self.add(*[f"{number}-{each}" for each in range(100)], length=60)
+            self.passTime(1)
+        before = len(self.queue.outcomes)
+        self.add(*[f"last-{each}" for each in range(100)], length=60)
+        self.passTime(0.5)
+        self.assertLess(len(self.queue.outcomes) - before, 10)
+
+    def test_brokenAnswer(self) -> None:
+        """
+        An answer that nobody can make sense of is as good as none.
+        """
+        self.queue.onSettle = lambda request: request.answer.callback(None)
+        self.add("a")
+        self.passTime(0)
+        self.queue.onSettle = Settle.take
+        self.add("b")
+        self.passTime(60)
+        self.assertNotIn("b", self.leases.held)
+        self.flushLoggedErrors(TypeError)
+
     def test_unreachable(self) -> None:
         """
         That there is no connection says nothing of what was to be sent.
@@ -863,6 +909,18 @@ class FlushTests(SettlingCase):
         flushed = self.settling.flush()
         self.passTime(3)
         self.successResultOf(flushed)
+
+    def test_setAside(self) -> None:
+        """
+        What is set aside has one more try, which is enough.
+        """
+        self.refuse("a")
+        self.add("a", "b", length=60)
+        self.passTime(1)
+        flushed = self.settling.flush()
+        self.passTime(0)
+        self.successResultOf(flushed)
+        self.assertEqual(set(self.leases.held), {"a"})
 
     def test_twice(self) -> None:
         """
