@@ -581,7 +581,8 @@ class CancelTests(CommandCase):
         """
         handling = self.shell("setsid sleep 2 & echo $$ >>$0; echo 7")
         [pid] = await self.noted()
-        await self.until(lambda: not isAlive(pid))
+        # not before it is reaped is it known to have ended
+        await self.until(lambda: not Path(f"/proc/{pid}").exists())
         handling.cancel()
         self.assertEqual(await handling, 7)
 
