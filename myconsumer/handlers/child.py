@@ -190,9 +190,7 @@ class Child(ProcessProtocol):
         if self._killing is None:
             self._waitNoLonger()
             self._group.signal(signal.SIGKILL)
-        lives = self._group.lives()
-        # after that: what has ended in between is to be reaped, too
-        if self._group.reap() or lives:
+        if self._isLeft():
             self._looking = self._reactor.callLater(LOOK_INTERVAL, self._look)
             return
         self._groupIsGone = True
@@ -201,6 +199,15 @@ class Child(ProcessProtocol):
             self._killing = None
         self._waitNoLonger()
         self._endIfOver()
+
+    def _isLeft(self) -> bool:
+        try:
+            lives = self._group.lives()
+            # after that: what has ended in between is to be reaped, too
+            return self._group.reap() or lives
+        except OSError:
+            # no descriptor is left to look with
+            return True
 
     def _waitNoLonger(self) -> None:
         """

@@ -58,6 +58,11 @@ class ProcessGroup:
             except ProcessLookupError:
                 if self.hasLeader:
                     os.kill(self._leader, number)
+        with suppress(OSError):
+            # where no descriptor is left the leader's group has it, at least
+            self._signalOthers(number)
+
+    def _signalOthers(self, number: int) -> None:
         for pid in self._members():
             process = _Process.read(pid)
             # the leader's group has had it
@@ -115,7 +120,7 @@ class _Process(NamedTuple):
             with open(f"/proc/{pid}/stat", "rb") as stream:
                 # the name before the parenthesis may hold anything
                 fields = stream.read().rpartition(b")")[2].split()
-        except OSError:
+        except (FileNotFoundError, ProcessLookupError):
             return cls(b"X", 0, 0)
         return cls(fields[0], int(fields[2]), int(fields[3]))
 

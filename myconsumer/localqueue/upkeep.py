@@ -92,9 +92,13 @@ class Upkeep:
     def _look(self) -> None:
         ahead = self._clock.ahead()
         if ahead:
-            # the leases are told by the clock that is to be set
-            self._writer.do(lambda store, now: store.resume(now - ahead)).addCallbacks(
-                lambda _: self._set(ahead), self._failed
+            # what shares the transaction must not find a lease ended: a clock that goes
+            # back does so before the leases, one that goes forward after them
+            if ahead > 0:
+                self._clock.setBack(ahead)
+            later = max(0.0, -ahead)
+            self._writer.do(lambda store, now: store.resume(now + later)).addCallbacks(
+                lambda _: self._set(ahead), self._notSet, errbackArgs=(ahead,)
             )
         elif self._clock.seconds() < self._trusted:
             self._in(PRUNING)
@@ -103,8 +107,14 @@ class Upkeep:
                 lambda store, now: store.archive.prune(now - self._keep)
             ).addCallbacks(self._pruned, self._failed)
 
+    def _notSet(self, failure: Failure, ahead: float) -> None:
+        if ahead > 0:
+            self._clock.setBack(-ahead)
+        self._failed(failure)
+
     def _set(self, ahead: float) -> None:
-        self._clock.setBack(ahead)
+        if ahead < 0:
+            self._clock.setBack(ahead)
         self._trusted -= ahead
         self._log.warn(
             "The queue's clock was {seconds:.0f} seconds {way} that of the machine, "

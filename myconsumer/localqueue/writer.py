@@ -182,12 +182,14 @@ class Writer:
         for operation in operations:
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                # whoever compares with the counts: they do not have these yet
+                database.changes.update(changes)
                 outcome = self._commit(connection, database, [operation])
             except Exception:
                 results.append(Failure())  # type: ignore[no-untyped-call]
             else:
                 results += outcome.results
-                changes.update(outcome.changes)
+                changes = Counter(outcome.changes)
                 due = outcome.due
         return Outcome(results, changes, due)
 

@@ -5,6 +5,7 @@ Sessions of processes, and the count of them.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 from time import monotonic, sleep
@@ -53,6 +54,26 @@ class SessionCase(SynchronousTestCase):
         """
         for pid in Census().members(leader):
             os.kill(pid, signal.SIGKILL)
+
+
+class LackTests(SessionCase):
+    """
+    A process that has no descriptor left to look with.
+    """
+
+    def test_signal(self) -> None:
+        """
+        The leader's group is signalled all the same.
+        """
+        process = self.start("echo; exec sleep 60")
+        ours = ProcessGroup(process.pid)
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limit[1]))
+        try:
+            ours.signal(signal.SIGKILL)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        self.assertEqual(process.wait(), -signal.SIGKILL)
 
 
 class CensusTests(SessionCase):

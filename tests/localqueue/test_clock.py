@@ -11,9 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.localqueue.clock import TOLERATED, EpochClock
+from myconsumer.localqueue.records import NewTask
 from myconsumer.localqueue.upkeep import DOUBTING, PRUNING, TRUSTING
 from myconsumer.task import Settlement
 from tests.localqueue.test_broker import KEEP, BrokerCase
+from tests.model import passTime
 
 YEAR = 31_536_000.0
 
@@ -93,6 +95,20 @@ class UpkeepTests(BrokerCase):
         self.assertEqual(self.counts(), {"a": {}})
         said = formatEvent(events[1])
         self.assertEqual(said, "Forgot 1 failed tasks of queue a")
+
+    def test_setBackBesideOthers(self) -> None:
+        """
+        A lease that is extended in the transaction in which the clock is set back is
+        not lost.
+        """
+        self.enqueue(0.0)
+        [delivery] = self.now(self.claim("c", lease=600.0))
+        self.wall = -1200.0
+        self.broker.enqueue("b", [NewTask(b"1")])
+        passTime(self.clock, PRUNING)
+        told = Settlement(delivery.receipt, "extend", lease=600.0)
+        self.assertEqual(self.now(self.broker.settle("a", [told])), [])
+        self.assertEqual(self.counts(), {"a": {"leased": 1}, "b": {"ready": 1}})
 
     def test_startsBehind(self) -> None:
         """

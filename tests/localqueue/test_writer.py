@@ -157,6 +157,20 @@ class WriterTests(SynchronousTestCase):
         self.flushLoggedErrors(OurError)
         self.assertEqual([each.due for each in self.outcomes], [None, 1005.0])
 
+    def test_countedOneByOne(self) -> None:
+        """
+        What is done by itself counts with what was done before it.
+        """
+        self.doNow(enqueue("a"))
+        known = {("a", "ready"): 1}
+        self.writer.do(enqueue("b"))
+        claimed = self.writer.do(lambda store, now: store.claim("a", "c", 1, 9.0, now))
+        missing = self.writer.do(lambda store, now: store.correct("a", known))
+        self.failureResultOf(self.doNow(bad), OurError)
+        self.flushLoggedErrors(OurError)
+        self.assertEqual(len(self.successResultOf(claimed)), 1)
+        self.assertEqual(self.successResultOf(missing), 0)
+
     def test_failsEachItsOwn(self) -> None:
         """
         Where all fail, each is told its own reason.
