@@ -27,7 +27,7 @@ demo: $(VENV)/.runs
 # these start processes, or try many orders of events
 SLOW := acceptance cli/test_console.py handlers/test_command.py handlers/test_processes.py \
 	localqueue/test_machine.py localqueue/test_tap.py test_examples.py \
-	test_handler_examples.py test_init.py test_mainloop.py test_makers.py test_pipeline.py \
+	test_handler_examples.py test_init.py test_mainloop.py test_makers.py pipeline/test_machine.py \
 	test_plugin.py test_process.py test_tap.py
 
 quick: $(VENV)/.develops

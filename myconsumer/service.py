@@ -16,14 +16,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.arguments import YEAR, checkCount, checkNumber, checkSeconds
-from myconsumer.breaker import Breaker
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
-from myconsumer.leases import Leases
-from myconsumer.rate import checkRate
-from myconsumer.settling import Settling
-from myconsumer.source import QueueTaskSource
+from myconsumer.pipeline.breaker import Breaker
+from myconsumer.pipeline.execution import Execution
+from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.rate import checkRate
+from myconsumer.pipeline.settlements import Settling
+from myconsumer.pipeline.source import QueueTaskSource
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0

@@ -16,11 +16,11 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.run import Run, RunningTask
 from myconsumer.reasons import delayOf, describe, textOf
 from myconsumer.results import encoded, unfinished
 from myconsumer.retrying import Policy
-from myconsumer.run import Run, RunningTask
 from myconsumer.task import Settlement, Task
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to

@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from myconsumer.batching import paceOf
 from myconsumer.errors import LeaseLostError
-from myconsumer.heartbeat import Heartbeat
 from myconsumer.interfaces import ITaskQueue
+from myconsumer.pipeline.batching import paceOf
+from myconsumer.pipeline.heartbeat import Heartbeat
 
 
 class Lease(Struct, eq=False):

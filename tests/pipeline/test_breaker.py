@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.logger import LogLevel, capturedLogs
 
-from myconsumer.breaker import HOUR, TRIAL
 from myconsumer.errors import NotBegunError
+from myconsumer.pipeline.breaker import HOUR, TRIAL
 from myconsumer.retrying import LONGEST, QUIET
 from myconsumer.task import Settlement
 from tests.model import NOTHING, Claim, Handling, Settle, passTime, task, tasks

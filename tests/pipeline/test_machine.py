@@ -26,9 +26,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
-from myconsumer.rate import SAVED
+from myconsumer.pipeline.rate import SAVED
+from myconsumer.pipeline.source import MOST_AHEAD
 from myconsumer.service import CANCEL_GRACE, ConsumerService
-from myconsumer.source import MOST_AHEAD
 from myconsumer.task import Settlement, Task
 from tests.model import (
     NOTHING,

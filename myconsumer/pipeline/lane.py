@@ -13,15 +13,15 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import (
+from myconsumer.errors import FaultError
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.pipeline.batching import (
     DEADLINE,
     BatchSize,
     deadlineFor,
     isForTheWhole,
 )
-from myconsumer.errors import FaultError
-from myconsumer.interfaces import ITaskQueue
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.retrying import LONGEST, Retry
 from myconsumer.task import Settlement
 

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from myconsumer.errors import LeaseLostError
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import LONGEST_LEASE, Task
 
 

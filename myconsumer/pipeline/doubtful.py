@@ -10,15 +10,15 @@ from msgspec.structs import replace
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import (
+from myconsumer.pipeline.batching import (
     MOST_REFUSED,
     fitting,
     isDivisible,
     isForTheWhole,
     partOf,
 )
-from myconsumer.lane import PATIENCE, Lane, Road
-from myconsumer.leases import Lease
+from myconsumer.pipeline.lane import PATIENCE, Lane, Road
+from myconsumer.pipeline.leases import Lease
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
 

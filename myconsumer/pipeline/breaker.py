@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError
-from myconsumer.leases import Lease
+from myconsumer.pipeline.leases import Lease
+from myconsumer.pipeline.source import MOST_FAILURES, QueueTaskSource, RunTask
 from myconsumer.retrying import QUIET, Policy, faultPolicy
-from myconsumer.source import MOST_FAILURES, QueueTaskSource, RunTask
 from myconsumer.task import Task
 
 #: A task on trial that has run for this many seconds could be begun.

@@ -10,7 +10,8 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.batching import (
+from myconsumer.errors import FaultError
+from myconsumer.pipeline.batching import (
     FIRST,
     MEMORY,
     MOST_BYTES,
@@ -22,7 +23,6 @@ from myconsumer.batching import (
     paceOf,
     partOf,
 )
-from myconsumer.errors import FaultError
 from myconsumer.task import Settlement
 from tests.model import busy, fault, refusal, tooMuch
 

@@ -13,10 +13,10 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.batching import MEMORY
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.batching import MEMORY
+from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import Settlement
 from tests.model import (
     ScriptedQueue,

@@ -9,9 +9,9 @@ from collections import deque
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.settlements import Settling
 from myconsumer.quiet import Quiet
-from myconsumer.settling import Settling
 from myconsumer.task import Claimed, Settlement, Task
 
 

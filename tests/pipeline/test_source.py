@@ -15,14 +15,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 from zope.interface.verify import verifyObject
 
-from myconsumer.cancellation import MOST_UNDONE, PROBE_INTERVAL
-from myconsumer.claims import PAUSE
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.errors import FaultError, QueueError
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskSource
-from myconsumer.leases import Lease, Leases
-from myconsumer.settling import Settling
-from myconsumer.source import QueueTaskSource
+from myconsumer.pipeline.cancellation import MOST_UNDONE, PROBE_INTERVAL
+from myconsumer.pipeline.claims import PAUSE
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.settlements import Settling
+from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.task import Settlement, Task
 from tests.model import (
     Cancel,

@@ -19,9 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import Reject, Release, TaskFailedError
-from myconsumer.execution import Execution
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.execution import Execution
+from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import LONGEST_RESULT, Settlement, Task
 from tests.model import (
     NOTHING,

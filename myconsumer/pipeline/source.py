@@ -14,7 +14,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.claims import Claim, Claims
 from myconsumer.errors import RefusalError
 from myconsumer.interfaces import (
     ITaskConsumer,
@@ -22,12 +21,13 @@ from myconsumer.interfaces import (
     ITaskSlots,
     ITaskSource,
 )
-from myconsumer.leases import Lease, Leases
-from myconsumer.rate import RateLimit
+from myconsumer.pipeline.arrivals import Waiting
+from myconsumer.pipeline.claims import Claim, Claims
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.rate import RateLimit
+from myconsumer.pipeline.settlements import Settling
 from myconsumer.retrying import Retry
-from myconsumer.settling import Settling
 from myconsumer.task import Claimed, Task
-from myconsumer.waiting import Waiting
 
 RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
 

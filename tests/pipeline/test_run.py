@@ -16,9 +16,9 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import LeaseLostError
-from myconsumer.execution import Execution
-from myconsumer.leases import Lease, Leases
-from myconsumer.run import RunningTask
+from myconsumer.pipeline.execution import Execution
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.run import RunningTask
 from myconsumer.task import Settlement, Task
 from tests.model import NOTHING, ControlledHandler, ScriptedQueue, fault, passTime
 

@@ -12,12 +12,12 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.batching import MEMORY
 from myconsumer.errors import FaultError
-from myconsumer.lane import PATIENCE
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.batching import MEMORY
+from myconsumer.pipeline.lane import PATIENCE
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.settlements import Settling
 from myconsumer.service import SETTLE_GRACE
-from myconsumer.settling import Settling
 from myconsumer.task import Settlement
 from tests.model import (
     ScriptedQueue,

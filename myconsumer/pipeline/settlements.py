@@ -11,17 +11,17 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import (
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.pipeline.batching import (
     MOST_REFUSED,
     BatchSize,
     fitting,
     isDivisible,
     isForTheWhole,
 )
-from myconsumer.doubtful import DoubtfulLane
-from myconsumer.interfaces import ITaskQueue
-from myconsumer.lane import Lane, Road
-from myconsumer.leases import Lease, Leases
+from myconsumer.pipeline.doubtful import DoubtfulLane
+from myconsumer.pipeline.lane import Lane, Road
+from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
 
@@ -127,7 +127,7 @@ class Settling:
     def flush(self) -> Deferred[None]:
         """
         Send now what waits for its time, and wait no longer than L{PATIENCE
-        <myconsumer.lane.PATIENCE>} for any answer.
+        <myconsumer.pipeline.lane.PATIENCE>} for any answer.
 
         @return: Fires once everything is acknowledged or given up.
         """

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.rate import SAVED, RateLimit
+from myconsumer.pipeline.rate import SAVED, RateLimit
 
 #: Rates from one an hour to a million a second.
 RATES = [1 / 3600, 1 / 60, 0.5, 1.0, 3.0, 7.0, 9.99, 10.0, 10.01, 33.3, 1e3, 1e4, 1e6]

@@ -16,9 +16,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.cancellation import Cancellation
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
+from myconsumer.pipeline.cancellation import Cancellation
 from myconsumer.quiet import Quiet
 from myconsumer.task import Claimed
 

@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.batching import (
+from myconsumer.interfaces import ITaskQueue
+from myconsumer.pipeline.batching import (
     MOST_REFUSED,
     BatchSize,
     deadlineFor,
@@ -23,12 +24,11 @@ from myconsumer.batching import (
     isForTheWhole,
     partOf,
 )
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.retrying import LONGEST, Retry
 from myconsumer.task import Settlement
 
 if TYPE_CHECKING:
-    from myconsumer.leases import Lease, Leases
+    from myconsumer.pipeline.leases import Lease, Leases
 
 #: Fewer failures in a row are no reason to wait: one part may be what fails.
 MOST_FAILED = 2
@@ -45,7 +45,7 @@ class Heartbeat:
     by side with it the other one extends the rest, in parts, which it divides until
     what cannot be extended is alone.
 
-    @ivar pace: That of its leases; see L{paceOf <myconsumer.batching.paceOf>}.
+    @ivar pace: That of its leases; see L{paceOf <myconsumer.pipeline.batching.paceOf>}.
     @ivar due: When the next heartbeat is due, by our clock.
     @ivar size: How many leases the endpoint takes in one request.
     """
@@ -74,7 +74,7 @@ class Heartbeat:
         @param leases: All leases that are held.
         @param queue: What the requests go to.
         @param clock: What keeps the time.
-        @param pace: See L{paceOf <myconsumer.batching.paceOf>}.
+        @param pace: See L{paceOf <myconsumer.pipeline.batching.paceOf>}.
         @param doubtful: Whether it extends those that requests fail with.
         """
         self._leases = leases
