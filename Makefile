@@ -26,7 +26,7 @@ demo: $(VENV)/.runs
 
 # these start processes, or try many orders of events
 SLOW := acceptance cli/test_console.py handlers/test_command.py handlers/test_processes.py \
-	localqueue/test_machine.py localqueue/test_tap.py test_examples.py \
+	taskqueue/test_machine.py taskqueue/test_tap.py test_examples.py \
 	test_handler_examples.py test_init.py test_mainloop.py test_makers.py pipeline/test_machine.py \
 	test_plugin.py test_process.py test_tap.py
 
@@ -46,7 +46,7 @@ bench: $(VENV)/.runs
 	@$(BIN)/python -P benchmarks/core.py $(ARGS)
 	@$(BIN)/python -P benchmarks/http.py $(ARGS)
 	@$(BIN)/python -P benchmarks/handlers.py $(ARGS)
-	@$(BIN)/python -P benchmarks/localqueue.py $(ARGS)
+	@$(BIN)/python -P benchmarks/taskqueue.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info _trial_temp* tests.* .hypothesis .*_cache

@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.http.urls import parseURL
-from myconsumer.localqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.makers import queueMakers
 from myconsumer.parsing.option import (
     A_URL,
@@ -24,6 +23,7 @@ from myconsumer.parsing.option import (
     secondsOption,
 )
 from myconsumer.parsing.resolving import Command, Given, Refused
+from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 
 _HOUR = 3_600
 _MILLION = 1_000_000

@@ -17,8 +17,6 @@ from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.waiting import WaitFor
 from myconsumer.http import makeClient
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.localqueue.service import LocalQueueService
-from myconsumer.localqueue.tap import makeLocalQueueService
 from myconsumer.mainloop import drainOnExit, leaveThreads
 from myconsumer.makers import handlerMakers, queueMakers
 from myconsumer.options import COMMAND, HANDLERS
@@ -27,6 +25,8 @@ from myconsumer.parsing.resolving import isSecret
 from myconsumer.process import ExitStatus, handleSignals, steadyClock
 from myconsumer.service import ConsumerService
 from myconsumer.standardlog import joinLogs
+from myconsumer.taskqueue.service import LocalQueueService
+from myconsumer.taskqueue.tap import makeLocalQueueService
 
 #: The queue that C{--local} consumes.
 LOCAL = "tasks"

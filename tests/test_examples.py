@@ -22,8 +22,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer import ConsumerService
-from myconsumer.localqueue.tap import Options as TaskQueueOptions
 from myconsumer.tap import Options as ConsumerOptions
+from myconsumer.taskqueue.tap import Options as TaskQueueOptions
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

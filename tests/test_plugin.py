@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer import tap
-from myconsumer.localqueue import tap as localqueue
+from myconsumer.taskqueue import tap as taskqueue
 
 
 class PluginTests(SynchronousTestCase):
@@ -26,7 +26,7 @@ class PluginTests(SynchronousTestCase):
         """
         C{twistd} finds one command of each name, and its parts.
         """
-        for name, module in (("consumer", tap), ("taskqueue", localqueue)):
+        for name, module in (("consumer", tap), ("taskqueue", taskqueue)):
             [maker] = [m for m in getPlugins(IServiceMaker) if m.tapname == name]
             verifyObject(IServiceMaker, maker)
             verifyObject(IPlugin, maker)
@@ -56,7 +56,7 @@ class PluginTests(SynchronousTestCase):
         No module of the commands imports a reactor, which whoever runs it chooses.
         """
         script = (
-            "import sys, myconsumer.tap, myconsumer.localqueue.tap;"
+            "import sys, myconsumer.tap, myconsumer.taskqueue.tap;"
             "print('twisted.internet.reactor' in sys.modules)"
         )
         ended = subprocess.run(

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from myconsumer.cli.running import CommandError
 from myconsumer.cli.tasks import Reader
 from myconsumer.http.faults import oneLine
-from myconsumer.localqueue.limits import LARGEST_PAYLOAD
+from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 
 LINGER = 0.2
 """The seconds for which a task waits at most for others to come."""

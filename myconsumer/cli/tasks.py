@@ -11,8 +11,8 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw
 
-from myconsumer.localqueue.limits import NAME, Name, ProducedTask
 from myconsumer.queues.reading import UNDECODABLE, loads
+from myconsumer.taskqueue.limits import NAME, Name, ProducedTask
 
 Reader = Callable[[bytes, int], bytes]
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.acceptance.case import AcceptanceCase
-from tests.acceptance.localqueue import QueueCase
+from tests.acceptance.embedded import QueueCase
 from tests.acceptance.twistd import Twistd
 
 CARELESS = "tests.acceptance.careless"

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from myconsumer.cli.check import Options, check
-from tests.acceptance.localqueue import QueueCase
+from tests.acceptance.embedded import QueueCase
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "endpoint.py"
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from tests.acceptance.embedded import QueueCase, look, states
 from tests.acceptance.handlers import FAILING, NEVER, STUBBORN, returning, sleeping
-from tests.acceptance.localqueue import QueueCase, look, states
 
 
 class LocalTests(QueueCase):

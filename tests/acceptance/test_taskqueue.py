@@ -21,8 +21,8 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
+from tests.acceptance.embedded import Client, QueueCase, freePort, look, states
 from tests.acceptance.handlers import sleeping
-from tests.acceptance.localqueue import Client, QueueCase, freePort, look, states
 from tests.processes import descriptors, isAlive
 
 MIB = 1024 * 1024

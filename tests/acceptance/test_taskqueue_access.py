@@ -13,8 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from socket import socket
 
+from tests.acceptance.embedded import LOOPBACK, QueueCase, look
 from tests.acceptance.handlers import returning
-from tests.acceptance.localqueue import LOOPBACK, QueueCase, look
 from tests.acceptance.twistd import CHECKOUT, TWISTD, Twistd
 
 OLD, NEW = "old-token-7f3a9c", "new-token-b81e44"

@@ -12,7 +12,7 @@ from contextlib import closing
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.acceptance.localqueue import Client, QueueCase, look
+from tests.acceptance.embedded import Client, QueueCase, look
 from tests.acceptance.test_taskqueue import AT_ONCE, MIB, connect, head, readAll
 
 

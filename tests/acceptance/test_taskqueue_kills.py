@@ -16,8 +16,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
+from tests.acceptance.embedded import GONE, Client, QueueCase, freePort, look, states
 from tests.acceptance.handlers import NEVER, returning
-from tests.acceptance.localqueue import GONE, Client, QueueCase, freePort, look, states
 from tests.acceptance.twistd import Twistd
 
 TASKS = int(os.environ.get("KILLING_TASKS", "3000"))

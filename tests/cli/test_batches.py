@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.cli.batches import ENOUGH, LINGER, Batch, Batches
 from myconsumer.cli.running import CommandError
-from myconsumer.localqueue.limits import LARGEST_PAYLOAD
+from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 
 
 def read(line: bytes, number: int) -> bytes:

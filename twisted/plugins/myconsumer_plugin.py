@@ -13,7 +13,7 @@ consumer = ServiceMaker(
 
 taskqueue = ServiceMaker(
     "myconsumer task queue",
-    "myconsumer.localqueue.tap",
+    "myconsumer.taskqueue.tap",
     "Serve queues of tasks over HTTP from a SQLite file.",
     "taskqueue",
 )

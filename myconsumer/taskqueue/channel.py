@@ -1,0 +1,74 @@
+"""
+A connection to the embedded queue: how long its requests may take to begin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+if TYPE_CHECKING:
+    from myconsumer.taskqueue.site import GuardedSite
+
+#: The seconds that the head of a request may take, and the first one to begin.
+HEAD = 10.0
+
+# The most digits of a Content-Length: those of the largest size of a file.
+_LONGEST_LENGTH = 19
+
+
+class Channel(HTTPChannel):
+    """
+    A connection, known to its site.
+    """
+
+    site: GuardedSite
+    transport: Any
+
+    _head: IDelayedCall | None = None
+    _isReadingHead = False
+
+    def connectionMade(self) -> None:
+        super().connectionMade()  # type: ignore[no-untyped-call]
+        self.site.channels.add(self)
+        self._beginHead()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.line_mode:
+            self._isReadingHead = True
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        if self._isReadingHead and self._head is None and self in self.site.channels:
+            self._beginHead()
+
+    def allHeadersReceived(self) -> None:
+        self._isReadingHead = False
+        self._endHead()
+        super().allHeadersReceived()  # type: ignore[no-untyped-call]
+
+    def _beginHead(self) -> None:
+        # however many bytes of it come meanwhile
+        self._head = self.site.reactor.callLater(HEAD, self.timeoutConnection)
+
+    def _endHead(self) -> None:
+        if self._head is not None and self._head.active():
+            self._head.cancel()
+        self._head = None
+
+    def headerReceived(self, line: bytes) -> bool:
+        name, _, value = line.partition(b":")
+        # Twisted has Python make a number of whatever has digits only
+        if name.lower() == b"content-length" and len(value.strip()) > _LONGEST_LENGTH:
+            self._respondToBadRequestAndDisconnect()  # type: ignore[no-untyped-call]
+            # what else has come already has no effect
+            self.lineReceived = lambda line: None  # type: ignore[method-assign]
+            return False
+        return bool(super().headerReceived(line))  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        self._endHead()
+        self.site.lost(self)

@@ -1,0 +1,104 @@
+"""
+Who may use the embedded queue over HTTP: judged by the head of a request.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from hmac import compare_digest
+from http import HTTPStatus
+
+from twisted.web.http_headers import Headers
+
+from myconsumer.http.faults import oneLine
+from myconsumer.http.token import TokenFile
+from myconsumer.taskqueue.answers import Refused
+
+_AUTHORITY = re.compile(r"(\[[^]@]*\]|[^]:@[]*)(?::[0-9]*)?")
+_DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+
+
+class Guard:
+    """
+    Tells who may.
+
+    @ivar hosts: The names by which the queue may be called, as in a URL; L{None}: any.
+        On the loopback interface this keeps out web pages whose own name was made to
+        lead there.
+    """
+
+    hosts: frozenset[str] | None = None
+
+    def __init__(self, token: TokenFile | None) -> None:
+        """
+        @param token: What each request has to bring; L{None}: nothing.
+        """
+        self._token = token
+
+    def check(self, headers: Headers) -> None:
+        """
+        Judge a request.
+
+        @param headers: Its head.
+
+        @raise Refused: It is not to be done.
+        """
+        hosts = headers.getRawHeaders(b"Host", [])
+        if len(hosts) > 1:
+            raise Refused(400, "there is more than one Host header; one is expected")
+        if hosts:
+            self._checkHost(hosts[0].decode("latin-1"))
+        _checkOrigin(headers, hosts[0] if hosts else None)
+        if self._token is not None:
+            _checkToken(headers.getRawHeaders(b"Authorization", []), self._token)
+
+    def _checkHost(self, host: str) -> None:
+        if self.hosts is None:
+            return
+        matched = _AUTHORITY.fullmatch(host)
+        if matched is None or matched[1].lower() not in self.hosts:
+            raise Refused(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"the Host header is {oneLine(host, 100)!r}; it takes one of "
+                + ", ".join(sorted(self.hosts)),
+            )
+
+
+def _checkOrigin(headers: Headers, host: bytes | None) -> None:
+    sites = headers.getRawHeaders(b"Sec-Fetch-Site", [])
+    origins = headers.getRawHeaders(b"Origin", [])
+    if not (
+        all(site in (b"same-origin", b"none") for site in sites)
+        and all(_isOwn(origin, host) for origin in origins)
+    ):
+        raise Refused(
+            HTTPStatus.FORBIDDEN,
+            "the request comes from a web page of another origin; that is not allowed",
+        )
+
+
+def _isOwn(origin: bytes, host: bytes | None) -> bool:
+    scheme, _, authority = origin.lower().partition(b"://")
+    port = _DEFAULT_PORTS.get(scheme, b"")
+    own = None if host is None else host.lower().removesuffix(port)
+    return authority.removesuffix(port) == own
+
+
+def _checkToken(given: Sequence[bytes], token: TokenFile) -> None:
+    try:
+        expected = token.current()
+    except ValueError:
+        raise Refused(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "the queue cannot read its token file; try again once that is mended",
+            {b"Retry-After": b"5"},
+        ) from None
+    scheme, _, found = (given[0] if given else b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not compare_digest(found.strip(), expected):
+        raise Refused(
+            HTTPStatus.UNAUTHORIZED,
+            "the Authorization header has no token that is valid here; "
+            "'Bearer TOKEN' is expected",
+            {b"WWW-Authenticate": b"Bearer"},
+        )

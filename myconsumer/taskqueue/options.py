@@ -1,0 +1,85 @@
+"""
+The options of the embedded queue, which two commands have.
+"""
+
+from __future__ import annotations
+
+import re
+from os.path import abspath
+
+from twisted.internet.endpoints import serverFromString
+
+from myconsumer.parsing.option import YEAR, Option
+from myconsumer.taskqueue.lock import FileLock
+from myconsumer.taskqueue.schema import Sync, check
+
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def queueFile(path: str) -> str:
+    """
+    Check the file of an embedded queue.
+
+    @param path: The file, which need not be there yet.
+
+    @return: Its absolute path: C{twistd} may change the directory.
+
+    @raise ValueError: It is not fit; the text says why.
+    """
+    path = abspath(path)
+    check(path)
+    FileLock(path).check()
+    return path
+
+
+def _seconds(text: str) -> float:
+    matched = _DURATION.fullmatch(text)
+    if matched is None or (seconds := float(matched[1]) * _UNITS[matched[2]]) > YEAR:
+        raise ValueError("it is a number of s, m, h or d, up to 365d")
+    return seconds
+
+
+def _endpoint(description: str) -> str:
+    try:
+        # nothing is asked of the reactor before it is to listen
+        serverFromString(None, description)  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(str(error)) from None
+    return description
+
+
+LOCAL = Option(
+    "local",
+    str,
+    "the path of a file for the embedded queue",
+    None,
+    "serves the queues of this SQLite file, and consumes that called tasks",
+    find=queueFile,
+)
+
+LISTEN = Option(
+    "listen",
+    str,
+    "a server endpoint, such as tcp:8321:interface=127.0.0.1",
+    "tcp:8321:interface=127.0.0.1",
+    "where the embedded queue listens",
+    find=_endpoint,
+)
+
+KEEP = Option(
+    "keep",
+    str,
+    "a time, such as 12h or 7d",
+    "7d",
+    "how long tasks are kept that completed or failed: 12h, 7d",
+    find=_seconds,
+)
+
+SYNC = Option(
+    "sync",
+    Sync,
+    "normal or full",
+    "normal",
+    "what queued tasks survive: the process (normal) or the power going (full)",
+)

@@ -1,0 +1,306 @@
+"""
+What is asked of the embedded queue over HTTP: read and checked in one pass, and, where
+that fails, gone through again for a sentence that says where and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from itertools import islice
+from sys import maxsize
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from myconsumer.http.faults import oneLine
+from myconsumer.queues.reading import UNDECODABLE, loads
+from myconsumer.task import LONGEST_LEASE, Settlement
+from myconsumer.taskqueue.answers import Refused
+from myconsumer.taskqueue.complaints import Shape, complaint
+from myconsumer.taskqueue.limits import (
+    DELAY,
+    LARGEST_PAYLOAD,
+    LONGEST_NAME,
+    MOST_TASKS,
+    NAME,
+    PRIORITY,
+    Delay,
+    Name,
+    ProducedTask,
+)
+from myconsumer.taskqueue.records import NewTask, RetryCursor
+from myconsumer.taskqueue.weight import checkWeight
+
+T = TypeVar("T")
+
+# the largest body that is gone through for a sentence of ours, which takes longer than
+# to decode it
+_EXPLAINED = 256 * 1024
+
+_Lease = Annotated[float, Meta(gt=0, le=LONGEST_LEASE)]
+
+
+class ClaimBody(Struct):
+    """
+    What a claim asks for.
+
+    @ivar limit: The most tasks.
+    @ivar wait: The seconds to wait for the first.
+    @ivar lease: The seconds for which they are to be leased.
+    @ivar claim: The claim's own name, if it has one.
+    """
+
+    limit: Annotated[int, Meta(ge=1)] = 1
+    wait: Annotated[float, Meta(ge=0)] = 0.0
+    lease: _Lease = 60.0
+    claim: Name | None = None
+
+
+class _Settlement(Settlement, frozen=True, gc=False, omit_defaults=True):
+    delay: Delay | UnsetType = UNSET
+    lease: _Lease | UnsetType = UNSET
+
+
+class _Settle(Struct):
+    settle: list[_Settlement]
+
+
+class RetryBody(Struct):
+    """
+    Which failed tasks are to be tried again.
+
+    @ivar ids: Those with these names.
+    @ivar all: All of them.
+    @ivar limit: If all: the most tasks.
+    @ivar after: If all: where to go on, as the answer before has told.
+    """
+
+    ids: list[str | int] = []
+    all: bool = False
+    limit: Annotated[int, Meta(ge=1, le=maxsize)] = maxsize
+    after: RetryCursor | None = None
+
+    @property
+    def names(self) -> Sequence[str]:
+        """
+        C{ids} as strings, each once.
+        """
+        return list(dict.fromkeys(map(str, self.ids)))
+
+
+_LEASE = f"a number of seconds above 0, up to {LONGEST_LEASE}"
+
+_TASK = Shape(
+    ProducedTask,
+    isClosed=True,
+    id=f"{NAME} or an integer",
+    delay=DELAY,
+    priority=PRIORITY,
+)
+_CLAIM = Shape(
+    ClaimBody,
+    limit="a whole number of 1 or more",
+    wait="a number of seconds of 0 or more",
+    lease=_LEASE,
+    claim=NAME,
+)
+_SETTLEMENT = Shape(
+    _Settlement,
+    receipt="a string",
+    outcome="'complete', 'release', 'fail' or 'extend'",
+    delay=DELAY,
+    error="a string",
+    counted="true or false",
+    lease=_LEASE,
+)
+_RETRY = Shape(
+    RetryBody,
+    ids="a list of strings",
+    all="true or false",
+    limit="a whole number of 1 or more",
+    after="what was next in the answer before",
+)
+
+_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
+_readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
+    ProducedTask | list[ProducedTask]
+).decode
+_readClaim: Callable[[bytes], ClaimBody] = msgspec.json.Decoder(ClaimBody).decode
+_readSettle: Callable[[bytes], _Settle] = msgspec.json.Decoder(_Settle).decode
+_readRetry: Callable[[bytes], RetryBody] = msgspec.json.Decoder(RetryBody).decode
+
+
+def readTasks(body: bytes) -> Sequence[NewTask]:
+    """
+    Read what a producer wants to have queued: one task, or a list of tasks.
+
+    @param body: The body of the request, as everywhere here.
+
+    @raise Refused: It is not what it should be, as everywhere here.
+    """
+    found = _fast(_readTasks, body, _TASK, _tasks, _checkTasks)
+    tasks = found if isinstance(found, list) else [found]
+    new = [
+        NewTask(bytes(task.payload), _text(task.id), task.delay, task.priority)
+        for task in tasks
+    ]
+    if len(body) > LARGEST_PAYLOAD or any(map(_isTooLong, new)):
+        for number, task in enumerate(new):
+            _checkLengths(task, f"[{number}]." if found is tasks else "")
+    return new
+
+
+def readClaim(body: bytes) -> ClaimBody:
+    """
+    Read what a claim asks for.  No body at all is a claim that asks for nothing more
+    than one task.
+    """
+    return _fast(_readClaim, body or b"{}", _CLAIM, _whole, lambda _: None)
+
+
+def readSettle(body: bytes) -> Sequence[Settlement]:
+    """
+    Read how tasks ended.
+    """
+    return _fast(
+        _readSettle,
+        body,
+        _SETTLEMENT,
+        _settlements,
+        lambda found: _checkNumber(len(found.settle), "settlements", 0),
+    ).settle
+
+
+def readRetry(body: bytes) -> RetryBody:
+    """
+    Read which failed tasks are to be tried again.
+    """
+    asked = _fast(
+        _readRetry,
+        body,
+        _RETRY,
+        _whole,
+        lambda found: _checkNumber(len(found.ids), "ids", 0),
+    )
+    if asked.all is bool(asked.ids):
+        raise Refused(
+            400, 'the body takes either {"ids": ["ID", ...]} or {"all": true}'
+        )
+    return asked
+
+
+def readNumber(
+    query: Mapping[bytes, list[bytes]], name: str, default: int, least: int, most: int
+) -> int:
+    """
+    Read a number from what follows C{?} in a URL.
+
+    @param query: That, taken apart.
+    @param name: What the number is called there.
+    @param default: The number if there is none.
+    @param least: The least that is taken.
+    @param most: The most that is taken.
+    """
+    text = query.get(name.encode(), [b"%d" % default])[-1].decode("latin-1")
+    if text.isascii() and text.isdecimal() and len(text) < 20:
+        number = int(text)
+        if least <= number <= most:
+            return number
+    raise Refused(
+        400,
+        f"{name} takes a whole number from {least} to {most}, "
+        f"not {oneLine(text, 40)!r}",
+    )
+
+
+def _fast(
+    read: Callable[[bytes], T],
+    body: bytes,
+    shape: Shape,
+    parts: Callable[[Any], Iterable[tuple[str, Any]]],
+    check: Callable[[T], object],
+) -> T:
+    checkWeight(body)
+    try:
+        found = read(body)
+        check(found)
+        # what is passed on as it came was not looked into
+        _read(body)
+    except UNDECODABLE as error:
+        raise Refused(400, _slow(body, shape, parts, error)) from None
+    return found
+
+
+def _slow(
+    body: bytes,
+    shape: Shape,
+    parts: Callable[[Any], Iterable[tuple[str, Any]]],
+    error: Exception,
+) -> str:
+    """
+    @return: What is wrong with a body, and where.
+    """
+    if not body.strip():
+        return "the body is empty; it takes JSON"
+    if len(body) <= _EXPLAINED:
+        try:
+            value = loads(body)
+        except RecursionError:
+            return "the body is nested too deeply"
+        except ValueError as invalid:
+            return f"the body is no JSON: {oneLine(str(invalid), 100)}"
+        for where, part in islice(parts(value), MOST_TASKS):
+            if (found := complaint(part, where, shape)) is not None:
+                return found
+    return f"the body cannot be read: {oneLine(str(error), 100)}"
+
+
+def _checkTasks(found: ProducedTask | list[ProducedTask]) -> None:
+    _checkNumber(len(found) if isinstance(found, list) else 1, "tasks", 1)
+
+
+def _checkNumber(count: int, what: str, least: int) -> None:
+    if not least <= count <= MOST_TASKS:
+        raise Refused(
+            400,
+            f"the body has {count} {what}; it takes from {least} to {MOST_TASKS}",
+        )
+
+
+def _whole(value: Any) -> Iterable[tuple[str, Any]]:
+    return [("", value)]
+
+
+def _tasks(value: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(value, list):
+        return _whole(value)
+    return ((f"[{number}]", each) for number, each in enumerate(value))
+
+
+def _settlements(value: Any) -> Iterable[tuple[str, Any]]:
+    settle = value.get("settle") if isinstance(value, dict) else None
+    if not isinstance(settle, list):
+        raise Refused(400, 'the body takes {"settle": [...]}, with a list in it')
+    return ((f"settle[{number}]", each) for number, each in enumerate(settle))
+
+
+def _text(name: str | int | None) -> str | None:
+    return str(name) if isinstance(name, int) else name
+
+
+def _isTooLong(task: NewTask) -> bool:
+    # of an integer only the text has a length
+    return task.id is not None and len(task.id) > LONGEST_NAME
+
+
+def _checkLengths(task: NewTask, where: str) -> None:
+    if _isTooLong(task):
+        raise Refused(400, f"{where}id takes {NAME}, and this integer has more")
+    if len(task.payload) > LARGEST_PAYLOAD:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"{where}payload has {len(task.payload)} bytes; it takes up to "
+            f"{LARGEST_PAYLOAD}",
+        )

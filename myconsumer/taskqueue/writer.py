@@ -1,0 +1,215 @@
+"""
+The one writer of the embedded queue: what is to be done in SQLite at about the same
+time is done in one transaction, off the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from myconsumer.taskqueue.database import Database
+from myconsumer.taskqueue.records import State
+from myconsumer.taskqueue.store import Store
+
+T = TypeVar("T")
+
+#: Is called with the store and the time, and changes it or reads in it.
+Operation = Callable[[Store, float], T]
+
+#: Calls a function with a connection, always on the same thread, and commits.
+WithConnection = Callable[..., Deferred[Any]]
+
+
+class Outcome(Struct, frozen=True):
+    """
+    What came of a transaction.
+
+    @ivar results: What the operations returned, or a failure of each.
+    @ivar changes: By queue and state, how many more tasks are in it now.
+    @ivar due: When the next delay or lease ends, in seconds since the epoch; unset:
+        as before.
+    """
+
+    results: Sequence[Any]
+    changes: Mapping[tuple[str, State], int]
+    due: float | UnsetType | None
+
+
+class Writer:
+    """
+    Runs operations, in the order in which they come.  What comes while a transaction
+    is under way goes into the next, together.
+
+    @ivar onCommit: Called after each transaction, before anybody hears of its results.
+    """
+
+    _log = Logger()
+
+    _database: Database | None = None
+
+    def __init__(
+        self,
+        run: WithConnection,
+        clock: IReactorTime,
+        check: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        @param run: See L{twisted.enterprise.adbapi.ConnectionPool.runWithConnection};
+            the pool has to have one connection.
+        @param clock: What keeps the time.
+        @param check: Called before each commit, on the thread of the connection; where
+            it raises nothing is committed.
+        """
+        self._run = run
+        self._clock = clock
+        self._check = check
+        # the kinds of SQLite's errors that were logged and are not over
+        self._failing: set[type[BaseException]] = set()
+        self._pending: list[tuple[Operation[Any], Deferred[Any]]] = []
+        self._busy = False
+        self._idle: list[Deferred[None]] = []
+        self.onCommit: Callable[[Outcome], object] = lambda outcome: None
+
+    def do(self, operation: Operation[T]) -> Deferred[T]:
+        """
+        Run an operation.
+
+        @param operation: What to do; on another thread.
+
+        @return: Fires with what it returned, once that is committed; fails with
+            what it raised, and then nothing of it was done.
+        """
+        done: Deferred[T] = Deferred()
+        self._pending.append((operation, done))
+        if not self._busy:
+            self._next()
+        return done
+
+    def idle(self) -> Deferred[None]:
+        """
+        @return: Fires once there is nothing more to do.
+        """
+        idle: Deferred[None] = Deferred()
+        self._idle.append(idle)
+        if not self._busy:
+            self._next()
+        return idle
+
+    def _next(self) -> None:
+        self._busy = bool(self._pending)
+        if not self._busy:
+            idle, self._idle = self._idle, []
+            for each in idle:
+                each.callback(None)
+            return
+        batch, self._pending = self._pending, []
+        operations = [operation for operation, _ in batch]
+        waiting = [done for _, done in batch]
+        transacted = self._run(self._transact, operations)
+        transacted.addCallback(self._committed)
+        transacted.addErrback(self._failed, len(batch))
+        transacted.addCallback(self._tell, waiting)
+
+    def _committed(self, outcome: Outcome) -> Sequence[Any]:
+        failures = [each for each in outcome.results if isinstance(each, Failure)]
+        for failure in failures:
+            self._note(failure)
+        if self._failing and not failures:
+            self._failing.clear()
+            self._log.info("The queue can be written again")
+        self.onCommit(outcome)
+        return outcome.results
+
+    def _failed(self, reason: Failure, count: int) -> Sequence[Any]:
+        self._note(reason)
+        return [reason] * count
+
+    def _note(self, reason: Failure) -> None:
+        """
+        Log what is not foreseen each time, and each kind of SQLite's errors once.
+        """
+        if not isinstance(reason.value, sqlite3.Error):
+            self._log.failure("An operation of the queue has failed", reason)
+        elif type(reason.value) not in self._failing:
+            self._failing.add(type(reason.value))
+            self._log.error(
+                "The queue cannot be read or written: {reason}. Requests are answered "
+                "503 until it can",
+                reason=reason.getErrorMessage(),
+            )
+
+    def _tell(self, results: Sequence[Any], waiting: Sequence[Deferred[Any]]) -> None:
+        for done, result in zip(waiting, results, strict=True):
+            done.callback(result)
+        self._next()
+
+    def _transact(
+        self, connection: Any, operations: Sequence[Operation[Any]]
+    ) -> Outcome:
+        """
+        Run operations in one transaction; where one of several fails, each in its own.
+
+        On the thread of the connection.
+        """
+        if self._database is None:
+            self._database = Database(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            return self._commit(connection, self._database, operations)
+        except Exception:
+            if len(operations) == 1:
+                raise
+        return self._oneByOne(connection, self._database, operations)
+
+    def _oneByOne(
+        self,
+        connection: sqlite3.Connection,
+        database: Database,
+        operations: Sequence[Operation[Any]],
+    ) -> Outcome:
+        results: list[Any] = []
+        changes: Counter[tuple[str, State]] = Counter()
+        due: float | UnsetType | None = UNSET
+        for operation in operations:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                # whoever compares with the counts: they do not have these yet
+                database.changes.update(changes)
+                outcome = self._commit(connection, database, [operation])
+            except Exception:
+                results.append(Failure())  # type: ignore[no-untyped-call]
+            else:
+                results += outcome.results
+                changes = Counter(outcome.changes)
+                due = outcome.due
+        return Outcome(results, changes, due)
+
+    def _commit(
+        self,
+        connection: sqlite3.Connection,
+        database: Database,
+        operations: Sequence[Operation[Any]],
+    ) -> Outcome:
+        store = Store(database)
+        now = self._clock.seconds()
+        try:
+            results = [operation(store, now) for operation in operations]
+            due = store.due()
+            self._check()
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            database.forget()
+            raise
+        changes = dict(database.changes)
+        database.changes.clear()
+        return Outcome(results, changes, due)

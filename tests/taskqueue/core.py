@@ -1,0 +1,151 @@
+"""
+Fixtures for the tests of the embedded queue's core: a file that is opened as it is in
+earnest, and a writer whose transactions happen when the test says.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from myconsumer.taskqueue.database import Database
+from myconsumer.taskqueue.records import NewTask
+from myconsumer.taskqueue.schema import CONNECTION, check, prepare
+from myconsumer.taskqueue.store import Store
+
+T = TypeVar("T")
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """
+    Open a file as the service does.
+    """
+    check(path)
+    connection = sqlite3.connect(path, **CONNECTION)
+    prepare(connection, "normal")
+    return connection
+
+
+class File:
+    """
+    An open file, with which transactions are made one by one.
+
+    @ivar database: Its connection.
+    @ivar store: Its tasks.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.open()
+
+    def open(self) -> None:
+        """
+        Open it, for the first time or again.
+        """
+        self.connection = connect(self.path)
+        self.database = Database(self.connection)
+        self.store = Store(self.database)
+
+    def close(self) -> None:
+        """
+        Close it; what is not committed is gone.
+        """
+        self.connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Store]:
+        """
+        Commit what is done within.
+        """
+        self.connection.execute("BEGIN IMMEDIATE")
+        yield self.store
+        self.connection.commit()
+
+    def do(self, operation: Callable[[Store], T]) -> T:
+        """
+        Do one thing, and commit it.
+        """
+        with self.transaction() as store:
+            return operation(store)
+
+    def fill(
+        self, queue: str, count: int, now: float, *, delay: float = 0, priority: int = 0
+    ) -> list[str]:
+        """
+        Queue so many tasks.
+        """
+        task = NewTask(b"1", None, delay, priority)
+        return self.do(lambda store: store.enqueue(queue, [task] * count, now).ids)
+
+
+@dataclass
+class Turns:
+    """
+    Runs what a writer wants to have run, when the test says.
+
+    @ivar waiting: What is to be run.
+    @ivar made: How often something was run.
+    """
+
+    connection: sqlite3.Connection
+    waiting: deque[tuple[Callable[..., Any], Sequence[Any], Deferred[Any]]] = field(
+        default_factory=deque
+    )
+    made: int = 0
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        """
+        See L{WithConnection}.
+        """
+        done: Deferred[Any] = Deferred()
+        self.waiting.append((function, args, done))
+        return done
+
+    def next(self) -> None:
+        """
+        Run what has waited longest.
+        """
+        function, args, done = self.waiting.popleft()
+        self.made += 1
+        try:
+            result = function(self.connection, *args)
+        except Exception:
+            done.errback(Failure())
+        else:
+            done.callback(result)
+
+    def fail(self, error: Exception) -> None:
+        """
+        Have it fail, undone.
+        """
+        self.waiting.popleft()[2].errback(Failure(error))
+
+    def all(self, most: int = 100) -> None:
+        """
+        Run everything, and what comes of it.
+        """
+        for _ in range(most):
+            if not self.waiting:
+                return
+            self.next()
+        raise AssertionError("it spins: one transaction follows another")
+
+
+@contextmanager
+def full(connection: sqlite3.Connection) -> Iterator[None]:
+    """
+    Have the disk be full: the file may not grow any more.
+    """
+    [pages] = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA max_page_count = 4294967294")

@@ -1,0 +1,231 @@
+"""
+Tests for L{myconsumer.taskqueue.archive}; L{tests.taskqueue.test_machine} has the
+rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import UNSET, Raw
+
+from myconsumer.task import Settlement
+from myconsumer.taskqueue.database import CHUNK
+from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
+from myconsumer.taskqueue.records import (
+    FailedTask,
+    NewTask,
+    Retried,
+    RetryCursor,
+    TaskRecord,
+)
+from tests.taskqueue.test_store import StoreCase
+
+
+class ArchiveTests(StoreCase):
+    """
+    Tests for L{Archive <myconsumer.taskqueue.archive.Archive>}.
+    """
+
+    def pages(self, limit: int) -> Iterator[list[FailedTask]]:
+        """
+        Go through the failed tasks of queue a.
+        """
+        after = 0
+        for _ in range(100):
+            page = self.file.store.archive.failed("a", limit, after)
+            yield page.failed
+            if page.next is UNSET:
+                return
+            after = page.next
+        raise AssertionError("it does not end")
+
+    def test_pages(self) -> None:
+        """
+        The failed tasks come page by page, each once; there is no empty page at the
+        end, and tasks that come, or are retried, meanwhile are in nobody's way.
+        """
+        ids = self.file.fill("a", 6, 1.0)
+        self.file.fill("b", 3, 1.0)
+        self.endAll("fail", 2.0)
+        listed = [[task.id for task in page] for page in self.pages(2)]
+        self.assertEqual(listed, [ids[:2], ids[2:4], ids[4:]])
+        listed = [[task.id for task in page] for page in self.pages(4)]
+        self.assertEqual(listed, [ids[:4], ids[4:]])
+        pages = self.pages(2)
+        self.assertEqual([task.id for task in next(pages)], ids[:2])
+        self.file.do(lambda store: store.archive.retry("a", ids[:3]))
+        self.assertEqual([task.id for task in next(pages)], ids[3:5])
+
+    def test_none(self) -> None:
+        """
+        Where nothing has failed, and in a queue never heard of, nothing is listed.
+        """
+        self.assertEqual([*self.pages(10)], [[]])
+        self.file.fill("a", 1, 1.0)
+        self.assertEqual([*self.pages(10)], [[]])
+
+    def test_largePages(self) -> None:
+        """
+        A page has no more than 8 MiB of payloads, but one task at least.
+        """
+        half = NewTask(b"1" * (LARGEST_PAYLOAD // 2))
+        huge = NewTask(b"1" * (LARGEST_PAYLOAD + 1))
+        self.file.do(lambda store: store.enqueue("a", [half, half, half, huge], 1.0))
+        self.endAll("fail", 2.0)
+        self.assertEqual([len(page) for page in self.pages(10)], [2, 1, 1])
+
+    def test_largeErrors(self) -> None:
+        """
+        Errors count by their bytes in JSON.
+        """
+        self.file.fill("a", 200, 1.0)
+        settlements = [
+            Settlement(delivery.receipt, "fail", error="\x01" * 10_000)
+            for delivery in self.claim(1.0, limit=200)
+        ]
+        self.settle(2.0, *settlements)
+        [first, *_] = self.pages(1000)
+        self.assertEqual(len(first), LARGEST_PAYLOAD // 60_050)
+
+    def test_failed(self) -> None:
+        """
+        What failed keeps payload, attempts and the last error.
+        """
+        self.file.do(lambda store: store.enqueue("a", [NewTask(b"[1]", "x")], 1.0))
+        for now in (2.0, 3.0):
+            [delivery] = self.claim(now)
+            outcome = "release" if now == 2.0 else "fail"
+            told = Settlement(delivery.receipt, outcome, error=f"at {now}")  # type: ignore[arg-type]
+            self.settle(now, told)
+        [[task]] = self.pages(1)
+        expected = FailedTask("x", Raw(b"[1]"), 2, 1.0, 3.0, "at 3.0")
+        self.assertEqual(task, expected)
+
+    def test_retry(self) -> None:
+        """
+        What failed begins anew, and keeps its age; whatever else it is stays as it is.
+        """
+        old, *_ = self.file.fill("a", 1, 1.0)
+        self.endAll("fail", 2.0)
+        [new] = self.file.fill("a", 1, 3.0)
+        retry = [old, new, "x"]
+        done = self.file.do(lambda store: store.archive.retry("a", retry))
+        self.assertEqual(done, Retried(1, [new, "x"]))
+        one, two = self.claim(4.0, limit=2)
+        self.assertEqual((one.id, one.attempt, two.id), (old, 1, new))
+
+    def test_retryKeeps(self) -> None:
+        """
+        What begins anew has not ended: it is not forgotten, and its last error is told.
+        """
+        [id] = self.file.fill("a", 1, 1.0)
+        [delivery] = self.claim(1.0)
+        self.settle(2.0, Settlement(delivery.receipt, "fail", error="bad"))
+        self.file.do(lambda store: store.archive.retryAll("a", 5, None, 2.0))
+        expected = TaskRecord(id, "ready", 0, 0, 1.0, error="bad")
+        self.assertEqual(self.file.store.archive.task("a", id), expected)
+        self.assertFalse(self.file.do(lambda store: store.archive.prune(100.0)))
+
+    def test_retryElsewhere(self) -> None:
+        """
+        A name of another queue is not known.
+        """
+        ids = self.file.fill("a", 1, 1.0)
+        self.file.fill("b", 1, 1.0)
+        self.endAll("fail", 2.0)
+        for queue in ("b", "c"):
+            done = self.file.do(lambda store, q=queue: store.archive.retry(q, ids))
+            self.assertEqual(done, Retried(0, ids))
+
+    def test_retryAllInPieces(self) -> None:
+        """
+        However many have failed, no more begin anew at once than others can wait for.
+        """
+        self.file.fill("a", CHUNK + 5, 1.0)
+        self.endAll("fail", 2.0)
+        retried = [
+            self.file.do(
+                lambda store: store.archive.retryAll("a", CHUNK, None, 3.0)
+            ).retried
+            for _ in range(3)
+        ]
+        self.assertEqual(retried, [CHUNK, 5, 0])
+
+    def retryAll(self, limit: int, after: RetryCursor | None, now: float) -> Retried:
+        """
+        Retry failed tasks of queue a.
+        """
+        return self.file.do(
+            lambda store: store.archive.retryAll("a", limit, after, now)
+        )
+
+    def test_retryAllOnce(self) -> None:
+        """
+        What fails after the first page was retried is not retried by those that
+        follow, whether it failed before or not.
+        """
+        self.file.fill("a", 3, 1.0)
+        self.endAll("fail", 2.0)
+        late = self.file.fill("a", 1, 1.0)
+        first = self.retryAll(2, None, 3.0)
+        self.endAll("fail", 4.0)
+        assert isinstance(first.next, RetryCursor)
+        second = self.retryAll(2, first.next, 5.0)
+        self.assertEqual((first.retried, second), (2, Retried(1)))
+        failed = [task.id for page in self.pages(10) for task in page]
+        self.assertEqual(len(failed), 3)
+        self.assertIn(late[0], failed)
+
+    def test_retryAllFromTheFuture(self) -> None:
+        """
+        What failed while the clock was ahead is retried.
+        """
+        self.file.fill("a", 1, 1.0)
+        self.endAll("fail", 1e9)
+        self.assertEqual(self.retryAll(10, None, 3.0), Retried(1))
+
+    def test_task(self) -> None:
+        """
+        A task is found by its name in its queue, with what there is to say of it.
+        """
+        self.file.do(
+            lambda store: store.enqueue("a", [NewTask(b"1", "x", 5.0, 7)], 1.0)
+        )
+        self.assertEqual(
+            self.file.store.archive.task("a", "x"),
+            TaskRecord("x", "delayed", 0, 7, 1.0, due=6.0),
+        )
+        self.file.do(lambda store: store.wake(6.0))
+        [delivery] = self.claim(7.0)
+        told = Settlement(delivery.receipt, "complete", Raw(b'{"n": 1}'))
+        self.settle(8.0, told)
+        self.assertEqual(
+            self.file.store.archive.task("a", "x"),
+            TaskRecord("x", "completed", 1, 7, 1.0, ended=8.0, result=Raw(b'{"n": 1}')),
+        )
+        for queue, id in (("a", "y"), ("b", "x"), ("a", "X")):
+            self.assertIsNone(self.file.store.archive.task(queue, id))
+
+    def test_prune(self) -> None:
+        """
+        What ended at a time or before is forgotten, in pieces, with all that belongs to
+        it, and what has not ended stays.
+        """
+        self.file.fill("a", CHUNK + 5, 1.0)
+        self.endAll("fail", 2.0)
+        self.file.fill("a", 5, 1.0)
+        self.endAll("complete", 3.0)
+        self.file.fill("a", 5, 1.0)
+        pruned = [
+            self.file.do(lambda store, t=time: store.archive.prune(t)).total()
+            for time in (1.9, 2.0, 2.0, 2.0, 3.0)
+        ]
+        self.assertEqual(pruned, [0, CHUNK, 5, 0, 5])
+        counts = {
+            table: self.file.connection.execute(
+                f"SELECT count(*) FROM {table}"
+            ).fetchone()[0]
+            for table in ("tasks", "payloads", "results")
+        }
+        self.assertEqual(counts, {"tasks": 5, "payloads": 5, "results": 0})

@@ -1,0 +1,123 @@
+"""
+Tests for L{myconsumer.taskqueue.disk}.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.taskqueue.disk import RESERVED, Disk, DiskFullError, FileGoneError
+
+BLOCK = 4096
+
+
+def disk(free: int, size: int = 100 * RESERVED) -> os.statvfs_result:
+    """
+    @return: What is told of a disk of C{size} bytes, of which C{free} may be used.
+    """
+    sizes = (BLOCK, BLOCK, size // BLOCK, size // BLOCK, free // BLOCK)
+    return os.statvfs_result((*sizes, 0, 0, 0, 0, 255))
+
+
+class FileTests(SynchronousTestCase):
+    """
+    Tests for L{Disk.checkFile}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a file.
+        """
+        self.path = Path(self.mktemp())
+        self.disk = Disk(str(self.path))
+        self.disk.create()
+
+    def test_creates(self) -> None:
+        """
+        The file is made, for its owner alone; one that is there is left as it is.
+        """
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+        self.path.write_text("content")
+        self.disk.create()
+        self.disk.checkFile()
+        self.assertEqual(self.path.read_text(), "content")
+
+    def test_gone(self) -> None:
+        """
+        A file that was removed, moved or replaced is gone, also when another is put in
+        its place after that, until it is opened again.
+        """
+        other, path = Path(f"{self.path} 2"), self.path
+        for change in (
+            path.unlink,
+            lambda: path.rename(other),
+            lambda: (shutil.copy(path, other), other.rename(path)),
+        ):
+            self.disk.checkFile()
+            change()
+            with self.assertRaisesRegex(FileGoneError, f"^{path} was moved"):
+                self.disk.checkFile()
+            path.touch()
+            self.assertRaises(FileGoneError, self.disk.checkFile)
+            self.disk.create()
+
+    def test_unknown(self) -> None:
+        """
+        Where the system cannot tell whether the file is there, it is not gone.
+        """
+        link = Path(self.mktemp()).absolute()
+        link.symlink_to(self.path.absolute())
+        disk = Disk(str(link))
+        disk.create()
+        disk.checkFile()
+        link.unlink()
+        link.symlink_to(link)
+        disk.checkFile()
+
+
+class RoomTests(SynchronousTestCase):
+    """
+    Tests for L{Disk.checkRoom}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a disk.
+        """
+        self.looked = disk(RESERVED)
+        self.disk = Disk("file", lambda path: self.looked)
+
+    def test_room(self) -> None:
+        """
+        New tasks need what is reserved to be free, or a tenth of a small disk.
+        """
+        self.disk.checkRoom()
+        self.looked = disk(BLOCK, 10 * BLOCK)
+        self.disk.checkRoom()
+        for self.looked in (disk(RESERVED - 1), disk(0, 10 * BLOCK)):
+            self.assertRaises(DiskFullError, self.disk.checkRoom)
+
+    def test_told(self) -> None:
+        """
+        When the room goes, and when it is there again, there is a line in the log.
+        """
+        with capturedLogs() as events:
+            for free in (RESERVED, 0, 0, RESERVED, RESERVED):
+                self.looked = disk(free)
+                try:
+                    self.disk.checkRoom()
+                except DiskFullError as error:
+                    self.assertIn("64 MiB", str(error))
+        self.assertEqual([each["log_level"].name for each in events], ["error", "info"])
+        self.assertIn("64 MiB are free on the disk of file", formatEvent(events[0]))
+
+    def test_unknown(self) -> None:
+        """
+        Where nothing can be found out about the disk, it is left to SQLite.
+        """
+        Disk(self.mktemp()).checkRoom()

@@ -1,0 +1,52 @@
+"""
+Tests for L{myconsumer.taskqueue.ids}.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from uuid import RFC_4122, UUID
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.taskqueue.ids import newIds
+
+#: Some time of the year 2026.
+NOW = 1_790_000_000.123
+
+
+class NewIdsTests(SynchronousTestCase):
+    """
+    Tests for L{newIds}.
+    """
+
+    def test_form(self) -> None:
+        """
+        They are UUIDs of version 7: the time in milliseconds, and chance.
+        """
+        for text in islice(newIds(NOW), 10):
+            uuid = UUID(text)
+            self.assertEqual(text, str(uuid))
+            self.assertEqual((uuid.version, uuid.variant), (7, RFC_4122))
+            self.assertEqual(uuid.int >> 80, 1_790_000_000_123)
+
+    def test_order(self) -> None:
+        """
+        However many there are, each is greater than the one before.
+        """
+        ids = list(islice(newIds(NOW), 10_000))
+        self.assertEqual(sorted(set(ids)), ids)
+
+    def test_later(self) -> None:
+        """
+        Those of a later time are greater, unless the earlier ones ran ahead of it.
+        """
+        *_, last = islice(newIds(NOW), 10_000)
+        self.assertLess(last, next(newIds(NOW + 0.003)))
+
+    def test_neverTwice(self) -> None:
+        """
+        Two that are made up at the same time differ.
+        """
+        ids = [*islice(newIds(NOW), 5_000), *islice(newIds(NOW), 5_000)]
+        self.assertEqual(len(set(ids)), 10_000)

@@ -1,0 +1,135 @@
+"""
+Tests for L{myconsumer.taskqueue.lock}.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.taskqueue.lock import FileLock
+
+HOLDING = """
+import sys
+from myconsumer.taskqueue.lock import FileLock
+
+FileLock(sys.argv[1]).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class FileLockTests(SynchronousTestCase):
+    """
+    Tests for L{FileLock}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Name a file.
+        """
+        self.directory = Path(self.mktemp())
+        self.directory.mkdir()
+        self.path = self.directory / "queue.sqlite"
+        self.lock = FileLock(str(self.path))
+        self.addCleanup(self.lock.release)
+
+    def assertRefused(self, path: Path, said: str) -> None:
+        """
+        The lock is not to be had.
+        """
+        with self.assertRaises(ValueError) as caught:
+            FileLock(str(path)).acquire()
+        self.assertIn(said, str(caught.exception))
+
+    def test_oneHolder(self) -> None:
+        """
+        While one has it, no other gets it; given back, it is there for the next.
+        """
+        self.lock.acquire()
+        self.assertRefused(self.path, "another process works on it")
+        self.lock.release()
+        other = FileLock(str(self.path))
+        other.acquire()
+        self.assertRefused(self.path, "another process works on it")
+        other.release()
+
+    def test_check(self) -> None:
+        """
+        To look whether it can be taken neither makes it nor takes it.
+        """
+        self.lock.check()
+        self.assertEqual([*self.directory.iterdir()], [])
+        self.lock.acquire()
+        other = FileLock(str(self.path))
+        self.assertRaisesRegex(ValueError, "another process", other.check)
+        self.lock.release()
+        other.check()
+        self.lock.acquire()
+
+    def test_refusedLeavesItHeld(self) -> None:
+        """
+        Whoever was refused takes nothing from the holder, nor leaves anything open.
+        """
+        self.lock.acquire()
+        before = os.listdir("/proc/self/fd")
+        for _ in range(3):
+            self.assertRefused(self.path, "another process")
+        self.assertEqual(len(os.listdir("/proc/self/fd")), len(before))
+
+    def test_releasedTwice(self) -> None:
+        """
+        To give back what one does not have is harmless.
+        """
+        self.lock.release()
+        self.lock.acquire()
+        self.lock.release()
+        self.lock.release()
+
+    def test_links(self) -> None:
+        """
+        By whatever name: it is the file that is locked.
+        """
+        self.lock.acquire()
+        link = self.directory / "link"
+        link.symlink_to("queue.sqlite")
+        self.assertRefused(link, "another process")
+        folder = self.directory.with_name(self.directory.name + "-link")
+        folder.symlink_to(self.directory.absolute())
+        self.assertRefused(folder / "queue.sqlite", "another process")
+
+    def test_theFileItself(self) -> None:
+        """
+        The file itself is neither made nor opened, and what is made is for its owner
+        only.
+        """
+        self.lock.acquire()
+        [made] = self.directory.iterdir()
+        self.assertEqual(made.name, "queue.sqlite.lock")
+        self.assertEqual(made.stat().st_mode & 0o777, 0o600)
+
+    def test_cannotBeMade(self) -> None:
+        """
+        Where no file can be made, it says so.
+        """
+        self.assertRefused(self.directory / "no" / "queue", "cannot be opened: No such")
+
+    def test_processKilled(self) -> None:
+        """
+        It ends with its process, however that ends.
+        """
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLDING, self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        ) as process:
+            assert process.stdout is not None
+            self.assertEqual(process.stdout.readline(), b"held\n")
+            self.assertRefused(self.path, "another process")
+            process.kill()
+        self.lock.acquire()

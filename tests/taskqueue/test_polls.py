@@ -1,0 +1,363 @@
+"""
+Tests for L{myconsumer.taskqueue.polls}.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.taskqueue.database import Database
+from myconsumer.taskqueue.polls import REMEMBERED, Polls
+from myconsumer.taskqueue.records import Delivery, NewTask
+from myconsumer.taskqueue.store import Store
+from myconsumer.taskqueue.writer import Writer
+from tests.taskqueue.core import Turns, connect
+
+
+class PollsTests(SynchronousTestCase):
+    """
+    Tests for L{Polls}, whose writer does things when the test says.
+    """
+
+    def setUp(self) -> None:
+        """
+        Open a file; of its tasks nothing is known but what the test says.
+        """
+        self.connection = connect(self.mktemp())
+        self.addCleanup(self.connection.close)
+        self.turns = Turns(self.connection)
+        self.clock = Clock()
+        self.clock.advance(1000.0)
+        self.writer = Writer(self.turns.run, self.clock)
+        self.ready = 0
+        self.missed: list[str] = []
+        self.polls = Polls(
+            self.writer,
+            self.clock,
+            lambda queue: self.ready,
+            lambda store, queue: self.missed.append(queue),
+        )
+        self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
+
+    def enqueue(self, count: int) -> list[str]:
+        """
+        Queue tasks, of which nobody is told yet.
+        """
+        task = NewTask(b"1")
+        done = self.writer.do(
+            lambda store, now: store.enqueue("a", [task] * count, now).ids
+        )
+        self.turns.all()
+        return self.successResultOf(done)
+
+    def leased(self) -> int:
+        """
+        @return: How many tasks are leased.
+        """
+        return Store(Database(self.connection)).count()["a", "leased"]
+
+    def claim(
+        self, name: str, limit: int = 1, wait: float = 20.0
+    ) -> Deferred[list[Delivery]]:
+        """
+        Claim tasks of queue a.
+        """
+        return self.polls.claim("a", name, limit, wait, 60.0)
+
+    def serve(self, ready: int) -> None:
+        """
+        Tell that so many tasks are ready, and have done what comes of it.
+        """
+        self.ready = ready
+        self.polls.serve("a")
+        self.ready = 0
+        self.turns.all()
+
+    def ids(self, done: Deferred[list[Delivery]]) -> Sequence[str]:
+        """
+        @return: The names of the tasks that a claim was answered with.
+        """
+        return [delivery.id for delivery in self.successResultOf(done)]
+
+    def test_waits(self) -> None:
+        """
+        A claim asks for nothing while nothing is ready, and is answered empty at the
+        end of its time.
+        """
+        done = self.claim("c", wait=20.0)
+        self.assertFalse(self.turns.waiting)
+        self.clock.advance(19.9)
+        self.assertNoResult(done)
+        self.clock.advance(0.1)
+        self.assertEqual(self.ids(done), [])
+        self.assertFalse(self.turns.waiting)
+
+    def test_misses(self) -> None:
+        """
+        Where nothing is found although something was to be ready, that is told.
+        """
+        self.enqueue(1)
+        self.claim("c")
+        self.serve(1)
+        self.assertEqual(self.missed, [])
+        waits = self.claim("d")
+        self.serve(1)
+        self.assertEqual(self.missed, ["a"])
+        self.clock.advance(20.0)
+        self.assertEqual(self.ids(waits), [])
+
+    def test_waitsNot(self) -> None:
+        """
+        A claim that does not wait is answered at once; where something may be ready
+        it is asked for first.
+        """
+        self.assertEqual(self.ids(self.claim("c", wait=0.0)), [])
+        ids = self.enqueue(2)
+        self.ready = 2
+        done = self.claim("d", 5, wait=0.0)
+        self.assertNoResult(done)
+        self.turns.all()
+        self.assertEqual(self.ids(done), ids)
+
+    def test_asked(self) -> None:
+        """
+        What was asked for at the end of its time is still waited for, and is answered
+        with.
+        """
+        ids = self.enqueue(1)
+        self.ready = 1
+        done = self.claim("c", wait=2.0)
+        self.ready = 0
+        self.clock.advance(2.0)
+        self.assertNoResult(done)
+        self.turns.all()
+        self.assertEqual(self.ids(done), ids)
+
+    def test_askedInVain(self) -> None:
+        """
+        If there was nothing after all, it is answered empty by then.
+        """
+        self.ready = 1
+        done = self.claim("c", wait=2.0)
+        self.ready = 0
+        self.clock.advance(2.0)
+        self.assertNoResult(done)
+        self.turns.all()
+        self.assertEqual(self.ids(done), [])
+
+    def test_asksOnce(self) -> None:
+        """
+        However much is ready, and however often that is told, a claim is asked for
+        once at a time.
+        """
+        ids = self.enqueue(5)
+        done = self.claim("c", 2)
+        self.ready = 5
+        made = self.turns.made
+        for _ in range(3):
+            self.polls.serve("a")
+        self.turns.all()
+        self.assertEqual(self.turns.made, made + 1)
+        self.assertEqual(self.ids(done), ids[:2])
+        self.assertEqual(self.leased(), 2)
+
+    def test_inOrder(self) -> None:
+        """
+        Claims are served in the order in which they came, no more of them than there
+        are tasks for.
+        """
+        ids = self.enqueue(3)
+        claims = [self.claim(name, 2) for name in "abc"]
+        self.serve(3)
+        self.assertEqual(self.ids(claims[0]), ids[:2])
+        self.assertEqual(self.ids(claims[1]), ids[2:])
+        self.assertNoResult(claims[2])
+        self.serve(0)
+        self.assertNoResult(claims[2])
+        self.polls.close()
+
+    def test_inOrderAgain(self) -> None:
+        """
+        Claims that were asked for in vain keep their places.
+        """
+        claims = [self.claim(name) for name in "abc"]
+        self.serve(10)
+        for done in claims:
+            [id] = self.enqueue(1)
+            self.serve(1)
+            self.assertEqual(self.ids(done), [id])
+
+    def test_inVain(self) -> None:
+        """
+        To be asked for in vain costs a claim no time and no place.
+        """
+        done = self.claim("c", wait=20.0)
+        self.serve(10)
+        self.clock.advance(10.0)
+        self.serve(10)
+        self.assertNoResult(done)
+        self.clock.advance(10.0)
+        self.assertEqual(self.ids(done), [])
+
+    def test_ends(self) -> None:
+        """
+        A claim that waits and is ended is answered empty at once; others wait on.
+        """
+        one, two = self.claim("one"), self.claim("two")
+        self.successResultOf(self.polls.end("a", "one"))
+        self.assertEqual(self.ids(one), [])
+        self.successResultOf(self.polls.end("b", "two"))
+        self.assertNoResult(two)
+        self.clock.advance(20.0)
+
+    def test_endsBefore(self) -> None:
+        """
+        A claim that comes after its end is answered empty, in its own queue.
+        """
+        self.enqueue(1)
+        self.ready = 1
+        self.successResultOf(self.polls.end("a", "c"))
+        self.assertEqual(self.ids(self.claim("c")), [])
+        self.successResultOf(self.polls.end("b", "d"))
+        done = self.claim("d")
+        self.turns.all()
+        self.assertEqual(len(self.ids(done)), 1)
+
+    def test_endsAfter(self) -> None:
+        """
+        What a claim was answered with stays leased when it is ended.
+        """
+        self.enqueue(1)
+        self.ready = 1
+        done = self.claim("c")
+        self.turns.all()
+        self.successResultOf(self.polls.end("a", "c"))
+        self.turns.all()
+        self.assertEqual(len(self.ids(done)), 1)
+        self.assertEqual(self.leased(), 1)
+
+    def test_endsMeanwhile(self) -> None:
+        """
+        A claim that is ended while it is asked for is answered empty at once; its end
+        is told of once nothing is leased to it.
+        """
+        self.enqueue(2)
+        self.ready = 2
+        done = self.claim("c", 2)
+        self.ready = 0
+        ended = [self.polls.end("a", "c") for _ in range(2)]
+        self.assertEqual(self.ids(done), [])
+        self.turns.next()
+        self.assertEqual(self.leased(), 2)
+        ended.append(self.polls.end("a", "c"))
+        for each in ended:
+            self.assertNoResult(each)
+        self.turns.next()
+        self.assertEqual(self.leased(), 0)
+        for each in ended:
+            self.successResultOf(each)
+
+    def test_gone(self) -> None:
+        """
+        A claim whose client is gone asks for nothing any more.
+        """
+        done = self.claim("c")
+        done.cancel()
+        self.failureResultOf(done, CancelledError)
+        self.serve(1)
+        self.assertEqual(self.turns.made, 0)
+
+    def test_goneMeanwhile(self) -> None:
+        """
+        What is leased to a claim whose client is gone by then goes back uncounted, to
+        the next that waits.
+        """
+        ids = self.enqueue(1)
+        self.ready = 1
+        gone, waits = self.claim("c"), self.claim("d")
+        gone.cancel()
+        self.failureResultOf(gone, CancelledError)
+        ended = self.polls.end("a", "c")
+        self.turns.next()
+        self.ready = 0
+        self.turns.all()
+        self.successResultOf(ended)
+        self.serve(1)
+        [delivery] = self.successResultOf(waits)
+        self.assertEqual((delivery.id, delivery.attempt), (ids[0], 1))
+
+    def test_givenBackAgain(self) -> None:
+        """
+        What could not be given back is given back as soon as that can be done.
+        """
+        self.enqueue(1)
+        self.ready = 1
+        gone = self.claim("c")
+        self.ready = 0
+        gone.addErrback(lambda reason: reason.trap(CancelledError))
+        gone.cancel()
+        self.turns.next()
+        self.turns.fail(sqlite3.OperationalError("disk I/O error"))
+        self.assertEqual(self.leased(), 1)
+        ended = self.polls.end("a", "c")
+        self.assertNoResult(ended)
+        self.clock.advance(1.0)
+        self.turns.all()
+        self.assertEqual(self.leased(), 0)
+        self.successResultOf(ended)
+
+    def test_fails(self) -> None:
+        """
+        A claim that cannot be asked for fails, and the next is asked for.
+        """
+        ids = self.enqueue(1)
+        self.ready = 1
+        fails, waits = self.claim("c"), self.claim("d")
+        self.turns.fail(sqlite3.OperationalError("disk I/O error"))
+        self.failureResultOf(fails, sqlite3.OperationalError)
+        self.turns.all()
+        self.assertEqual(self.ids(waits), ids)
+
+    def test_failsGone(self) -> None:
+        """
+        If it was ended by then, that is all there is to it.
+        """
+        self.ready = 1
+        done = self.claim("c")
+        self.ready = 0
+        ended = self.polls.end("a", "c")
+        self.turns.fail(sqlite3.OperationalError("disk I/O error"))
+        self.successResultOf(ended)
+        self.assertEqual(self.ids(done), [])
+
+    def test_close(self) -> None:
+        """
+        Closed, claims are answered empty: those that wait, and those that come; what is
+        asked for is still answered with.
+        """
+        ids = self.enqueue(1)
+        self.ready = 1
+        asked, waits = self.claim("c"), self.claim("d")
+        self.polls.close()
+        self.assertEqual(self.ids(waits), [])
+        self.assertEqual(self.ids(self.claim("e")), [])
+        self.turns.all()
+        self.assertEqual(self.ids(asked), ids)
+
+    def test_forgets(self) -> None:
+        """
+        Of the ended claims only so many are remembered, each for one answer: a client
+        that uses its name again gets tasks.
+        """
+        for number in range(REMEMBERED + 1):
+            self.successResultOf(self.polls.end("a", f"c{number}"))
+        waits = self.claim("c0", wait=2.0)
+        self.assertNoResult(waits)
+        self.assertEqual(self.ids(self.claim("c1")), [])
+        self.assertNoResult(self.claim("c1", wait=1.0))
+        self.clock.advance(2.0)

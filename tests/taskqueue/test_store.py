@@ -1,0 +1,462 @@
+"""
+Tests for L{myconsumer.taskqueue.store}; L{tests.taskqueue.test_machine} has the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from msgspec import UNSET, Raw
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.task import Settlement
+from myconsumer.taskqueue.database import CHUNK
+from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
+from myconsumer.taskqueue.records import Delivery, NewTask
+from myconsumer.taskqueue.store import Leased, Store, parseReceipt
+from tests.taskqueue.core import File
+
+FEW, MANY = 1_000, 50_000
+
+
+class StoreCase(SynchronousTestCase):
+    """
+    A new store.
+    """
+
+    def setUp(self) -> None:
+        """
+        Open a file.
+        """
+        self.file = File(self.mktemp())
+        self.addCleanup(lambda: self.file.close())
+        self.claims = count()
+
+    def claim(
+        self, now: float, queue: str = "a", limit: int = 1, lease: float = 60.0
+    ) -> list[Delivery]:
+        """
+        Claim tasks.
+        """
+        name = f"claim {next(self.claims)}"
+        return self.file.do(lambda store: store.claim(queue, name, limit, lease, now))
+
+    def settle(self, now: float, *settlements: Settlement) -> list[str]:
+        """
+        Settle tasks of queue a.
+        """
+        return self.file.do(lambda store: store.settle("a", settlements, now))
+
+    def endAll(self, outcome: str, now: float) -> None:
+        """
+        Lease all that is ready in queue a, and end it.
+        """
+        while deliveries := self.claim(now, limit=10_000):
+            settlements = [
+                Settlement(each.receipt, outcome, Raw(b"1"))  # type: ignore[arg-type]
+                for each in deliveries
+            ]
+            self.assertEqual(self.settle(now, *settlements), [])
+
+
+class StoreTests(StoreCase):
+    """
+    Tests for L{Store}.
+    """
+
+    def test_order(self) -> None:
+        """
+        The most urgent come first, of these the oldest; what comes back keeps its age.
+        """
+        [low] = self.file.fill("a", 1, 1.0, priority=-1000)
+        first, second = self.file.fill("a", 2, 1.0)
+        [high] = self.file.fill("a", 1, 2.0, priority=1000)
+        [third] = self.file.fill("a", 1, 2.0)
+        self.assertEqual([d.id for d in self.claim(2.0, limit=2)], [high, first])
+        self.file.do(lambda store: store.wake(63.0))
+        claimed = [delivery.id for delivery in self.claim(63.0, limit=9)]
+        self.assertEqual(claimed, [high, first, second, third, low])
+
+    def test_receipts(self) -> None:
+        """
+        Each delivery has a receipt of its own, and no reopening brings one back.
+        """
+        self.file.fill("a", 3, 1.0)
+        seen: set[str] = set()
+        for now in (1.0, 2.0, 3.0, 4.0):
+            receipts = [delivery.receipt for delivery in self.claim(now, limit=3)]
+            released = [Settlement(receipt, "release") for receipt in receipts]
+            self.assertEqual(self.settle(now, *released), [])
+            self.assertEqual(len(seen), (now - 1.0) * 3)
+            seen.update(receipts)
+            self.file.close()
+            self.file.open()
+        self.assertEqual(len(seen), 12)
+
+    def test_receiptOfForgotten(self) -> None:
+        """
+        A task that gets the number of one that was forgotten is not settled by its
+        receipt.
+        """
+        for outcome in ("complete", "extend", "release", "fail"):
+            self.file.fill("a", 1, 1.0)
+            [old] = self.claim(1.0)
+            self.settle(1.0, Settlement(old.receipt, "fail"))
+            self.file.do(lambda store: store.archive.prune(1.0))
+            [id] = self.file.fill("a", 1, 1.0)
+            [new] = self.claim(1.0)
+            self.assertEqual(
+                new.receipt.partition(".")[0], old.receipt.partition(".")[0]
+            )
+            told = Settlement(old.receipt, outcome)  # type: ignore[arg-type]
+            self.assertEqual(self.settle(1.0, told), [old.receipt])
+            found = self.file.store.archive.task("a", id)
+            assert found is not None
+            self.assertEqual((found.state, found.due), ("leased", 61.0))
+            self.settle(1.0, Settlement(new.receipt, "complete"))
+            self.file.do(lambda store: store.archive.prune(1.0))
+
+    def test_leaseEnds(self) -> None:
+        """
+        A lease has ended at its very end, though nothing has woken the task yet.
+        """
+        self.file.fill("a", 2, 1.0)
+        one, two = self.claim(1.0, limit=2, lease=5.0)
+        self.assertEqual(self.settle(5.9, Settlement(one.receipt, "complete")), [])
+        late = Settlement(two.receipt, "complete")
+        self.assertEqual(self.settle(6.0, late), [two.receipt])
+        self.file.do(lambda store: store.wake(6.0))
+        for outcome in ("complete", "extend", "release", "fail"):
+            late = Settlement(two.receipt, outcome)  # type: ignore[arg-type]
+            self.assertEqual(self.settle(6.0, late), [two.receipt])
+        self.assertEqual([d.attempt for d in self.claim(6.0, limit=2)], [2])
+        self.assertEqual(self.settle(6.0, late), [two.receipt])
+
+    def test_lastError(self) -> None:
+        """
+        The last error is kept until there is another one, or all went well.
+        """
+        [id] = self.file.fill("a", 1, 1.0)
+        for outcome, error, expected in (
+            ("release", "one", "one"),
+            ("release", UNSET, "one"),
+            ("lost", UNSET, "its lease ended in attempt 3"),
+            ("release", "two", "two"),
+            ("complete", UNSET, UNSET),
+        ):
+            [delivery] = self.claim(1.0, lease=5.0)
+            if outcome == "lost":
+                self.file.do(lambda store: store.wake(6.0))
+            else:
+                told = Settlement(delivery.receipt, outcome, error=error)  # type: ignore[arg-type]
+                self.settle(1.0, told)
+            found = self.file.store.archive.task("a", id)
+            assert found is not None
+            self.assertEqual(found.error, expected)
+
+    def test_resumes(self) -> None:
+        """
+        Leases begin anew as long as they were to last when they were told of last;
+        nothing else is touched.
+        """
+        self.file.fill("a", 3, 1.0)
+        [delayed] = self.file.fill("a", 1, 1.0, delay=50.0)
+        one, two = self.claim(1.0, limit=2, lease=5.0)
+        self.settle(2.0, Settlement(two.receipt, "extend", lease=7.0))
+        found = self.file.do(lambda store: store.resume(100.0))
+        expected = [Leased("a", "claim 0", each.receipt) for each in (one, two)]
+        self.assertEqual(found, expected)
+        due = []
+        for id in (one.id, two.id, delayed):
+            record = self.file.store.archive.task("a", id)
+            assert record is not None
+            due.append(record.due)
+        self.assertEqual(due, [105.0, 107.0, 51.0])
+        self.assertEqual(self.file.store.count()["a", "ready"], 1)
+
+    def test_nothingLeft(self) -> None:
+        """
+        Of a completed task its result is kept, if there is one, and no payload.
+        """
+        self.file.fill("a", 3, 1.0)
+        one, two, _ = self.claim(1.0, limit=3)
+        self.settle(2.0, Settlement(one.receipt, "complete", Raw(b"7")))
+        self.settle(2.0, Settlement(two.receipt, "complete"))
+        rows = [
+            self.file.connection.execute(f"SELECT * FROM {table}").fetchall()
+            for table in ("payloads", "results")
+        ]
+        self.assertEqual(rows, [[(3, b"1")], [(1, b"7")]])
+
+    def test_againOtherwise(self) -> None:
+        """
+        What was released is lost to whom goes on with it; a release told again may be
+        known.
+        """
+        self.file.fill("a", 1, 1.0)
+        [delivery] = self.claim(1.0)
+        receipt = delivery.receipt
+        release = Settlement(receipt, "release", counted=False)
+        self.assertEqual(self.settle(1.0, release), [])
+        for outcome in ("extend", "complete", "fail"):
+            told = Settlement(receipt, outcome)  # type: ignore[arg-type]
+            self.assertEqual(self.settle(1.0, told), [receipt])
+        self.assertEqual(self.settle(1.0, release), [])
+        [again] = self.claim(1.0)
+        self.assertEqual(again.attempt, 1)
+        self.assertEqual(self.settle(1.0, release), [receipt])
+        self.assertEqual(self.settle(1.0, Settlement(again.receipt, "complete")), [])
+
+    def test_eachForItself(self) -> None:
+        """
+        What is lost keeps no others from being settled, and comes in the order told.
+        """
+        self.file.fill("a", 2, 1.0)
+        one, two = self.claim(1.0, limit=2)
+        settlements = [
+            Settlement(receipt, "complete")
+            for receipt in ("x", one.receipt, "1.ffffffffffffffff", two.receipt, "1.0")
+        ]
+        lost = self.settle(2.0, *settlements)
+        self.assertEqual(lost, ["x", "1.ffffffffffffffff", "1.0"])
+        self.assertEqual(self.file.store.count()["a", "completed"], 2)
+
+    def test_large(self) -> None:
+        """
+        A claim brings no more than 8 MiB of payloads, but one task at least.
+        """
+        half = NewTask(b"1" * (LARGEST_PAYLOAD // 2))
+        small = NewTask(b"1")
+        tasks = [half, half, small, NewTask(b"1" * (LARGEST_PAYLOAD + 1)), small]
+        ids = self.file.do(lambda store: store.enqueue("a", tasks, 1.0)).ids
+        claimed = []
+        while deliveries := self.claim(1.0, limit=10):
+            claimed.append([delivery.id for delivery in deliveries])
+        self.assertEqual(claimed, [ids[:2], ids[2:3], ids[3:4], ids[4:]])
+        self.assertEqual(self.file.store.count(), {("a", "leased"): 5})
+
+    def test_ghosts(self) -> None:
+        """
+        A queue is made by its first task and by nothing else.
+        """
+        self.claim(1.0, "ghost")
+        self.file.do(lambda store: store.settle("ghost", [], 1.0))
+        self.file.do(lambda store: store.archive.retry("ghost", ["x"]))
+        self.file.do(lambda store: store.archive.retryAll("ghost", 5, None, 1.0))
+        self.assertEqual(dict(self.file.database.changes), {})
+        self.assertEqual(
+            self.file.connection.execute("SELECT * FROM queues").fetchall(), []
+        )
+
+    def test_twiceInOne(self) -> None:
+        """
+        A name that comes twice in one request is queued once.
+        """
+        tasks = [NewTask(b"1", "x"), NewTask(b"2", "x"), NewTask(b"3")]
+        done = self.file.do(lambda store: store.enqueue("a", tasks, 1.0))
+        self.assertEqual((done.ids[:2], done.known), (["x", "x"], ["x"]))
+        self.assertEqual(
+            [bytes(d.payload) for d in self.claim(1.0, limit=9)], [b"1", b"3"]
+        )
+
+    def test_wakesInPieces(self) -> None:
+        """
+        However many are due, no more are woken at once than others can wait for.
+        """
+        self.file.fill("a", CHUNK + 5, 1.0, delay=5.0)
+        self.file.do(lambda store: store.wake(6.0))
+        self.assertEqual(self.file.database.changes["a", "ready"], CHUNK)
+        self.assertEqual(self.file.store.due(), 6.0)
+        self.file.do(lambda store: store.wake(6.0))
+        self.assertEqual(self.file.database.changes["a", "ready"], CHUNK + 5)
+        self.assertIsNone(self.file.store.due())
+
+    def test_longError(self) -> None:
+        """
+        Of an error no more is kept than somebody reads.
+        """
+        self.file.fill("a", 1, 1.0)
+        [delivery] = self.claim(1.0)
+        self.settle(1.0, Settlement(delivery.receipt, "fail", error="x" * 1_000_000))
+        [failed] = self.file.store.archive.failed("a", 1, 0).failed
+        self.assertEqual(failed.error, "x" * 10_000)
+
+
+class ParseReceiptTests(SynchronousTestCase):
+    """
+    Tests for L{parseReceipt}.
+    """
+
+    def test_ours(self) -> None:
+        """
+        A receipt names a task and has a secret.
+        """
+        self.assertEqual(parseReceipt("17.ff"), (17, 255))
+        self.assertEqual(parseReceipt(f"1.{(1 << 62) - 1:x}"), (1, (1 << 62) - 1))
+
+    def test_others(self) -> None:
+        """
+        Whatever else it is, it is none, however much it looks like one.
+        """
+        for receipt in (
+            *("", ".", "1", "1.", ".1", "1.1.1", " 1.1", "1.1 ", "1.1\n", "\u0661.1"),
+            *("1. 1", "1.0x1", "1.1_1", "1.-1", "1.+1", "1.FF", "-1.1", "1.\uff11"),
+            *("1.ffffffffffffffff", "9" * 30 + ".1", "1." + "0" * 30, "1.1\x00"),
+        ):
+            self.assertIsNone(parseReceipt(receipt), receipt)
+
+
+class CostTests(StoreCase):
+    """
+    What it costs does not grow with what is in the file.
+    """
+
+    def steps(self, operation: Callable[[Store], object]) -> int:
+        """
+        @return: The steps of SQLite's virtual machine that something takes; it is
+            undone.
+        """
+        steps = 0
+
+        def count() -> None:
+            nonlocal steps
+            steps += 1
+
+        connection = self.file.connection
+        connection.execute("BEGIN IMMEDIATE")
+        connection.set_progress_handler(count, 1)
+        operation(self.file.store)
+        connection.set_progress_handler(None, 0)
+        connection.rollback()
+        self.file.database.forget()
+        return steps
+
+    def costs(self, now: float) -> dict[str, int]:
+        """
+        @return: The steps of each thing that is done all the time.
+        """
+        [id] = self.file.fill("b", 1, now, priority=1)
+        self.file.fill("b", 1, now)
+        [delivery] = self.claim(now, "b", 1, 60.0)
+        complete = Settlement(delivery.receipt, "complete")
+        extend = Settlement(delivery.receipt, "extend")
+        return {
+            "enqueue": self.steps(
+                lambda store: store.enqueue("a", [NewTask(b"1")] * 10, now)
+            ),
+            "claim": self.steps(lambda store: store.claim("a", "c", 10, 60.0, now)),
+            "claim alone": self.steps(
+                lambda store: store.claim("b", "c", 1, 60.0, now)
+            ),
+            "complete": self.steps(lambda store: store.settle("b", [complete], now)),
+            "extend": self.steps(lambda store: store.settle("b", [extend], now)),
+            "wake": self.steps(lambda store: store.wake(now)),
+            "due": self.steps(lambda store: store.due()),
+            "task": self.steps(lambda store: store.archive.task("b", id)),
+            "failed": self.steps(lambda store: store.archive.failed("a", 10, 0)),
+            "retry": self.steps(lambda store: store.archive.retry("a", ["x", id])),
+            "prune": self.steps(lambda store: store.archive.prune(0.0)),
+        }
+
+    def assertFlat(self, fill: Callable[[int], object]) -> None:
+        """
+        Fail unless it all takes about as many steps with few as with many.
+        """
+        fill(FEW)
+        few = self.costs(10.0)
+        fill(MANY)
+        many = self.costs(10.0)
+        for name, steps in few.items():
+            self.assertLess(many[name], 2 * steps + 100, name)
+
+    def test_waiting(self) -> None:
+        """
+        Tasks that wait cost nothing.
+        """
+        self.assertFlat(lambda count: self.file.fill("a", count, 1.0))
+
+    def test_delayed(self) -> None:
+        """
+        Tasks that are delayed cost nothing.
+        """
+        self.assertFlat(lambda count: self.file.fill("a", count, 1.0, delay=1000.0))
+
+    def test_leased(self) -> None:
+        """
+        Tasks that are leased cost nothing.
+        """
+
+        def lease(count: int) -> None:
+            self.file.fill("a", count, 1.0)
+            self.claim(1.0, limit=count, lease=1000.0)
+
+        self.assertFlat(lease)
+
+    def test_ended(self) -> None:
+        """
+        Tasks that have completed or failed cost nothing.
+        """
+        for outcome in ("complete", "fail"):
+
+            def end(count: int, outcome: str = outcome) -> None:
+                self.file.fill("a", count, 1.0)
+                self.endAll(outcome, 1.0)
+
+            self.assertFlat(end)
+
+
+class PlanTests(StoreCase):
+    """
+    How SQLite goes about what is asked of it.
+    """
+
+    def statements(self) -> set[str]:
+        """
+        @return: What is asked of it in all that is done all the time.
+        """
+        seen: set[str] = set()
+        self.file.connection.set_trace_callback(seen.add)
+        self.file.fill("a", 20, 1.0)
+        self.file.fill("a", 1, 1.0, delay=1.0)
+        for outcome in ("extend", "release", "fail", "complete"):
+            [delivery] = self.claim(1.0)
+            told = Settlement(delivery.receipt, outcome, Raw(b"1"))  # type: ignore[arg-type]
+            for _ in range(2):
+                self.settle(1.0, told)
+        archive = self.file.store.archive
+        self.file.do(lambda store: store.wake(100.0))
+        self.file.do(lambda store: store.due())
+        self.file.do(lambda store: store.resume(100.0))
+        self.file.do(lambda store: archive.task("a", "x"))
+        self.file.do(lambda store: archive.failed("a", 10, 0))
+        self.file.do(lambda store: archive.retry("a", ["x"]))
+        self.file.do(lambda store: archive.retryAll("a", 5, None, 1.0))
+        self.file.do(lambda store: archive.prune(100.0))
+        self.file.connection.set_trace_callback(None)
+        verbs = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        return {each for each in seen if each.startswith(verbs)}
+
+    def test_plans(self) -> None:
+        """
+        Nothing is sorted and no table is gone through, but for the few queues.
+        """
+        statements = self.statements()
+        self.assertGreater(len(statements), 12)
+        used = ""
+        for statement in statements:
+            plan = [
+                row[3]
+                for row in self.file.connection.execute(
+                    f"EXPLAIN QUERY PLAN {statement}"
+                )
+            ]
+            for line in plan:
+                self.assertNotIn("TEMP B-TREE", line, statement)
+                if "queues" not in statement:
+                    self.assertNotIn("SCAN", line, statement)
+                if line.startswith("SEARCH"):
+                    self.assertIn(" USING ", line, statement)
+            used += "\n".join(plan)
+        for index in ("ready", "due", "failed", "ended"):
+            self.assertRegex(used, f"INDEX {index} ")

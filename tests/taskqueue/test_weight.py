@@ -1,0 +1,92 @@
+"""
+Tests for L{myconsumer.taskqueue.weight}.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.taskqueue import weight
+from myconsumer.taskqueue.answers import Refused
+from myconsumer.taskqueue.limits import MOST_VALUES
+from myconsumer.taskqueue.weight import checkWeight
+
+
+def values(value: Any) -> int:
+    """
+    @return: How many values a value is, itself among them.
+    """
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + sum(map(values, inner)) if isinstance(value, list | dict) else 1
+
+
+class WeightTests(SynchronousTestCase):
+    """
+    Tests for L{checkWeight}.
+    """
+
+    def assertHeavy(self, body: bytes) -> None:
+        """
+        Fail unless a body is refused.
+        """
+        with self.assertRaises(Refused) as caught:
+            checkWeight(body)
+        self.assertEqual(caught.exception.code, 413)
+        self.assertIn("more than 250000 values", str(caught.exception))
+
+    def test_many(self) -> None:
+        """
+        Too many numbers, fields, lists, objects or strings are refused, however deep
+        they are, and fewer are not.
+        """
+        for unit, weighs in (
+            ("0", 1),
+            ('"a": "b"', 1),
+            ("[]", 2),
+            ('{"a": []}', 3),
+            ('"a,"', 1),
+        ):
+            few, many = ((MOST_VALUES + more) // weighs for more in (-9, 9))
+            checkWeight(f"[[{', '.join([unit] * few)}]]".encode())
+            self.assertHeavy(f"[[{', '.join([unit] * many)}]]".encode())
+        self.assertHeavy(b"[" * 2 * MOST_VALUES)
+
+    def test_text(self) -> None:
+        """
+        What is in a string is one value, whatever it looks like.
+        """
+        for text in ("a, b,", '[{"\\', "\\\\,", '\\",'):
+            checkWeight(json.dumps([text * MOST_VALUES]).encode())
+            self.assertHeavy(json.dumps([text, [0] * MOST_VALUES]).encode())
+
+    def test_manyQuotes(self) -> None:
+        """
+        Strings that are very many, or that are escaped nearly throughout, are not
+        looked into.
+        """
+        self.assertHeavy(b'"", ' * (3 * MOST_VALUES))
+        self.assertHeavy(
+            json.dumps("\n" * 8 * MOST_VALUES + "\n" + "," * MOST_VALUES).encode()
+        )
+
+    @given(
+        st.recursive(
+            st.text('a,[{"\\') | st.integers(0, 9),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(',"'), inner),
+        )
+    )
+    @example(['\\",', {'"': "\\"}])
+    def test_counts(self, value: Any) -> None:
+        """
+        Of any JSON as many values are counted as there are, and an empty list or
+        object as two.
+        """
+        body = json.dumps(value).encode()
+        found = weight._values(weight._withoutStrings(body))
+        self.assertGreaterEqual(found, values(value))
+        self.assertLessEqual(found, 2 * values(value))
