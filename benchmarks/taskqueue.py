@@ -28,10 +28,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.database import Database
-from myconsumer.taskqueue.records import NewTask
-from myconsumer.taskqueue.schema import CONNECTION, prepare
-from myconsumer.taskqueue.store import Store
+from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.records import NewTask
+from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.tasks import Store
 
 HERE = Path(__file__).resolve().parent
 TWISTD = Path(sys.executable).with_name("twistd")

@@ -20,9 +20,9 @@ from twisted.python.failure import Failure
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.counts import Counts
-from myconsumer.taskqueue.database import CHUNK
 from myconsumer.taskqueue.polls import Polls
-from myconsumer.taskqueue.records import (
+from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.records import (
     Delivery,
     Enqueued,
     FailedTasks,
@@ -32,9 +32,9 @@ from myconsumer.taskqueue.records import (
     State,
     TaskRecord,
 )
-from myconsumer.taskqueue.store import Leased, Store
+from myconsumer.taskqueue.store.tasks import Leased, Store
+from myconsumer.taskqueue.store.writer import Operation, Outcome, Writer
 from myconsumer.taskqueue.upkeep import Upkeep
-from myconsumer.taskqueue.writer import Operation, Outcome, Writer
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from twisted.logger import Logger
 
-from myconsumer.taskqueue.records import STATES, State
-from myconsumer.taskqueue.store import Store
+from myconsumer.taskqueue.store.records import STATES, State
+from myconsumer.taskqueue.store.tasks import Store
 
 
 class Counts:

@@ -20,7 +20,7 @@ from myconsumer.interfaces import ITaskQueue
 from myconsumer.queues.reading import Unreadable, readRaw
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.records import Delivery
+from myconsumer.taskqueue.store.records import Delivery
 
 GRACE = 10.0
 """The seconds that an answer may take past the time that it was asked to wait."""

@@ -10,8 +10,8 @@ from os.path import abspath
 from twisted.internet.endpoints import serverFromString
 
 from myconsumer.parsing.option import YEAR, Option
-from myconsumer.taskqueue.lock import FileLock
-from myconsumer.taskqueue.schema import Sync, check
+from myconsumer.taskqueue.store.lock import FileLock
+from myconsumer.taskqueue.store.schema import Sync, check
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.records import Delivery
-from myconsumer.taskqueue.store import Store
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.records import Delivery
+from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.writer import Writer
 
 T = TypeVar("T")
 

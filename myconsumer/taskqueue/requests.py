@@ -30,7 +30,7 @@ from myconsumer.taskqueue.limits import (
     Name,
     ProducedTask,
 )
-from myconsumer.taskqueue.records import NewTask, RetryCursor
+from myconsumer.taskqueue.store.records import NewTask, RetryCursor
 from myconsumer.taskqueue.weight import checkWeight
 
 T = TypeVar("T")

@@ -24,10 +24,10 @@ from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.direct import LocalQueue
-from myconsumer.taskqueue.disk import Disk
-from myconsumer.taskqueue.lock import FileLock
-from myconsumer.taskqueue.schema import CONNECTION, Sync, prepare
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.disk import Disk
+from myconsumer.taskqueue.store.lock import FileLock
+from myconsumer.taskqueue.store.schema import CONNECTION, Sync, prepare
+from myconsumer.taskqueue.store.writer import Writer
 
 if TYPE_CHECKING:
     from myconsumer.taskqueue.web import Door
@@ -74,7 +74,7 @@ class LocalQueueService(Service):
         refuse: Callable[[str], NoReturn] | None = None,
     ) -> None:
         """
-        @param path: The file; see L{check <myconsumer.taskqueue.schema.check>}.
+        @param path: The file; see L{check <myconsumer.taskqueue.store.schema.check>}.
         @param endpoint: Where to listen.
         @param token: What each request has to bring; L{None}: nothing, and then it
             listens on this machine's own addresses only.

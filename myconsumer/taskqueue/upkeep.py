@@ -13,9 +13,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.database import CHUNK
-from myconsumer.taskqueue.records import State
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.records import State
+from myconsumer.taskqueue.store.writer import Writer
 
 #: The seconds between two looks for tasks that are to be forgotten.
 PRUNING = 60.0

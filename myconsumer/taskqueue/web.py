@@ -19,7 +19,6 @@ from myconsumer.taskqueue.answers import Refused, answered
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.guarding import Guard
 from myconsumer.taskqueue.limits import LONGEST_NAME
-from myconsumer.taskqueue.records import LARGEST_NUMBER, STATES, Enqueued, TaskRecord
 from myconsumer.taskqueue.requests import (
     readClaim,
     readNumber,
@@ -29,6 +28,12 @@ from myconsumer.taskqueue.requests import (
 )
 from myconsumer.taskqueue.routing import makeApp
 from myconsumer.taskqueue.site import GuardedSite
+from myconsumer.taskqueue.store.records import (
+    LARGEST_NUMBER,
+    STATES,
+    Enqueued,
+    TaskRecord,
+)
 
 #: The longest that a claim waits, in seconds, and the most tasks that it brings.
 LONGEST_WAIT = 3_600.0

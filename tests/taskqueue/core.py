@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from myconsumer.taskqueue.database import Database
-from myconsumer.taskqueue.records import NewTask
-from myconsumer.taskqueue.schema import CONNECTION, check, prepare
-from myconsumer.taskqueue.store import Store
+from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.records import NewTask
+from myconsumer.taskqueue.store.schema import CONNECTION, check, prepare
+from myconsumer.taskqueue.store.tasks import Store
 
 T = TypeVar("T")
 

@@ -16,11 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.database import CHUNK, Database
-from myconsumer.taskqueue.disk import DiskFullError
-from myconsumer.taskqueue.records import STATES, Delivery, NewTask, Retried
-from myconsumer.taskqueue.store import Store
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.database import CHUNK, Database
+from myconsumer.taskqueue.store.disk import DiskFullError
+from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried
+from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.writer import Writer
 from tests.model import passTime
 from tests.taskqueue.core import Turns, connect
 

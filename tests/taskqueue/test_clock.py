@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.clock import TOLERATED, EpochClock
-from myconsumer.taskqueue.records import NewTask
+from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.upkeep import DOUBTING, PRUNING, TRUSTING
 from tests.model import passTime
 from tests.taskqueue.test_broker import KEEP, BrokerCase

@@ -19,8 +19,8 @@ from myconsumer.task import Settlement, Task
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.direct import GRACE, LocalQueue
-from myconsumer.taskqueue.records import NewTask
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.records import NewTask
+from myconsumer.taskqueue.store.writer import Writer
 from tests.taskqueue.core import Turns, connect
 
 START = 1000.0

@@ -35,9 +35,9 @@ from twisted.python.failure import Failure
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.database import CHUNK
-from myconsumer.taskqueue.records import Delivery, NewTask, State
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.records import Delivery, NewTask, State
+from myconsumer.taskqueue.store.writer import Writer
 from tests.model import passTime
 from tests.taskqueue.core import File, Turns, connect
 

@@ -11,11 +11,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue.database import Database
 from myconsumer.taskqueue.polls import REMEMBERED, Polls
-from myconsumer.taskqueue.records import Delivery, NewTask
-from myconsumer.taskqueue.store import Store
-from myconsumer.taskqueue.writer import Writer
+from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.records import Delivery, NewTask
+from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.writer import Writer
 from tests.taskqueue.core import Turns, connect
 
 

@@ -16,7 +16,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.answers import Refused
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD, MOST_TASKS, MOST_VALUES
-from myconsumer.taskqueue.records import NewTask, RetryCursor
 from myconsumer.taskqueue.requests import (
     ClaimBody,
     RetryBody,
@@ -26,6 +25,7 @@ from myconsumer.taskqueue.requests import (
     readSettle,
     readTasks,
 )
+from myconsumer.taskqueue.store.records import NewTask, RetryCursor
 
 YEAR = 31_536_000
 

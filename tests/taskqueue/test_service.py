@@ -28,9 +28,9 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import FaultError
 from myconsumer.http.token import TokenFile
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.lock import FileLock
-from myconsumer.taskqueue.records import NewTask
 from myconsumer.taskqueue.service import LocalQueueService, RefusedToStart
+from myconsumer.taskqueue.store.lock import FileLock
+from myconsumer.taskqueue.store.records import NewTask
 from tests.acceptance.embedded import Client
 
 HERE = "tcp:0:interface=127.0.0.1"

@@ -13,8 +13,8 @@ from textwrap import dedent
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue.lock import FileLock
 from myconsumer.taskqueue.options import queueFile
+from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.tap import OPTIONS, Options
 from tests.taskqueue.core import File
 

@@ -25,9 +25,9 @@ from myconsumer.queues.json import JSONQueue
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.writer import Writer
 from myconsumer.taskqueue.web import Door
-from myconsumer.taskqueue.writer import Writer
 from tests.test_contract import problems, values
 
 NOW = 1_800_000_000.0

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.lock}.
+Tests for L{myconsumer.taskqueue.store.lock}.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue.lock import FileLock
+from myconsumer.taskqueue.store.lock import FileLock
 
 HOLDING = """
 import sys
-from myconsumer.taskqueue.lock import FileLock
+from myconsumer.taskqueue.store.lock import FileLock
 
 FileLock(sys.argv[1]).acquire()
 print("held", flush=True)

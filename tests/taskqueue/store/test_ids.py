@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.ids}.
+Tests for L{myconsumer.taskqueue.store.ids}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from uuid import RFC_4122, UUID
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue.ids import newIds
+from myconsumer.taskqueue.store.ids import newIds
 
 #: Some time of the year 2026.
 NOW = 1_790_000_000.123

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.disk}.
+Tests for L{myconsumer.taskqueue.store.disk}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue.disk import RESERVED, Disk, DiskFullError, FileGoneError
+from myconsumer.taskqueue.store.disk import RESERVED, Disk, DiskFullError, FileGoneError
 
 BLOCK = 4096
 

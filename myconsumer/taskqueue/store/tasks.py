@@ -2,8 +2,8 @@
 The tasks of the embedded queue, in SQLite: how they are queued, leased and settled.
 
 Nothing here begins or ends a transaction: L{Writer
-<myconsumer.taskqueue.writer.Writer>} does, around as many of these calls as there are
-to make.  C{now} is always the time in seconds since the epoch.
+<myconsumer.taskqueue.store.writer.Writer>} does, around as many of these calls as there
+are to make.  C{now} is always the time in seconds since the epoch.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 from msgspec import UNSET, Raw, Struct
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.archive import Archive
-from myconsumer.taskqueue.database import CHUNK, Database
-from myconsumer.taskqueue.ids import newIds
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
-from myconsumer.taskqueue.records import (
+from myconsumer.taskqueue.store.archive import Archive
+from myconsumer.taskqueue.store.database import CHUNK, Database
+from myconsumer.taskqueue.store.ids import newIds
+from myconsumer.taskqueue.store.records import (
     STATES,
     Delivery,
     Enqueued,

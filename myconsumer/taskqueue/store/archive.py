@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec import UNSET, Raw, json
 
-from myconsumer.taskqueue.database import CHUNK, Database
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
-from myconsumer.taskqueue.records import (
+from myconsumer.taskqueue.store.database import CHUNK, Database
+from myconsumer.taskqueue.store.records import (
     FailedTask,
     FailedTasks,
     Retried,

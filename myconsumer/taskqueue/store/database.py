@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 
-from myconsumer.taskqueue.records import State
+from myconsumer.taskqueue.store.records import State
 
 #: The most tasks that are touched in one go by what nobody waits for.
 CHUNK = 1000
@@ -26,7 +26,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection) -> None:
         """
         @param connection: A connection that is L{prepared
-            <myconsumer.taskqueue.schema.prepare>}.
+            <myconsumer.taskqueue.store.schema.prepare>}.
         """
         self.execute = connection.execute
         self.executemany = connection.executemany

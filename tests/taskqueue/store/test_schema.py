@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.schema}.
+Tests for L{myconsumer.taskqueue.store.schema}.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import closing
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue.records import NewTask
-from myconsumer.taskqueue.schema import APPLICATION, CONNECTION, check, prepare
+from myconsumer.taskqueue.store.records import NewTask
+from myconsumer.taskqueue.store.schema import APPLICATION, CONNECTION, check, prepare
 from tests.taskqueue.core import File, connect
 
 PAGE = 4096

@@ -1,5 +1,6 @@
 """
-Tests for L{myconsumer.taskqueue.store}; L{tests.taskqueue.test_machine} has the rest.
+Tests for L{myconsumer.taskqueue.store.tasks}; the rest is in
+L{tests.taskqueue.test_machine}.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from msgspec import UNSET, Raw
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.database import CHUNK
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
-from myconsumer.taskqueue.records import Delivery, NewTask
-from myconsumer.taskqueue.store import Leased, Store, parseReceipt
+from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.records import Delivery, NewTask
+from myconsumer.taskqueue.store.tasks import Leased, Store, parseReceipt
 from tests.taskqueue.core import File
 
 FEW, MANY = 1_000, 50_000

@@ -16,9 +16,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.taskqueue.database import Database
-from myconsumer.taskqueue.records import State
-from myconsumer.taskqueue.store import Store
+from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.records import State
+from myconsumer.taskqueue.store.tasks import Store
 
 T = TypeVar("T")
 

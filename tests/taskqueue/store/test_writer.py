@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.writer}.
+Tests for L{myconsumer.taskqueue.store.writer}.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from myconsumer.taskqueue.database import Database
-from myconsumer.taskqueue.disk import FileGoneError
-from myconsumer.taskqueue.records import Enqueued, NewTask
-from myconsumer.taskqueue.schema import CONNECTION, prepare
-from myconsumer.taskqueue.store import Store
-from myconsumer.taskqueue.writer import Operation, Outcome, Writer
+from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.disk import FileGoneError
+from myconsumer.taskqueue.store.records import Enqueued, NewTask
+from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.writer import Operation, Outcome, Writer
 from tests.taskqueue.core import Turns, connect, full
 
 LARGE = NewTask(b"1" * 100_000)

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.archive}; L{tests.taskqueue.test_machine} has the
+Tests for L{myconsumer.taskqueue.store.archive}; L{tests.taskqueue.test_machine} has the
 rest.
 """
 
@@ -10,21 +10,21 @@ from collections.abc import Iterator
 from msgspec import UNSET, Raw
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.database import CHUNK
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
-from myconsumer.taskqueue.records import (
+from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.records import (
     FailedTask,
     NewTask,
     Retried,
     RetryCursor,
     TaskRecord,
 )
-from tests.taskqueue.test_store import StoreCase
+from tests.taskqueue.store.test_tasks import StoreCase
 
 
 class ArchiveTests(StoreCase):
     """
-    Tests for L{Archive <myconsumer.taskqueue.archive.Archive>}.
+    Tests for L{Archive <myconsumer.taskqueue.store.archive.Archive>}.
     """
 
     def pages(self, limit: int) -> Iterator[list[FailedTask]]:

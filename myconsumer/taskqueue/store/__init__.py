@@ -1,0 +1,3 @@
+"""
+Where the embedded queue keeps its tasks: one SQLite file, and its one writer.
+"""
