@@ -23,14 +23,14 @@ from myconsumer.http.faults import oneLine
 from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.direct import LocalQueue
+from myconsumer.taskqueue.inprocess import LocalQueue
 from myconsumer.taskqueue.store.disk import Disk
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import CONNECTION, Sync, prepare
 from myconsumer.taskqueue.store.writer import Writer
 
 if TYPE_CHECKING:
-    from myconsumer.taskqueue.web import Door
+    from myconsumer.taskqueue.web.door import Door
 
 #: The seconds for which tasks are kept that completed or failed: a week.
 KEEP = 7 * 86_400.0
@@ -143,7 +143,7 @@ class LocalQueueService(Service):
 
     def _make(self) -> _Running:
         # Klein imports a reactor, which whoever runs this has chosen by now
-        from myconsumer.taskqueue.web import Door
+        from myconsumer.taskqueue.web.door import Door
 
         pool = ConnectionPool(  # type: ignore[no-untyped-call]
             "sqlite3",

@@ -13,7 +13,7 @@ from twisted.web.http_headers import Headers
 
 from myconsumer.http.faults import oneLine
 from myconsumer.http.token import TokenFile
-from myconsumer.taskqueue.answers import Refused
+from myconsumer.taskqueue.web.answers import Refused
 
 _AUTHORITY = re.compile(r"(\[[^]@]*\]|[^]:@[]*)(?::[0-9]*)?")
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.requests} and what it says where something is wrong.
+Tests for L{myconsumer.taskqueue.web.bodies} and what it says where something is wrong.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.answers import Refused
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD, MOST_TASKS, MOST_VALUES
-from myconsumer.taskqueue.requests import (
+from myconsumer.taskqueue.store.records import NewTask, RetryCursor
+from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.bodies import (
     ClaimBody,
     RetryBody,
     readClaim,
@@ -25,7 +26,6 @@ from myconsumer.taskqueue.requests import (
     readSettle,
     readTasks,
 )
-from myconsumer.taskqueue.store.records import NewTask, RetryCursor
 
 YEAR = 31_536_000
 

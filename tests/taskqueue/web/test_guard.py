@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.guarding}.
+Tests for L{myconsumer.taskqueue.web.guard}.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from myconsumer.http.token import TokenFile
-from myconsumer.taskqueue.answers import Refused
-from myconsumer.taskqueue.guarding import Guard
+from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.guard import Guard
 
 HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 

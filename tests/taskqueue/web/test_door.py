@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.web}: the HTTP API over a real store in memory.
+Tests for L{myconsumer.taskqueue.web.door}: the HTTP API over a real store in memory.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.taskqueue.web import Door
+from myconsumer.taskqueue.web.door import Door
 from tests.test_contract import problems, values
 
 NOW = 1_800_000_000.0

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from myconsumer.taskqueue.answers import Refused
 from myconsumer.taskqueue.limits import MOST_VALUES
+from myconsumer.taskqueue.web.answers import Refused
 
 # all but what precedes a value
 _OTHERS = bytes(set(range(256)) - set(b",[{"))

@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from myconsumer.taskqueue.answers import Refused, refused
-from myconsumer.taskqueue.channel import Channel
-from myconsumer.taskqueue.guarding import Guard
+from myconsumer.taskqueue.web.answers import Refused, refused
+from myconsumer.taskqueue.web.channel import Channel
+from myconsumer.taskqueue.web.guard import Guard
 
 #: The largest body of a request, in bytes.
 LARGEST_BODY = 16 * 1024 * 1024

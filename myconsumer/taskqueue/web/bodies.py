@@ -17,8 +17,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from myconsumer.http.faults import oneLine
 from myconsumer.queues.reading import UNDECODABLE, loads
 from myconsumer.task import LONGEST_LEASE, Settlement
-from myconsumer.taskqueue.answers import Refused
-from myconsumer.taskqueue.complaints import Shape, complaint
 from myconsumer.taskqueue.limits import (
     DELAY,
     LARGEST_PAYLOAD,
@@ -31,7 +29,9 @@ from myconsumer.taskqueue.limits import (
     ProducedTask,
 )
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.weight import checkWeight
+from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.complaints import Shape, complaint
+from myconsumer.taskqueue.web.weight import checkWeight
 
 T = TypeVar("T")
 

@@ -15,25 +15,25 @@ from twisted.web.http import Request
 
 from myconsumer.http.faults import oneLine
 from myconsumer.http.token import TokenFile
-from myconsumer.taskqueue.answers import Refused, answered
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.guarding import Guard
 from myconsumer.taskqueue.limits import LONGEST_NAME
-from myconsumer.taskqueue.requests import (
-    readClaim,
-    readNumber,
-    readRetry,
-    readSettle,
-    readTasks,
-)
-from myconsumer.taskqueue.routing import makeApp
-from myconsumer.taskqueue.site import GuardedSite
 from myconsumer.taskqueue.store.records import (
     LARGEST_NUMBER,
     STATES,
     Enqueued,
     TaskRecord,
 )
+from myconsumer.taskqueue.web.answers import Refused, answered
+from myconsumer.taskqueue.web.bodies import (
+    readClaim,
+    readNumber,
+    readRetry,
+    readSettle,
+    readTasks,
+)
+from myconsumer.taskqueue.web.guard import Guard
+from myconsumer.taskqueue.web.routes import makeApp
+from myconsumer.taskqueue.web.site import GuardedSite
 
 #: The longest that a claim waits, in seconds, and the most tasks that it brings.
 LONGEST_WAIT = 3_600.0

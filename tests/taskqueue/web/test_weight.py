@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.weight}.
+Tests for L{myconsumer.taskqueue.web.weight}.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.taskqueue import weight
-from myconsumer.taskqueue.answers import Refused
 from myconsumer.taskqueue.limits import MOST_VALUES
-from myconsumer.taskqueue.weight import checkWeight
+from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web import weight
+from myconsumer.taskqueue.web.weight import checkWeight
 
 
 def values(value: Any) -> int:

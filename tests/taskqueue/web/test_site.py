@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.site}.
+Tests for L{myconsumer.taskqueue.web.site}.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from myconsumer.http.token import TokenFile
-from myconsumer.taskqueue.guarding import Guard
-from myconsumer.taskqueue.site import LARGEST_BODY, GuardedRequest, GuardedSite
+from myconsumer.taskqueue.web.guard import Guard
+from myconsumer.taskqueue.web.site import LARGEST_BODY, GuardedRequest, GuardedSite
 
 PIECE = b"x" * (1024 * 1024)
 

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.direct}.
+Tests for L{myconsumer.taskqueue.inprocess}.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from myconsumer.interfaces import ITaskQueue
 from myconsumer.task import Settlement, Task
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.direct import GRACE, LocalQueue
+from myconsumer.taskqueue.inprocess import GRACE, LocalQueue
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.store.writer import Writer
 from tests.taskqueue.core import Turns, connect

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
 from myconsumer.http.faults import oneLine
-from myconsumer.taskqueue.answers import Refused, refused
+from myconsumer.taskqueue.web.answers import Refused, refused
 
 _QUEUE = r"[A-Za-z0-9._-]{1,64}"
 

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 if TYPE_CHECKING:
-    from myconsumer.taskqueue.site import GuardedSite
+    from myconsumer.taskqueue.web.site import GuardedSite
 
 #: The seconds that the head of a request may take, and the first one to begin.
 HEAD = 10.0

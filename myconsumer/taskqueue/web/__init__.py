@@ -1,0 +1,3 @@
+"""
+The embedded queue over HTTP: the pull contract, and what producers and operators ask.
+"""
