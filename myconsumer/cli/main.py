@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
@@ -18,8 +18,7 @@ from myconsumer.cli.running import nobodyReads, run
 from myconsumer.http.faults import oneLine
 from myconsumer.parsing.resolving import Refused, isSecret, shown
 
-#: Each is a module of this package that has C{Options}, and a coroutine of the
-#: same name: C{(reactor, options, write) -> exit status}.
+#: What each command is for.
 COMMANDS = {
     "enqueue": "queue the tasks of a file or of standard input, one a line",
     "counts": "tell how many tasks are in which state",
@@ -29,8 +28,17 @@ COMMANDS = {
 }
 
 
+def moduleOf(command: str) -> Any:
+    """
+    @return: The module of a command, which has C{Options}, and a coroutine that is
+        named after it: C{(reactor, options, write) -> exit status}.
+    """
+    room = "myconsumer" if command == "check" else "myconsumer.cli"
+    return import_module(f"{room}.{command}")
+
+
 def _optionsOf(command: str) -> UsageOptions:
-    options: UsageOptions = import_module(f"myconsumer.cli.{command}").Options()
+    options: UsageOptions = moduleOf(command).Options()
     return options
 
 
@@ -102,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # it was the help
         sys.exit(nobodyReads())
     name = str(options.subCommand)
-    command = getattr(import_module(f"myconsumer.cli.{name}"), name)
+    command = getattr(moduleOf(name), name)
     run(f"myconsumer {name}", partial(command, options=options.subOptions))
 
 

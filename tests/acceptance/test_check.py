@@ -18,7 +18,7 @@ from twisted.internet.utils import getProcessOutputAndValue
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from myconsumer.cli.check import Options, check
+from myconsumer.check import Options, check
 from tests.acceptance.embedded import QueueCase
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "endpoint.py"

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from importlib import import_module
 from inspect import iscoroutinefunction
 from io import StringIO
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.main import COMMANDS, Options, parse
+from myconsumer.cli.main import COMMANDS, Options, moduleOf, parse
 
 URL = "http://localhost:1/q"
 
@@ -62,8 +61,8 @@ class CommandTests(OptionsCase):
         Each has its options and a coroutine, in a module that is named after it.
         """
         for name in COMMANDS:
-            module = import_module(f"myconsumer.cli.{name}")
-            self.assertTrue(iscoroutinefunction(getattr(module, name)), name)
+            command = getattr(moduleOf(name), name)
+            self.assertTrue(iscoroutinefunction(command), name)
             self.assertEqual(str(self.parsed(name, URL, *self.more(name))["url"]), URL)
 
     def more(self, name: str) -> Sequence[str]:

@@ -1,0 +1,132 @@
+"""
+A producer and a consumer in one, and how patient they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from twisted.internet.task import deferLater
+
+from myconsumer.check.delivery import Delivery
+from myconsumer.check.findings import Broken, Slow, expect
+from myconsumer.check.peer import Peer
+from myconsumer.check.wire import Wire
+
+PATIENCE = 5.0
+"""The seconds that something may take which should happen at once."""
+
+_BETWEEN = 0.1
+
+
+class Player(Peer):
+    """
+    Plays a producer and a consumer.
+    """
+
+    def __init__(self, reactor: Any, wire: Wire) -> None:
+        """
+        @param reactor: The reactor, or a clock.
+        @param wire: Sends the requests.
+        """
+        super().__init__(wire)
+        self._reactor = reactor
+
+    async def pause(self, seconds: float) -> None:
+        """
+        Let time pass.
+        """
+        await deferLater(self._reactor, seconds)
+
+    async def some(
+        self, limit: int = 1, seconds: float = PATIENCE, **claim: Any
+    ) -> list[Delivery]:
+        """
+        Claim until there is something, or for so long.
+
+        @param claim: See L{claim}.
+        """
+        ends = self.seconds() + seconds
+        while (left := ends - self.seconds()) > 0:
+            if came := await self.claim(limit, left, **claim):
+                return came
+            await self.pause(min(_BETWEEN, max(0, ends - self.seconds())))
+        return []
+
+    async def get(
+        self, count: int = 1, seconds: float = PATIENCE, **claim: Any
+    ) -> list[Delivery]:
+        """
+        Claim until so many tasks have come, or for so long.
+
+        @param claim: See L{claim}.
+        """
+        ends = self.seconds() + seconds
+        found: list[Delivery] = []
+        while len(found) < count:
+            left = ends - self.seconds()
+            came = await self.some(count - len(found), left, **claim)
+            if not came:
+                break
+            found += came
+        return found
+
+    async def one(self, **claim: Any) -> Delivery:
+        """
+        Claim the task that is there.
+
+        @param claim: See L{claim}.
+
+        @raise Broken: It does not come.
+        """
+        came = await self.some(**claim)
+        if not came:
+            seen = f"a task that is queued was not delivered within {PATIENCE:g} s"
+            raise Broken(f"{seen}; wanted: at once")
+        return came[0]
+
+    async def two(self, **claim: Any) -> tuple[Delivery, Delivery]:
+        """
+        Claim the two tasks that are there.
+
+        @param claim: See L{claim}.
+
+        @raise Broken: They do not come.
+        """
+        came = await self.get(2, **claim)
+        seen = f"of 2 tasks that are queued {len(came)} came within {PATIENCE:g} s"
+        expect(len(came) == 2, seen, "both")
+        return came[0], came[1]
+
+    async def settleHeld(self, *settlements: Mapping[str, Any]) -> None:
+        """
+        Settle what is held: nothing may be lost.
+
+        @raise Broken: Something is.
+        @raise Slow: Its lease may have ended meanwhile.
+        """
+        lost = await self.settle(*settlements)
+        if any(
+            self.own.isOver(each["receipt"], self.seconds()) for each in settlements
+        ):
+            raise Slow
+        expect(
+            not lost,
+            f"{len(lost or ())} of {len(settlements)} receipts are lost, though their "
+            "leases have not ended",
+            "none",
+        )
+
+    async def complete(self, *deliveries: Delivery) -> None:
+        """
+        Complete what is held.
+
+        @raise Broken: See L{settleHeld}.
+        """
+        await self.settleHeld(*(delivery.to("complete") for delivery in deliveries))
+
+
+Check = Callable[[Player], Awaitable[str | None]]
+"""Checks one thing; its docstring says what holds.  It gives what may be of interest
+then, or raises one of the exceptions of L{myconsumer.check.findings}."""
