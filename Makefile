@@ -25,7 +25,7 @@ demo: $(VENV)/.runs
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 # these start processes, or try many orders of events
-SLOW := acceptance cli/test_console.py handlers/test_command.py handlers/test_processes.py \
+SLOW := acceptance cli/test_console.py handlers/command/test_handler.py handlers/processes \
 	taskqueue/test_machine.py taskqueue/test_tap.py test_examples.py \
 	test_handler_examples.py test_init.py test_mainloop.py test_makers.py pipeline/test_machine.py \
 	test_plugin.py test_process.py test_tap.py

@@ -40,8 +40,9 @@ from twisted.python.threadpool import ThreadPool
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from myconsumer import ITaskHandler, Task
-from myconsumer.handlers import command, forward, python
+from myconsumer.handlers import forward, python
 from myconsumer.handlers.callables import NamedCallable
+from myconsumer.handlers.command import handler as command
 from myconsumer.http import parseURL
 
 HERE = Path(__file__).resolve().parent

@@ -14,7 +14,7 @@ from twisted.application.service import IService
 
 from myconsumer.descriptors import checkLimit, raiseLimit
 from myconsumer.handlers.forward import ForwardHandler
-from myconsumer.handlers.waiting import WaitFor
+from myconsumer.handlers.readiness import WaitFor
 from myconsumer.http import makeClient
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.mainloop import drainOnExit, leaveThreads

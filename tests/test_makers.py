@@ -132,7 +132,7 @@ class ProtocolTests(SynchronousTestCase):
         self.assertIn("other:nowhere", found)
         self.assertIn("json:myconsumer.queues.json", found)
         self.assertIn("another:nowhere", found)
-        self.assertIn("exec:myconsumer.handlers.command", found)
+        self.assertIn("exec:myconsumer.handlers.command.handler", found)
 
 
 class HandlerTests(SynchronousTestCase):

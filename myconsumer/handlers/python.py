@@ -16,10 +16,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.handlers.bridge import createTask
+from myconsumer.handlers.awaiting import createTask
 from myconsumer.handlers.callables import NamedCallable, requireWork
 from myconsumer.handlers.futures import whenDone, whenDoneElsewhere
-from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task

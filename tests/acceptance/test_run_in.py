@@ -60,7 +60,7 @@ from twisted.application.service import Application
 from twisted.internet import reactor
 
 from myconsumer import ConsumerService
-from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.http import makeClient, parseURL
 from myconsumer.queues.json import JSONQueue
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.bridge import createTask
+from myconsumer.handlers.awaiting import createTask
 
 _T = TypeVar("_T")
 

@@ -26,7 +26,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.handlers.callables import NamedCallable, loadCallable
-from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.handlers.python import PythonHandler, makeHandler
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.handlers.waiting}, over treq's stub and a clock of their own.
+Tests for L{myconsumer.handlers.readiness}, over treq's stub and a clock of their own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.handlers.waiting import DEADLINE, INTERVAL, WaitFor
+from myconsumer.handlers.readiness import DEADLINE, INTERVAL, WaitFor
 from myconsumer.http import Client, parseURL
 from tests.http.test_client import Endpoint, says, stalls
 

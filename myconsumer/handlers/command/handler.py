@@ -17,10 +17,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
-from myconsumer.handlers.child import Child
+from myconsumer.handlers.command.child import Child
+from myconsumer.handlers.command.programs import findProgram
 from myconsumer.handlers.output import Output
 from myconsumer.handlers.payload import encoded
-from myconsumer.handlers.programs import findProgram
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 

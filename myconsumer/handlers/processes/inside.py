@@ -20,8 +20,7 @@ from typing import Any
 
 from myconsumer.errors import LeaseLostError, QueueError
 from myconsumer.handlers.callables import loadCallable
-from myconsumer.handlers.worker.answers import answer
-from myconsumer.handlers.worker.messages import (
+from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
     Begun,
@@ -35,7 +34,8 @@ from myconsumer.handlers.worker.messages import (
     encode,
     readToWorker,
 )
-from myconsumer.handlers.worker.termination import Terminated, Termination
+from myconsumer.handlers.processes.replies import answer
+from myconsumer.handlers.processes.termination import Terminated, Termination
 
 #: The seconds that an idle worker gets to exit once the consumer is gone.
 EXIT_GRACE = 5.0

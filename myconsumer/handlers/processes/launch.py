@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.interfaces import IProcessProtocol
 
 import myconsumer
-from myconsumer.handlers.worker.messages import ANSWERS, ORDERS
+from myconsumer.handlers.processes.messages import ANSWERS, ORDERS
 
 # The session comes first: it keeps off what is sent to the consumer's process group,
 # as Ctrl-C is.
@@ -21,7 +21,7 @@ _START = "; ".join(
         "import os, sys",
         "os.setsid()",
         "sys.path.append(sys.argv[1])",
-        "from myconsumer.handlers.worker.child import main",
+        "from myconsumer.handlers.processes.inside import main",
         "sys.exit(main(sys.argv[2]))",
     )
 )

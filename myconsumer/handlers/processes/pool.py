@@ -24,9 +24,9 @@ from zope.interface import implementer
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.worker.process import MakeGroup
-from myconsumer.handlers.worker.work import Work
-from myconsumer.handlers.worker.worker import IWorkerPool, Worker
+from myconsumer.handlers.processes.process import MakeGroup
+from myconsumer.handlers.processes.work import Work
+from myconsumer.handlers.processes.worker import IWorkerPool, Worker
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.retrying import Policy
 from myconsumer.task import Task

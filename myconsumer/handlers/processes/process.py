@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import Interface
 
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.worker.launch import launch
-from myconsumer.handlers.worker.messages import (
+from myconsumer.handlers.processes.launch import launch
+from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
     FromWorker,
@@ -26,7 +26,7 @@ from myconsumer.handlers.worker.messages import (
     encode,
     readFromWorker,
 )
-from myconsumer.handlers.worker.printed import Printed
+from myconsumer.handlers.processes.printed import Printed
 
 #: The seconds between SIGTERM and SIGKILL.
 KILL_AFTER = 5.0

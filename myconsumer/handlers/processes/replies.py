@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.handlers.blocking import BlockingTask, call
-from myconsumer.handlers.worker.messages import Done, Job, Raised
-from myconsumer.handlers.worker.termination import Terminated
+from myconsumer.handlers.processes.messages import Done, Job, Raised
+from myconsumer.handlers.processes.termination import Terminated
 from myconsumer.reasons import delayOf
 from myconsumer.results import encoded, unfinished
 

@@ -20,7 +20,7 @@ from myconsumer.errors import (
     TaskFailedError,
 )
 from myconsumer.handlers.blocking import StubbornDeferred
-from myconsumer.handlers.worker.messages import Done, Extended, Job, Raised, encode
+from myconsumer.handlers.processes.messages import Done, Extended, Job, Raised, encode
 from myconsumer.task import Task
 
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import Interface, implementer
 
-from myconsumer.handlers.worker.messages import (
+from myconsumer.handlers.processes.messages import (
     Begun,
     Broken,
     Done,
@@ -21,8 +21,8 @@ from myconsumer.handlers.worker.messages import (
     Ready,
     encode,
 )
-from myconsumer.handlers.worker.process import IWorkerOwner, MakeGroup, WorkerProcess
-from myconsumer.handlers.worker.work import Work
+from myconsumer.handlers.processes.process import IWorkerOwner, MakeGroup, WorkerProcess
+from myconsumer.handlers.processes.work import Work
 
 
 class IWorkerPool(Interface):

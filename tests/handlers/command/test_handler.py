@@ -24,9 +24,13 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
-from myconsumer.handlers import child
-from myconsumer.handlers.child import OUTPUT_GRACE
-from myconsumer.handlers.command import KILL_GRACE, CommandHandler, makeHandler
+from myconsumer.handlers.command import child
+from myconsumer.handlers.command.child import OUTPUT_GRACE
+from myconsumer.handlers.command.handler import (
+    KILL_GRACE,
+    CommandHandler,
+    makeHandler,
+)
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 from tests.processes import descriptors, isAlive, zombies

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.programs import findProgram
+from myconsumer.handlers.command.programs import findProgram
 
 
 class FindProgramTests(SynchronousTestCase):

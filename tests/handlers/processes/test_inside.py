@@ -17,7 +17,7 @@ from twisted.logger import LogEvent, capturedLogs
 from twisted.trial.unittest import TestCase
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
-from myconsumer.handlers.processes import ProcessHandler
+from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.task import LONGEST_RESULT, Task
 from tests.processes import children, isAlive
 

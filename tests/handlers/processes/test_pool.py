@@ -29,8 +29,7 @@ from myconsumer.errors import (
 )
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import MOST_LINES
-from myconsumer.handlers.processes import START_DEADLINE, ProcessHandler
-from myconsumer.handlers.worker.messages import (
+from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
     Begun,
@@ -45,8 +44,9 @@ from myconsumer.handlers.worker.messages import (
     encode,
     readToWorker,
 )
-from myconsumer.handlers.worker.printed import LONGEST_LINE
-from myconsumer.handlers.worker.process import (
+from myconsumer.handlers.processes.pool import START_DEADLINE, ProcessHandler
+from myconsumer.handlers.processes.printed import LONGEST_LINE
+from myconsumer.handlers.processes.process import (
     EXIT_GRACE,
     KILL_AFTER,
     OUTPUT_GRACE,

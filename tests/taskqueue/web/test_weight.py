@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.taskqueue.limits import MOST_VALUES
-from myconsumer.taskqueue.web.answers import Refused
 from myconsumer.taskqueue.web import weight
+from myconsumer.taskqueue.web.answers import Refused
 from myconsumer.taskqueue.web.weight import checkWeight
 
 

@@ -1,0 +1,3 @@
+"""
+Commands that are run for tasks: C{--exec}.
+"""

@@ -1,0 +1,4 @@
+"""
+Worker processes, each of which calls a Python callable with one task after the other:
+C{--run-in process}.
+"""
