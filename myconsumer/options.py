@@ -11,10 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from myconsumer.handlers.callables import NamedCallable
-from myconsumer.http.urls import parseURL
-from myconsumer.makers import queueMakers
-from myconsumer.parsing.option import (
+from myconsumer.command.option import (
     A_URL,
     TOKEN_FILE,
     YEAR,
@@ -22,7 +19,10 @@ from myconsumer.parsing.option import (
     countOption,
     secondsOption,
 )
-from myconsumer.parsing.resolving import Command, Given, Refused
+from myconsumer.command.resolving import Command, Given, Refused
+from myconsumer.handlers.callables import NamedCallable
+from myconsumer.http.urls import parseURL
+from myconsumer.makers import queueMakers
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 
 _HOUR = 3_600

@@ -12,19 +12,19 @@ from typing import Any
 from hyperlink import URL
 from twisted.application.service import IService
 
-from myconsumer.descriptors import checkLimit, raiseLimit
+from myconsumer.command.daemon import ExitStatus, handleSignals, steadyClock
+from myconsumer.command.descriptors import checkLimit, raiseLimit
+from myconsumer.command.mainloop import drainOnExit, leaveThreads
+from myconsumer.command.resolving import isSecret
+from myconsumer.command.standardlog import joinLogs
+from myconsumer.command.usage import CommandOptions
 from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.readiness import WaitFor
 from myconsumer.http import makeClient
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.mainloop import drainOnExit, leaveThreads
 from myconsumer.makers import handlerMakers, queueMakers
 from myconsumer.options import COMMAND, HANDLERS
-from myconsumer.parsing.commandline import CommandOptions
-from myconsumer.parsing.resolving import isSecret
-from myconsumer.process import ExitStatus, handleSignals, steadyClock
 from myconsumer.service import ConsumerService
-from myconsumer.standardlog import joinLogs
 from myconsumer.taskqueue.service import LocalQueueService
 from myconsumer.taskqueue.tap import makeLocalQueueService
 

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from msgspec import Meta, ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.command.option import CONFIG, Option
 from myconsumer.options import COMMAND, HANDLERS, OPTIONS
-from myconsumer.parsing.option import CONFIG, Option
 
 
 def limits(option: Option) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.command.option import CONFIG
 from myconsumer.options import OPTIONS
-from myconsumer.parsing.option import CONFIG
 from myconsumer.tap import Options
 
 NEEDED = ["--url", "http://localhost:1/", "--limit", "2", "--python", "os.getcwd"]

@@ -14,8 +14,8 @@ from myconsumer.check.runner import run
 from myconsumer.check.table import named
 from myconsumer.check.wire import Wire
 from myconsumer.cli.options import QueueOptions
+from myconsumer.command.resolving import refusal
 from myconsumer.http import TokenFile, makeClient
-from myconsumer.parsing.resolving import refusal
 
 _CONNECTIONS = 8
 

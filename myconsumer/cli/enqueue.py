@@ -19,8 +19,8 @@ from myconsumer.cli.progress import progressOf
 from myconsumer.cli.running import CommandError
 from myconsumer.cli.sending import Sending
 from myconsumer.cli.tasks import Reader, payloadReader, taskReader
+from myconsumer.command.resolving import Refused
 from myconsumer.errors import QueueError
-from myconsumer.parsing.resolving import Refused
 from myconsumer.taskqueue.limits import DELAY, MOST_TASKS, PRIORITY, Delay, Priority
 
 _BATCH = f"a whole number from 1 to {MOST_TASKS}"

@@ -16,10 +16,10 @@ from msgspec import convert
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from myconsumer.command import option
+from myconsumer.command.resolving import Refused, isSecret, refusal, shown
 from myconsumer.http import TokenFile, parseURL
 from myconsumer.http.faults import oneLine
-from myconsumer.parsing import option
-from myconsumer.parsing.resolving import Refused, isSecret, refusal, shown
 
 TOKEN_FILE = "CONSUMER_TOKEN_FILE"  # noqa: S105 - a name
 """The variable that names the token file where C{--token-file} does not."""

@@ -13,8 +13,8 @@ from msgspec import Struct
 from myconsumer.cli.asking import Queue, queueOf
 from myconsumer.cli.options import QueueOptions
 from myconsumer.cli.running import CommandError
+from myconsumer.command.resolving import Refused, shown
 from myconsumer.errors import QueueError
-from myconsumer.parsing.resolving import Refused, shown
 
 PAGE = 10_000
 """How many tasks a request of C{--all} has retried at most."""

@@ -27,9 +27,9 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from myconsumer.command.daemon import steadyClock
 from myconsumer.errors import QueueError
 from myconsumer.http.faults import oneLine
-from myconsumer.process import steadyClock
 
 _SIGNALLED = 128
 """A process that is ended by a signal has this and its number as its status."""

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.descriptors import areLacking
+from myconsumer.command.descriptors import areLacking
 from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
 from myconsumer.handlers.payload import encoded
 from myconsumer.http import Client, makeClient

@@ -9,7 +9,7 @@ from os.path import abspath
 
 from twisted.internet.endpoints import serverFromString
 
-from myconsumer.parsing.option import YEAR, Option
+from myconsumer.command.option import YEAR, Option
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import Sync, check
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from twisted.internet.endpoints import serverFromString
 
+from myconsumer.command.daemon import refuseToStart, steadyClock
+from myconsumer.command.mainloop import leaveThreads
+from myconsumer.command.option import TOKEN_FILE
+from myconsumer.command.resolving import Command
+from myconsumer.command.usage import CommandOptions
 from myconsumer.http.token import TokenFile
-from myconsumer.mainloop import leaveThreads
-from myconsumer.parsing.commandline import CommandOptions
-from myconsumer.parsing.option import TOKEN_FILE
-from myconsumer.parsing.resolving import Command
-from myconsumer.process import refuseToStart, steadyClock
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.taskqueue.service import LocalQueueService
 

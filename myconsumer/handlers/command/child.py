@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from myconsumer.descriptors import restoreLimit
+from myconsumer.command.descriptors import restoreLimit
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.output import Output
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from msgspec import convert
 from twisted.python.usage import UsageError
 
+from myconsumer.command.option import CONFIG, Option
 from myconsumer.http.faults import oneLine
-from myconsumer.parsing.option import CONFIG, Option
 
 # what may be a user name with a password, a key in a query, or a variable's value
 _SECRET = re.compile(r"@|%40|://.*[?#]|^\s*(?:\w+\s*,\s*)*[A-Za-z_]\w*=", re.DOTALL)

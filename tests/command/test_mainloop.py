@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import signal
 
-from tests.test_process import ProcessCase
+from tests.command.test_daemon import ProcessCase
 
 BUSY = """
     import time
     from twisted.internet.threads import deferToThread
-    from myconsumer.mainloop import leaveThreads
+    from myconsumer.command.mainloop import leaveThreads
 
     def work():
         time.sleep({seconds})
@@ -25,7 +25,7 @@ BUSY = """
 
 class ThreadsTests(ProcessCase):
     """
-    L{leaveThreads<myconsumer.mainloop.leaveThreads>} in a process.
+    L{leaveThreads<myconsumer.command.mainloop.leaveThreads>} in a process.
     """
 
     def test_signal(self) -> None:
@@ -62,7 +62,7 @@ class ThreadsTests(ProcessCase):
 
 EXIT = """
     import asyncio
-    from myconsumer.mainloop import drainOnExit
+    from myconsumer.command.mainloop import drainOnExit
 
     async def leave():
         {leave}
@@ -82,7 +82,7 @@ EXIT = """
 
 class ExitTests(ProcessCase):
     """
-    L{drainOnExit<myconsumer.mainloop.drainOnExit>} in a process.
+    L{drainOnExit<myconsumer.command.mainloop.drainOnExit>} in a process.
     """
 
     def leave(self, leave: str, stops: int = 1, more: str = "") -> tuple[int, str]:
@@ -133,7 +133,7 @@ class ExitTests(ProcessCase):
         """
         status, said = self.run_(
             """
-            from myconsumer.mainloop import drainOnExit
+            from myconsumer.command.mainloop import drainOnExit
 
             drainOnExit(reactor, end)
             slow.run("SIGTERM")

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.command.option import CONFIG
+from myconsumer.command.resolving import Refused, isSecret, resolve, shown
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options import COMMAND, OPTIONS
-from myconsumer.parsing.option import CONFIG
-from myconsumer.parsing.resolving import Refused, isSecret, resolve, shown
 
 NEEDED = {"url": "http://localhost:1/queue", "limit": "2", "python": "os.getcwd"}
 

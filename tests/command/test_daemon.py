@@ -17,10 +17,10 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.process import handleSignals
+from myconsumer.command.daemon import handleSignals
 
 TWISTD = Path(sys.executable).with_name("twistd")
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 
 SERVICE = """
     import atexit, os, signal
@@ -29,7 +29,7 @@ SERVICE = """
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
-    from myconsumer.process import ExitStatus, handleSignals
+    from myconsumer.command.daemon import ExitStatus, handleSignals
 
     def kill(name):
         os.kill(os.getpid(), getattr(signal, name))
@@ -242,7 +242,7 @@ class ClockTests(ProcessCase):
         """
         status, said = self.run_(
             """
-            from myconsumer.process import steadyClock
+            from myconsumer.command.daemon import steadyClock
 
             class Wall:
                 seconds = 1000.0

@@ -13,8 +13,8 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer import descriptors
-from myconsumer.descriptors import (
+from myconsumer.command import descriptors
+from myconsumer.command.descriptors import (
     RESERVE,
     areLacking,
     checkLimit,

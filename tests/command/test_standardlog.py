@@ -9,7 +9,7 @@ import logging
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.standardlog import TwistedHandler, joinLogs
+from myconsumer.command.standardlog import TwistedHandler, joinLogs
 
 
 class TwistedHandlerTests(SynchronousTestCase):
