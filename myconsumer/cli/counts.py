@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from myconsumer.cli.asking import queueOf
 from myconsumer.cli.options import QueueOptions
+from myconsumer.cli.queue import queueOf
 
 Counts = Mapping[str, int]
 """How many tasks of a queue are in which state."""

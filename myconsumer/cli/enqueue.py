@@ -11,14 +11,14 @@ from typing import Annotated, Any
 from msgspec import Meta
 from twisted.internet.defer import CancelledError
 
-from myconsumer.cli.asking import queueOf
-from myconsumer.cli.batches import Batches
-from myconsumer.cli.input import Input, opened
+from myconsumer.cli.enqueueing.batches import Batches
+from myconsumer.cli.enqueueing.input import Input, opened
+from myconsumer.cli.enqueueing.lines import Reader, payloadReader, taskReader
+from myconsumer.cli.enqueueing.progress import progressOf
+from myconsumer.cli.enqueueing.sending import Sending
 from myconsumer.cli.options import QueueOptions, checked, unknown
-from myconsumer.cli.progress import progressOf
+from myconsumer.cli.queue import queueOf
 from myconsumer.cli.running import CommandError
-from myconsumer.cli.sending import Sending
-from myconsumer.cli.tasks import Reader, payloadReader, taskReader
 from myconsumer.command.resolving import Refused
 from myconsumer.errors import QueueError
 from myconsumer.taskqueue.limits import DELAY, MOST_TASKS, PRIORITY, Delay, Priority

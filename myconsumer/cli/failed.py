@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from myconsumer.cli.asking import Queue, queueOf
 from myconsumer.cli.options import QueueOptions
+from myconsumer.cli.queue import Queue, queueOf
 from myconsumer.http.faults import oneLine
 
 PAGE = 100

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from myconsumer.cli.asking import Queue, queueOf
 from myconsumer.cli.options import QueueOptions
+from myconsumer.cli.queue import Queue, queueOf
 from myconsumer.cli.running import CommandError
 from myconsumer.command.resolving import Refused, shown
 from myconsumer.errors import QueueError

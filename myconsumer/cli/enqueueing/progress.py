@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from myconsumer.cli.batches import Batch
+from myconsumer.cli.enqueueing.batches import Batch
 
 
 class Progress:

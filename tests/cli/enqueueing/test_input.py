@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.cli.input}.
+Tests for L{myconsumer.cli.enqueueing.input}.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.cli.input import Input, opened
+from myconsumer.cli.enqueueing.input import Input, opened
 from myconsumer.cli.running import CommandError
 
 

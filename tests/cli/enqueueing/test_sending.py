@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.cli.sending} and L{myconsumer.cli.asking}.
+Tests for L{myconsumer.cli.enqueueing.sending} and L{myconsumer.cli.queue}.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.asking import DEADLINE, Queue
-from myconsumer.cli.batches import Batch
-from myconsumer.cli.sending import Sending
+from myconsumer.cli.enqueueing.batches import Batch
+from myconsumer.cli.enqueueing.sending import Sending
+from myconsumer.cli.queue import DEADLINE, Queue
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http import Client, parseURL
 from tests.cli.memory import MemoryQueue, answers, stalls

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from myconsumer.cli.enqueueing.lines import Reader
 from myconsumer.cli.running import CommandError
-from myconsumer.cli.tasks import Reader
 from myconsumer.http.faults import oneLine
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.cli.batches}.
+Tests for L{myconsumer.cli.enqueueing.batches}.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.batches import ENOUGH, LINGER, Batch, Batches
+from myconsumer.cli.enqueueing.batches import ENOUGH, LINGER, Batch, Batches
 from myconsumer.cli.running import CommandError
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 

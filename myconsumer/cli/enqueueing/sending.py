@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from myconsumer.cli.asking import Queue
-from myconsumer.cli.batches import Batch
+from myconsumer.cli.enqueueing.batches import Batch
+from myconsumer.cli.queue import Queue
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.retrying import Policy, Retry
 

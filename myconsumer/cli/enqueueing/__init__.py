@@ -1,0 +1,3 @@
+"""
+From lines of input to tasks in a queue: C{myconsumer enqueue}.
+"""
