@@ -15,7 +15,8 @@ from myconsumer.check.table import named
 from myconsumer.check.wire import Wire
 from myconsumer.cli.options import QueueOptions
 from myconsumer.command.resolving import refusal
-from myconsumer.http import TokenFile, makeClient
+from myconsumer.http import makeClient
+from myconsumer.tokenfile import TokenFile
 
 _CONNECTIONS = 8
 

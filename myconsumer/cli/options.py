@@ -18,8 +18,9 @@ from twisted.python.usage import UsageError
 
 from myconsumer.command import option
 from myconsumer.command.resolving import Refused, isSecret, refusal, shown
-from myconsumer.http import TokenFile, parseURL
+from myconsumer.http import parseURL
 from myconsumer.http.faults import oneLine
+from myconsumer.tokenfile import TokenFile
 
 TOKEN_FILE = "CONSUMER_TOKEN_FILE"  # noqa: S105 - a name
 """The variable that names the token file where C{--token-file} does not."""

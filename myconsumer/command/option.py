@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
-from myconsumer.http.token import TokenFile
+from myconsumer.tokenfile import TokenFile
 
 #: The most seconds that are taken, a year; also what keeps out "inf", for which no
 #: timer can be set.

@@ -5,7 +5,6 @@ head and body, bounded answers, and failures that say whether trying again may h
 
 from myconsumer.http.answer import Answer
 from myconsumer.http.client import Client, makeClient
-from myconsumer.http.token import TokenFile
 from myconsumer.http.urls import parseURL
 
-__all__ = ["Answer", "Client", "TokenFile", "makeClient", "parseURL"]
+__all__ = ["Answer", "Client", "makeClient", "parseURL"]

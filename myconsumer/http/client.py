@@ -22,8 +22,8 @@ from myconsumer.http.exchange import Exchange
 from myconsumer.http.headers import RequestHeaders
 from myconsumer.http.offload import Offload, Readings, offloadTo
 from myconsumer.http.reserve import Reserve
-from myconsumer.http.token import TokenFile
 from myconsumer.http.verdict import judge
+from myconsumer.tokenfile import TokenFile
 
 EVERY_CODE = range(1000)
 """For L{Client.request}: whatever the answer, it is no failure."""

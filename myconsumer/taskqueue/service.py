@@ -20,7 +20,6 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import NotRunningError
 from myconsumer.http.faults import oneLine
-from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.inprocess import LocalQueue
@@ -28,6 +27,7 @@ from myconsumer.taskqueue.store.disk import Disk
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import CONNECTION, Sync, prepare
 from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.tokenfile import TokenFile
 
 if TYPE_CHECKING:
     from myconsumer.taskqueue.web.door import Door

@@ -14,9 +14,9 @@ from myconsumer.command.mainloop import leaveThreads
 from myconsumer.command.option import TOKEN_FILE
 from myconsumer.command.resolving import Command
 from myconsumer.command.usage import CommandOptions
-from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.taskqueue.service import LocalQueueService
+from myconsumer.tokenfile import TokenFile
 
 OPTIONS = (
     LOCAL._replace(

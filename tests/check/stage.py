@@ -21,8 +21,9 @@ from myconsumer.check.report import Report
 from myconsumer.check.runner import run
 from myconsumer.check.table import named
 from myconsumer.check.wire import Wire, encoded
-from myconsumer.http import Client, TokenFile, parseURL
+from myconsumer.http import Client, parseURL
 from myconsumer.http.urls import FixedURL
+from myconsumer.tokenfile import TokenFile
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "endpoint.py"
 

@@ -20,11 +20,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from myconsumer.errors import FaultError, RefusalError
-from myconsumer.http import Client, TokenFile
+from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import FixedURL, parseURL
+from myconsumer.tokenfile import TokenFile
 
 URL = FixedURL.of(parseURL("http://host/q"))
 

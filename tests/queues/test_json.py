@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, RefusalError
-from myconsumer.http import Client, TokenFile
+from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY
 from myconsumer.http.offload import LARGE
 from myconsumer.http.parts import MOST_VALUES
@@ -26,6 +26,7 @@ from myconsumer.interfaces import ITaskQueue
 from myconsumer.queues.findings import QUIET
 from myconsumer.queues.json import JSONQueue, makeQueue
 from myconsumer.task import Claimed, Settlement, Task
+from myconsumer.tokenfile import TokenFile
 from tests.http.test_client import ClientCase, says, stalls
 
 GOOD = b'{"id":"good","payload":1}'

@@ -26,11 +26,11 @@ from twisted.web.http_headers import Headers
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError
-from myconsumer.http.token import TokenFile
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.service import LocalQueueService, RefusedToStart
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.records import NewTask
+from myconsumer.tokenfile import TokenFile
 from tests.acceptance.embedded import Client
 
 HERE = "tcp:0:interface=127.0.0.1"

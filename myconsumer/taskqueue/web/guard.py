@@ -12,8 +12,8 @@ from http import HTTPStatus
 from twisted.web.http_headers import Headers
 
 from myconsumer.http.faults import oneLine
-from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.tokenfile import TokenFile
 
 _AUTHORITY = re.compile(r"(\[[^]@]*\]|[^]:@[]*)(?::[0-9]*)?")
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}

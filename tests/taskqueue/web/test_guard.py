@@ -9,9 +9,9 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.web.answers import Refused
 from myconsumer.taskqueue.web.guard import Guard
+from myconsumer.tokenfile import TokenFile
 
 HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 

@@ -19,9 +19,9 @@ from twisted.web.client import Agent
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from myconsumer.http.token import TokenFile
 from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.taskqueue.web.site import LARGEST_BODY, GuardedRequest, GuardedSite
+from myconsumer.tokenfile import TokenFile
 
 PIECE = b"x" * (1024 * 1024)
 

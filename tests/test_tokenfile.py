@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.http.token}.
+Tests for L{myconsumer.tokenfile}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.http.token import TokenFile
+from myconsumer.tokenfile import TokenFile
 
 
 class TokenFileTests(SynchronousTestCase):
