@@ -15,11 +15,10 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
+from myconsumer.handlers.outcomes import delayOf, describe, encoded, textOf, unfinished
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.run import Run, RunningTask
-from myconsumer.reasons import delayOf, describe, textOf
-from myconsumer.results import encoded, unfinished
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task
 

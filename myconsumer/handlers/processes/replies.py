@@ -12,10 +12,9 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.handlers.blocking import BlockingTask, call
+from myconsumer.handlers.outcomes import delayOf, encoded, unfinished
 from myconsumer.handlers.processes.messages import Done, Job, Raised
 from myconsumer.handlers.processes.termination import Terminated
-from myconsumer.reasons import delayOf
-from myconsumer.results import encoded, unfinished
 
 # the most characters of an error, and of a traceback
 _LONGEST_TEXT = 16_384

@@ -13,7 +13,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.results import encoded, unfinished
+from myconsumer.handlers.outcomes import encoded, unfinished
 from myconsumer.task import LONGEST_RESULT
 
 
