@@ -15,7 +15,6 @@ from twisted.application.service import IService
 from myconsumer.command.daemon import ExitStatus, handleSignals, steadyClock
 from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
-from myconsumer.command.resolving import isSecret
 from myconsumer.command.standardlog import joinLogs
 from myconsumer.command.usage import CommandOptions
 from myconsumer.handlers.forward import ForwardHandler
@@ -27,6 +26,7 @@ from myconsumer.options import COMMAND, HANDLERS
 from myconsumer.service import ConsumerService
 from myconsumer.taskqueue.service import LocalQueueService
 from myconsumer.taskqueue.tap import makeLocalQueueService
+from myconsumer.text import isSecret
 
 #: The queue that C{--local} consumes.
 LOCAL = "tasks"

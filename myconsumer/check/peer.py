@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from myconsumer.check.account import Belongings, Whose
 from myconsumer.check.delivery import Delivery, Poll, delivered
 from myconsumer.check.findings import Foreign, NoProducer, Skipped, expect
-from myconsumer.check.strict import idOf, lostIn, shown, tasksIn
+from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
 from myconsumer.check.wire import Wire
 from myconsumer.http import Answer
 
@@ -132,7 +132,7 @@ class Peer:
         answer = await self.wire.send("POST", ["settle"], body)
         lost = lostIn(answer, self.wire.quoted(answer))
         strange = (lost or set()) - {str(each["receipt"]) for each in settlements}
-        expect(not strange, f"lost holds {shown(sorted(strange))}", "what was sent")
+        expect(not strange, f"lost holds {asJSON(sorted(strange))}", "what was sent")
         for each in settlements:
             if each["outcome"] in ("complete", "fail"):
                 self.own.ended(str(each["receipt"]), lost or (), self.seconds())
@@ -185,7 +185,7 @@ class Peer:
     async def _giveBack(self, foreign: Sequence[Delivery]) -> str:
         releases = [each.to("release", counted=False) for each in foreign]
         with_ = [release for release in releases if release["receipt"]]
-        text = f"there are tasks of somebody else in it ({shown(foreign[0].id)})"
+        text = f"there are tasks of somebody else in it ({asJSON(foreign[0].id)})"
         if with_:
             await self.settle(*with_)
         if len(with_) < len(foreign):

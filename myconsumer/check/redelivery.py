@@ -9,7 +9,7 @@ from collections.abc import Container
 from myconsumer.check.delivery import Delivery
 from myconsumer.check.findings import Broken, Noted, Skipped, expect
 from myconsumer.check.player import PATIENCE, Player
-from myconsumer.check.strict import shown
+from myconsumer.check.strict import asJSON
 
 LONGEST_LEASE = 5.0
 """The seconds of a lease whose end is waited for."""
@@ -44,11 +44,11 @@ def checkAgain(before: Delivery, after: Delivery, attempt: int) -> None:
     @raise Noted: It does not tell its attempt.
     """
     same = type(after.id) is type(before.id) and after.id == before.id
-    seen = f"the id was {shown(before.id)} and then {shown(after.id)}"
+    seen = f"the id was {asJSON(before.id)} and then {asJSON(after.id)}"
     expect(same, seen, "the same in each delivery of a task")
     expect(after.payload == before.payload, "the payload has changed", "the same")
     if before.receipt is not None:
-        again = f"the receipt was {shown(before.receipt)} both times"
+        again = f"the receipt was {asJSON(before.receipt)} both times"
         expect(after.receipt != before.receipt, again, "one for each delivery")
     if "attempt" not in after.fields and attempt > 1:
         raise Noted(f"no attempt is told, so it counts as 1 where it is {attempt}")
@@ -110,5 +110,5 @@ def checkLost(lost: Container[str] | None, delivery: Delivery) -> None:
     @raise Broken: It was not.
     """
     if lost is not None and delivery.receipt is not None:
-        seen = f"{shown(delivery.receipt)} was taken, or is not told of in lost"
+        seen = f"{asJSON(delivery.receipt)} was taken, or is not told of in lost"
         expect(delivery.receipt in lost, seen, "lost, since it is of no use any more")

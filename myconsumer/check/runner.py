@@ -22,7 +22,7 @@ from myconsumer.check.player import Check, Player
 from myconsumer.check.report import Kind, Report
 from myconsumer.check.table import sentence
 from myconsumer.cli.running import CommandError
-from myconsumer.http.urls import shown
+from myconsumer.http.urls import withoutSecrets
 
 _TRIES = 3
 
@@ -75,7 +75,9 @@ async def _begin(player: Player, report: Report) -> None:
         raise CommandError(f"nothing can be checked: {rejected}{hint}") from None
     except Unanswered as unanswered:
         raise CommandError(f"nothing can be checked: {unanswered}") from None
-    report.line(f"{shown(player.wire.url())} and the pull contract, version 1:")
+    report.line(
+        f"{withoutSecrets(player.wire.url())} and the pull contract, version 1:"
+    )
     if left:
         report.line(f"{left} tasks that an earlier check had left were completed")
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from myconsumer.check.findings import Broken, Rejected, expect
 from myconsumer.http import Answer
-from myconsumer.http.faults import oneLine
+from myconsumer.text import oneLine
 
 _TASKS = '{"tasks": [...]}'
 _LOST = '{"lost": ["receipt", ...]}'
@@ -91,7 +91,7 @@ def decoded(answer: Answer) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def shown(value: Any) -> str:
+def asJSON(value: Any) -> str:
     """
     @return: A value as JSON, in one line of a bounded length.
     """
@@ -113,13 +113,13 @@ def _object(answer: Answer, seen: str, wanted: str) -> Mapping[str, Any]:
 
 
 def _checkTask(task: Any) -> None:
-    seen = f"a task is {shown(task)}"
+    seen = f"a task is {asJSON(task)}"
     expect(isinstance(task, dict), seen, "an object")
     expect("id" in task and "payload" in task, seen, "with id and payload")
     for name, wanted, fits in _FIELDS:
         if name in task:
             value = task[name]
-            expect(fits(value), f"{name} of a task is {shown(value)}", wanted)
+            expect(fits(value), f"{name} of a task is {asJSON(value)}", wanted)
 
 
 def _isNumber(value: Any) -> bool:

@@ -17,9 +17,9 @@ from myconsumer.check.hangup import Leaving
 from myconsumer.errors import FaultError
 from myconsumer.http import Answer, Client
 from myconsumer.http.client import EVERY_CODE
-from myconsumer.http.faults import oneLine
 from myconsumer.http.urls import FixedURL, below
 from myconsumer.http.verdict import named, quoted
+from myconsumer.text import oneLine
 
 GRACE = 10.0
 """The seconds that an answer may take, past those that it was asked to wait for."""

@@ -13,7 +13,7 @@ from msgspec import Meta, Raw, Struct
 
 from myconsumer.cli.options import QueueOptions
 from myconsumer.cli.queue import Queue, queueOf
-from myconsumer.http.faults import oneLine
+from myconsumer.text import oneLine
 
 PAGE = 100
 """How many tasks to ask for at once."""

@@ -15,8 +15,8 @@ from twisted.python.usage import UsageError
 
 from myconsumer.cli.options import inOurWords, printVersion
 from myconsumer.cli.running import nobodyReads, run
-from myconsumer.command.resolving import Refused, isSecret, shown
-from myconsumer.http.faults import oneLine
+from myconsumer.command.resolving import Refused
+from myconsumer.text import isSecret, oneLine, shown
 
 #: What each command is for.
 COMMANDS = {

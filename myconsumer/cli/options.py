@@ -17,9 +17,9 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from myconsumer.command import option
-from myconsumer.command.resolving import Refused, isSecret, refusal, shown
+from myconsumer.command.resolving import Refused, refusal
 from myconsumer.http import parseURL
-from myconsumer.http.faults import oneLine
+from myconsumer.text import isSecret, oneLine, shown
 from myconsumer.tokenfile import TokenFile
 
 TOKEN_FILE = "CONSUMER_TOKEN_FILE"  # noqa: S105 - a name

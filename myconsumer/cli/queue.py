@@ -14,10 +14,10 @@ from hyperlink import URL
 
 from myconsumer.errors import QueueError, RefusalError
 from myconsumer.http import Answer, Client, makeClient
-from myconsumer.http.faults import oneLine
 from myconsumer.http.urls import FixedURL, below
 from myconsumer.http.verdict import named, quoted
 from myconsumer.queues.reading import UNDECODABLE, unfit
+from myconsumer.text import oneLine
 
 DEADLINE = 30.0
 """The seconds that an answer may take."""

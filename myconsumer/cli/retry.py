@@ -13,8 +13,9 @@ from msgspec import Struct
 from myconsumer.cli.options import QueueOptions
 from myconsumer.cli.queue import Queue, queueOf
 from myconsumer.cli.running import CommandError
-from myconsumer.command.resolving import Refused, shown
+from myconsumer.command.resolving import Refused
 from myconsumer.errors import QueueError
+from myconsumer.text import shown
 
 PAGE = 10_000
 """How many tasks a request of C{--all} has retried at most."""

@@ -29,7 +29,7 @@ from zope.interface import implementer
 
 from myconsumer.command.daemon import steadyClock
 from myconsumer.errors import QueueError
-from myconsumer.http.faults import oneLine
+from myconsumer.text import oneLine
 
 _SIGNALLED = 128
 """A process that is ended by a signal has this and its number as its status."""

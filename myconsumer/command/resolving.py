@@ -5,7 +5,6 @@ order, the one check that each value passes, and the words of a refusal.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,10 +12,7 @@ from msgspec import convert
 from twisted.python.usage import UsageError
 
 from myconsumer.command.option import CONFIG, Option
-from myconsumer.http.faults import oneLine
-
-# what may be a user name with a password, a key in a query, or a variable's value
-_SECRET = re.compile(r"@|%40|://.*[?#]|^\s*(?:\w+\s*,\s*)*[A-Za-z_]\w*=", re.DOTALL)
+from myconsumer.text import isSecret, oneLine, shown
 
 
 class Refused(UsageError):
@@ -191,23 +187,3 @@ def refusal(origin: str, takes: str, value: Any, reason: str = "") -> Refused:
         line = f"{origin} takes {takes}, not what was given and is not shown"
         reason = "" if isSecret(reason) else reason
     return Refused(f"{line}: {oneLine(reason)}" if reason else line)
-
-
-def isSecret(value: Any) -> bool:
-    """
-    @return: Whether C{value} may hold a password and must not be shown.
-    """
-    text = value if isinstance(value, str) else shown(value)
-    return _SECRET.search(text) is not None
-
-
-def shown(value: Any) -> str:
-    """
-    @return: C{value} as one line of a bounded length.
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    try:
-        return oneLine(repr(value), 120)
-    except ValueError:
-        return "a number of too many digits to show"

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NoReturn
 from twisted.python.usage import Options, UsageError
 
 from myconsumer.command.option import CONFIG
-from myconsumer.command.resolving import Command, Refused, isSecret, resolve, shown
-from myconsumer.http.faults import oneLine
+from myconsumer.command.resolving import Command, Refused, resolve
+from myconsumer.text import isSecret, oneLine, shown
 
 #: The most characters of the line that says what is wrong: it may list all options.
 LONGEST_LINE = 600

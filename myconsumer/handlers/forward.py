@@ -29,7 +29,7 @@ from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
-from myconsumer.http.urls import FixedURL, shown
+from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, quoted, retryAfter
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
@@ -83,7 +83,7 @@ class ForwardHandler(Service):
         self.onNoAnswer: Callable[[], object] = lambda: None
 
     def __repr__(self) -> str:
-        return f"<ForwardHandler {shown(self._url)}>"
+        return f"<ForwardHandler {withoutSecrets(self._url)}>"
 
     def handle(self, task: Task) -> Deferred[Any]:
         """

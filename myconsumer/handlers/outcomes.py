@@ -15,6 +15,7 @@ from twisted.python.reflect import safe_str
 
 from myconsumer.errors import checkedDelay
 from myconsumer.task import LONGEST_RESULT
+from myconsumer.text import encodable
 
 #: The most characters of an exception that the endpoint is told.
 LONGEST_ERROR = 1000
@@ -26,7 +27,7 @@ def textOf(error: BaseException) -> str:
     """
     @return: An exception's text, of a bounded length.
     """
-    return _encodable(safe_str(error))
+    return encodable(safe_str(error)[:LONGEST_ERROR])
 
 
 def describe(failure: Failure) -> str:
@@ -35,7 +36,7 @@ def describe(failure: Failure) -> str:
     """
     text = failure.getErrorMessage()
     name = failure.type.__name__ if failure.type else "Exception"
-    return _encodable(f"{name}: {text}" if text else name)
+    return encodable((f"{name}: {text}" if text else name)[:LONGEST_ERROR])
 
 
 def delayOf(error: Any) -> float | None:
@@ -47,11 +48,6 @@ def delayOf(error: Any) -> float | None:
         return checkedDelay(error.delay)
     except ValueError:
         return None
-
-
-def _encodable(text: str) -> str:
-    # os.fsdecode makes halves of surrogate pairs of bytes that are no UTF-8
-    return text[:LONGEST_ERROR].encode("utf-8", "replace").decode()
 
 
 def encoded(result: Any) -> Raw:

@@ -10,6 +10,7 @@ from msgspec import json
 from twisted.logger import Logger
 
 from myconsumer.task import LONGEST_RESULT
+from myconsumer.text import printable
 
 #: The most characters of a line that are logged.
 LONGEST_LINE = 1000
@@ -202,7 +203,5 @@ def _readable(line: bytes) -> str:
     @return: A line as text of a bounded length, which does nothing to a terminal.
     """
     text = line[: _LINE_BYTES + 1].decode(errors="replace").rstrip()
-    cut = text[:LONGEST_LINE]
-    if not cut.isprintable():
-        cut = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+    cut = printable(text[:LONGEST_LINE])
     return cut + "..." if len(text) > LONGEST_LINE else cut

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from myconsumer.http import Client
 from myconsumer.http.answer import Answer
 from myconsumer.http.client import EVERY_CODE
-from myconsumer.http.urls import FixedURL, shown
+from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named
 
 INTERVAL = 1.0
@@ -60,7 +60,7 @@ class WaitFor(Service):
         self._pause = pause
         self._resume = resume
         self._clock = clock
-        self._reason = f"{shown(url)} does not answer"
+        self._reason = f"{withoutSecrets(url)} does not answer"
         self._told: set[str] = set()
 
     def startService(self) -> None:
@@ -119,7 +119,7 @@ class WaitFor(Service):
 
     def _change(self) -> None:
         if self._answers:
-            self._log.info("{url} answers, claiming", url=shown(self._url))
+            self._log.info("{url} answers, claiming", url=withoutSecrets(self._url))
             self._told.clear()
             self._resume(self._reason)
         else:
@@ -133,12 +133,14 @@ class WaitFor(Service):
             self._told.add(complaint)
             self._log.warn(
                 "Waiting for {url}, claiming nothing: {complaint}",
-                url=shown(self._url),
+                url=withoutSecrets(self._url),
                 complaint=complaint,
             )
 
     def _failed(self, failure: Failure) -> None:
-        self._log.failure("Waiting for {url} failed", failure, url=shown(self._url))
+        self._log.failure(
+            "Waiting for {url} failed", failure, url=withoutSecrets(self._url)
+        )
 
 
 def _complaint(answer: Answer) -> str:

@@ -16,34 +16,18 @@ from twisted.internet.error import (
     DNSLookupError,
 )
 from twisted.python.failure import Failure
-from twisted.web._newclient import (
-    RequestNotSent,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
 
-_LONGEST_TEXT = 300
+# twisted.web.client does not have this one
+from twisted.web._newclient import RequestNotSent
+from twisted.web.client import ResponseFailed, ResponseNeverReceived
+
+from myconsumer.text import oneLine
 
 
 class BadHeadError(Exception):
     """
     What came before the body of an answer is not to be taken.  Its text says why.
     """
-
-
-def oneLine(text: str, limit: int = _LONGEST_TEXT) -> str:
-    """
-    Make any text fit for one line of a log.
-
-    @param text: The text, of whatever source.
-    @param limit: The most characters to keep.
-
-    @return: The text, its blanks and line ends made single blanks, and what cannot be
-        printed made printable.
-    """
-    line = " ".join(text[: 4 * limit].split())
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
-    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def explain(failure: Failure) -> tuple[str, bool]:

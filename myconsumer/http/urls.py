@@ -105,7 +105,7 @@ def below(url: URL, *names: str) -> FixedURL:
     return FixedURL.of(url.replace(path=path, rooted=True))
 
 
-def shown(url: URL) -> str:
+def withoutSecrets(url: URL) -> str:
     """
     @return: A URL for the log, without what may be a secret.
     """

@@ -19,8 +19,8 @@ from twisted.web.http import RESPONSES
 
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
-from myconsumer.http.faults import oneLine
-from myconsumer.http.urls import shown
+from myconsumer.http.urls import withoutSecrets
+from myconsumer.text import oneLine
 
 LONGEST_RETRY_AFTER = 300.0
 """The most seconds for which an endpoint can ask to be left alone."""
@@ -101,7 +101,7 @@ def _advice(code: int, tokenSent: bool) -> str:
 
 def _redirected(answer: Answer, url: URL) -> str:
     try:
-        place = oneLine(shown(url.click(answer.header(b"location"))))
+        place = oneLine(withoutSecrets(url.click(answer.header(b"location"))))
     except (ValueError, NotImplementedError):
         # what has a scheme and no host cannot be followed, "mailto:" for one
         place = "nowhere"

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
 from myconsumer.http.offload import LARGE
-from myconsumer.http.urls import below, shown
+from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.queues.findings import Complaints, Findings
 from myconsumer.queues.reading import (
@@ -34,6 +34,7 @@ from myconsumer.queues.reading import (
     unfit,
 )
 from myconsumer.task import Claimed, Settlement, Task
+from myconsumer.text import encodable
 
 GRACE = 10.0
 """The seconds that an answer may take past the time that it was asked to wait."""
@@ -105,7 +106,7 @@ class JSONQueue:
         self._complaints = Complaints(self._log, client.clock)
 
     def __repr__(self) -> str:
-        return f"<JSONQueue {shown(self._url)}>"
+        return f"<JSONQueue {withoutSecrets(self._url)}>"
 
     @property
     def consumer(self) -> str:
@@ -252,7 +253,7 @@ def _plain(settlement: Settlement) -> Settlement:
     changed: dict[str, Any] = {}
     if settlement.error is not UNSET:
         # a handler's text may hold halves of surrogate pairs, as file names do
-        changed["error"] = settlement.error.encode("utf-8", "replace").decode()
+        changed["error"] = encodable(settlement.error)
     for name in ("delay", "lease"):
         seconds = getattr(settlement, name)
         if seconds is not UNSET:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
 from myconsumer.http.parts import decoded
-from myconsumer.http.urls import FixedURL, shown
+from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.queues.findings import Complaints, Findings
 from myconsumer.queues.reading import (
@@ -59,7 +59,7 @@ class PlainQueue:
         self._complaints = Complaints(self._log, client.clock)
 
     def __repr__(self) -> str:
-        return f"<PlainQueue {shown(self._url)}>"
+        return f"<PlainQueue {withoutSecrets(self._url)}>"
 
     def claim(
         self, claim: str, limit: int, wait: float, lease: float

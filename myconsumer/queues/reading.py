@@ -14,11 +14,11 @@ from msgspec import Raw, Struct
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
-from myconsumer.http.faults import oneLine
 from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
 from myconsumer.http.verdict import beginning
 from myconsumer.queues.findings import Findings
 from myconsumer.task import LONGEST_LEASE, Task
+from myconsumer.text import oneLine
 
 UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 """Every exception that decoding some bytes as JSON may raise."""

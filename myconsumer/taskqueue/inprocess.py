@@ -15,12 +15,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import FaultError, NotRunningError, QueueError
-from myconsumer.http.faults import oneLine
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.queues.reading import Unreadable, readRaw
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.records import Delivery
+from myconsumer.text import oneLine
 
 GRACE = 10.0
 """The seconds that an answer may take past the time that it was asked to wait."""

@@ -19,7 +19,6 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotRunningError
-from myconsumer.http.faults import oneLine
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.inprocess import LocalQueue
@@ -27,6 +26,7 @@ from myconsumer.taskqueue.store.disk import Disk
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import CONNECTION, Sync, prepare
 from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
 if TYPE_CHECKING:

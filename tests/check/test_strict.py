@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from myconsumer.check.findings import Broken, Rejected
-from myconsumer.check.strict import idOf, lostIn, shown, tasksIn
+from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
 from myconsumer.http import Answer
 
 
@@ -90,7 +90,7 @@ class TasksTests(SynchronousTestCase):
             task = {"id": "a", "payload": 1, name: value}
             with self.assertRaises(Broken) as caught:
                 tasksIn(answer({"tasks": [task]}), "200")
-            self.assertIn(f"{name} of a task is {shown(value)}", str(caught.exception))
+            self.assertIn(f"{name} of a task is {asJSON(value)}", str(caught.exception))
         for task in (1, {}, {"id": 1}, {"payload": 1}):
             self.assertRaises(Broken, tasksIn, answer({"tasks": [task]}), "200")
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import CONFIG
-from myconsumer.command.resolving import Refused, isSecret, resolve, shown
+from myconsumer.command.resolving import Refused, resolve
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options import COMMAND, OPTIONS
+from tests.test_text import BAD_URLS_WITH_SECRETS
 
 NEEDED = {"url": "http://localhost:1/queue", "limit": "2", "python": "os.getcwd"}
 
@@ -138,20 +139,6 @@ BAD = [
     ("config", "/no/such/file", "the path of a TOML file"),
     ("config", "/", "the path of a TOML file"),
     ("config", "\0", "the path of a TOML file"),
-]
-
-BAD_URLS_WITH_SECRETS = [
-    "http://user:secret@host/",
-    "http://secret@host/",
-    "https://user:secret%40host/",
-    "ftp://user:secret@host/",
-    "http:/user:secret@host",
-    "user:secret@host",
-    "http://user:secret@host:x/",
-    "http://host:x/?key=secret",
-    "http://host/#secret",
-    "http://user:secret@[::1/",
-    "http://user:secret\n@host/",
 ]
 
 
@@ -838,29 +825,6 @@ class FileTests(ResolvingCase):
         An empty file changes nothing.
         """
         self.assertEqual(self.resolve(NEEDED, file=""), self.resolve(NEEDED))
-
-
-class WordsTests(SynchronousTestCase):
-    """
-    How values and reasons are put on one line.
-    """
-
-    def test_shown(self) -> None:
-        """
-        Values look as one writes them, and end somewhere.
-        """
-        self.assertEqual(shown("a\nb"), r"'a\nb'")
-        self.assertEqual(shown(True), "true")
-        self.assertEqual(len(shown("x" * 1000)), 120)
-
-    def test_isSecret(self) -> None:
-        """
-        What has a user's part or a query may be a secret; ordinary values are not.
-        """
-        for text in BAD_URLS_WITH_SECRETS:
-            self.assertTrue(isSecret(text))
-        for value in ("http://host/path", "x", "/etc/file", 4, "a.b.c", "?", None):
-            self.assertFalse(isSecret(value))
 
 
 class AnyTextTests(PlainTestCase):

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import zlib
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from OpenSSL.SSL import Error as TLSError
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError
@@ -27,7 +25,7 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 
-from myconsumer.http.faults import BadHeadError, explain, isUnreachable, oneLine
+from myconsumer.http.faults import BadHeadError, explain, isUnreachable
 
 
 class ExplainTests(SynchronousTestCase):
@@ -104,32 +102,3 @@ def sending(error: Exception) -> Exception:
     Wrap an error as the client does while it sends.
     """
     return RequestTransmissionFailed([Failure(error)])
-
-
-class OneLineTests(SynchronousTestCase):
-    """
-    Tests for L{oneLine}.
-    """
-
-    @settings(deadline=None)
-    @given(st.text(), st.integers(10, 50))
-    def test_any(self, text: str, limit: int) -> None:
-        """
-        Any text becomes one printable line within the limit.
-        """
-        line = oneLine(text, limit)
-        self.assertTrue(line.isprintable())
-        self.assertLessEqual(len(line), limit)
-
-    def test_kept(self) -> None:
-        """
-        What is fit stays as it is; what is too long is seen to be cut.
-        """
-        self.assertEqual(oneLine("ein Ä, a\n\n b"), "ein Ä, a b")
-        self.assertEqual(oneLine("abcdefghijkl", 10), "abcdefg...")
-
-    def test_control(self) -> None:
-        """
-        Control characters are shown, and do nothing.
-        """
-        self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")

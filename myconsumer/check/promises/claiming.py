@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from myconsumer.check.delivery import Delivery
 from myconsumer.check.findings import Noted, expect
 from myconsumer.check.player import PATIENCE, Check, Player
-from myconsumer.check.strict import shown
+from myconsumer.check.strict import asJSON
 
 _WAIT = 1.0
 
@@ -93,7 +93,7 @@ async def limit(player: Player) -> None:
     came += await player.get(5 - len(came))
     expect(len(came) == 5, f"of 5 tasks that were queued {len(came)} came", "all")
     ids = [task.id for task in came]
-    expect(len(set(ids)) == 5, f"the ids were {shown(ids)}", "one for each task")
+    expect(len(set(ids)) == 5, f"the ids were {asJSON(ids)}", "one for each task")
     await player.complete(*came)
 
 

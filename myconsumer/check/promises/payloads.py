@@ -10,7 +10,7 @@ from typing import Any
 
 from myconsumer.check.findings import NoProducer, Noted, expect
 from myconsumer.check.player import Check, Player
-from myconsumer.check.strict import shown
+from myconsumer.check.strict import asJSON
 
 _VALUES: Sequence[Any] = (
     None,
@@ -64,14 +64,14 @@ async def _queue(player: Player, values: Sequence[Any], bare: bool) -> list[str]
             marks = await player.queue(value, bare=bare)
             wanted[marks[0]] = value
         except NoProducer:
-            refused.append(shown(value))
+            refused.append(asJSON(value))
     came = await player.get(len(wanted))
     got = {player.own.markOf(task): task.payload for task in came}
     seen = f"of {len(wanted)} tasks that were queued {len(got)} came"
     expect(len(got) == len(wanted), seen, "all")
     for mark, value in wanted.items():
         sent = value if bare else player.own.payload(str(mark), value)
-        seen = f"{shown(sent)} came as {shown(got[mark])}"
+        seen = f"{asJSON(sent)} came as {asJSON(got[mark])}"
         expect(_text(got[mark]) == _text(sent), seen, "no difference")
     await player.complete(*came)
     return refused

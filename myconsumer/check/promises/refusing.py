@@ -9,7 +9,7 @@ from typing import Any
 
 from myconsumer.check.findings import Broken, Noted, Skipped, Unanswered, expect
 from myconsumer.check.player import Check, Player
-from myconsumer.check.strict import shown
+from myconsumer.check.strict import asJSON
 
 _NO_JSON = b'{"limit": 1, \xff'
 _CLAIM = {"limit": 1, "wait": 0, "lease": 1, "consumer": "x", "claim": "wrong"}
@@ -72,7 +72,7 @@ async def unrepeated(player: Player) -> str:
     No receipt is ever given twice.
     """
     repeated = sorted(player.own.repeated)
-    expect(not repeated, f"given twice: {shown(repeated)}", "one for each delivery")
+    expect(not repeated, f"given twice: {asJSON(repeated)}", "one for each delivery")
     if not player.own.receipts:
         raise Skipped("no receipt was given")
     return f"{player.own.receipts} receipts"

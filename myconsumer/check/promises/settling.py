@@ -15,7 +15,7 @@ from myconsumer.check.redelivery import (
     notBefore,
     nothingComes,
 )
-from myconsumer.check.strict import shown
+from myconsumer.check.strict import asJSON
 
 _LEASE = 1.5
 _DELAY = 1.0
@@ -37,8 +37,8 @@ async def unknownAreLost(player: Player) -> None:
             "somebody else's by now"
         )
     missing = {each["receipt"] for each in sent} - lost
-    seen = f"lost is {shown(sorted(lost))}"
-    expect(not missing, seen, f"with {shown(sorted(missing))}, never given")
+    seen = f"lost is {asJSON(sorted(lost))}"
+    expect(not missing, seen, f"with {asJSON(sorted(missing))}, never given")
 
 
 async def neverAgain(player: Player) -> None:
@@ -112,8 +112,8 @@ async def eachForItself(player: Player) -> None:
     expect(len(came) == 2, seen, "both")
     await player.complete(*came)
     if lost is not None:
-        seen = f"lost is {shown(sorted(lost))}"
-        expect(lost == set(strange), seen, shown(strange))
+        seen = f"lost is {asJSON(sorted(lost))}"
+        expect(lost == set(strange), seen, asJSON(strange))
 
 
 async def repeated(player: Player) -> None:

@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 
 from myconsumer.cli.enqueueing.lines import Reader
 from myconsumer.cli.running import CommandError
-from myconsumer.http.faults import oneLine
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
+from myconsumer.text import oneLine
 
 LINGER = 0.2
 """The seconds for which a task waits at most for others to come."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.logger import Logger
 
 from myconsumer.handlers.output import MOST_LINES
+from myconsumer.text import printable
 
 #: The most bytes of a line that are logged in one piece.
 LONGEST_LINE = 8192
@@ -77,10 +78,7 @@ class Printed:
 
     def _logLine(self, line: bytes) -> None:
         self._linesLeft -= 1
-        text = line.decode(errors="replace").rstrip()
-        if not text.isprintable():
-            # what it does to a terminal is not the log's affair
-            text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        text = printable(line.decode(errors="replace").rstrip())
         if text:
             self._log.info(
                 "From {who}: {line}", who=self._who, line=text, id=self._task

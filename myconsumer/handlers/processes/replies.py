@@ -15,6 +15,7 @@ from myconsumer.handlers.blocking import BlockingTask, call
 from myconsumer.handlers.outcomes import delayOf, encoded, unfinished
 from myconsumer.handlers.processes.messages import Done, Job, Raised
 from myconsumer.handlers.processes.termination import Terminated
+from myconsumer.text import encodable
 
 # the most characters of an error, and of a traceback
 _LONGEST_TEXT = 16_384
@@ -79,4 +80,4 @@ def _sendable(text: str) -> str:
     """
     @return: The end of a text, without what has no place in UTF-8.
     """
-    return text[-_LONGEST_TEXT:].encode(errors="replace").decode()
+    return encodable(text[-_LONGEST_TEXT:])

@@ -14,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from myconsumer.http.faults import oneLine
 from myconsumer.queues.reading import UNDECODABLE, loads
 from myconsumer.task import LONGEST_LEASE, Settlement
 from myconsumer.taskqueue.limits import (
@@ -32,6 +31,7 @@ from myconsumer.taskqueue.store.records import NewTask, RetryCursor
 from myconsumer.taskqueue.web.answers import Refused
 from myconsumer.taskqueue.web.complaints import Shape, complaint
 from myconsumer.taskqueue.web.weight import checkWeight
+from myconsumer.text import oneLine
 
 T = TypeVar("T")
 

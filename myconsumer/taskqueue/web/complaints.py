@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
-from myconsumer.http.faults import oneLine
 from myconsumer.queues.reading import UNDECODABLE
+from myconsumer.text import oneLine
 
 _READABLE = (
     "JSON without halves of surrogate pairs, without numbers out of range, and not "

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
-from myconsumer.http.faults import oneLine
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.limits import LONGEST_NAME
 from myconsumer.taskqueue.store.records import (
@@ -33,6 +32,7 @@ from myconsumer.taskqueue.web.bodies import (
 from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.taskqueue.web.routes import makeApp
 from myconsumer.taskqueue.web.site import GuardedSite
+from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
 #: The longest that a claim waits, in seconds, and the most tasks that it brings.

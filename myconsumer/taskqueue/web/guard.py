@@ -11,8 +11,8 @@ from http import HTTPStatus
 
 from twisted.web.http_headers import Headers
 
-from myconsumer.http.faults import oneLine
 from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
 _AUTHORITY = re.compile(r"(\[[^]@]*\]|[^]:@[]*)(?::[0-9]*)?")

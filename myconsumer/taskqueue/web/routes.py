@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from myconsumer.http.faults import oneLine
 from myconsumer.taskqueue.web.answers import Refused, refused
+from myconsumer.text import oneLine
 
 _QUEUE = r"[A-Za-z0-9._-]{1,64}"
 

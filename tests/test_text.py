@@ -1,0 +1,77 @@
+"""
+Tests for L{myconsumer.text}.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.text import isSecret, oneLine, shown
+
+BAD_URLS_WITH_SECRETS = [
+    "http://user:secret@host/",
+    "http://secret@host/",
+    "https://user:secret%40host/",
+    "ftp://user:secret@host/",
+    "http:/user:secret@host",
+    "user:secret@host",
+    "http://user:secret@host:x/",
+    "http://host:x/?key=secret",
+    "http://host/#secret",
+    "http://user:secret@[::1/",
+    "http://user:secret\n@host/",
+]
+
+
+class OneLineTests(SynchronousTestCase):
+    """
+    Tests for L{oneLine}.
+    """
+
+    @settings(deadline=None)
+    @given(st.text(), st.integers(10, 50))
+    def test_any(self, text: str, limit: int) -> None:
+        """
+        Any text becomes one printable line within the limit.
+        """
+        line = oneLine(text, limit)
+        self.assertTrue(line.isprintable())
+        self.assertLessEqual(len(line), limit)
+
+    def test_kept(self) -> None:
+        """
+        What is fit stays as it is; what is too long is seen to be cut.
+        """
+        self.assertEqual(oneLine("ein Ä, a\n\n b"), "ein Ä, a b")
+        self.assertEqual(oneLine("abcdefghijkl", 10), "abcdefg...")
+
+    def test_control(self) -> None:
+        """
+        Control characters are shown, and do nothing.
+        """
+        self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")
+
+
+class WordsTests(SynchronousTestCase):
+    """
+    How values and reasons are put on one line.
+    """
+
+    def test_shown(self) -> None:
+        """
+        Values look as one writes them, and end somewhere.
+        """
+        self.assertEqual(shown("a\nb"), r"'a\nb'")
+        self.assertEqual(shown(True), "true")
+        self.assertEqual(len(shown("x" * 1000)), 120)
+
+    def test_isSecret(self) -> None:
+        """
+        What has a user's part or a query may be a secret; ordinary values are not.
+        """
+        for text in BAD_URLS_WITH_SECRETS:
+            self.assertTrue(isSecret(text))
+        for value in ("http://host/path", "x", "/etc/file", 4, "a.b.c", "?", None):
+            self.assertFalse(isSecret(value))
