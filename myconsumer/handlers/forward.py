@@ -24,14 +24,13 @@ from zope.interface import implementer
 
 from myconsumer.command.descriptors import areLacking
 from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
-from myconsumer.handlers.payload import encoded
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
-from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, quoted, retryAfter
 from myconsumer.interfaces import ITaskHandler
+from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
 from myconsumer.task import Task
 
 DAY = 86400.0

@@ -22,12 +22,11 @@ from myconsumer.http.answer import Answer
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.interfaces import ITaskQueue
+from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.queues.findings import Complaints, Findings
 from myconsumer.queues.reading import (
-    UNDECODABLE,
     Malformed,
     fieldsOf,
-    loads,
     receiptOf,
     requireFew,
     taskOf,

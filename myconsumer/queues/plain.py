@@ -17,19 +17,11 @@ from zope.interface import implementer
 
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
-from myconsumer.http.parts import decoded
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.interfaces import ISelfTimedTaskQueue
+from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
 from myconsumer.queues.findings import Complaints, Findings
-from myconsumer.queues.reading import (
-    UNDECODABLE,
-    Malformed,
-    loads,
-    readRaw,
-    requireFew,
-    taskOf,
-    unfit,
-)
+from myconsumer.queues.reading import Malformed, requireFew, taskOf, unfit
 from myconsumer.task import Claimed, Settlement, Task
 
 GRACE = 10.0

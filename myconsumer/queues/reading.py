@@ -4,24 +4,20 @@ Tasks out of JSON, each for itself: what is wrong with one costs that one alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import msgspec
 from msgspec import Raw, Struct
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
-from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
 from myconsumer.http.verdict import beginning
+from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
 from myconsumer.queues.findings import Findings
 from myconsumer.task import LONGEST_LEASE, Task
 from myconsumer.text import oneLine
-
-UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
-"""Every exception that decoding some bytes as JSON may raise."""
 
 _ABSENT = Raw(b"")
 
@@ -30,14 +26,6 @@ class Malformed(Exception):
     """
     An element is no task.  Its text says why.
     """
-
-
-class Unreadable(Struct, frozen=True):
-    """
-    Stands for a value that is JSON and yet cannot be read.
-    """
-
-    reason: str
 
 
 class _Parts(Struct):
@@ -91,20 +79,6 @@ _OPTIONS: Mapping[str, _Option] = {
 }
 
 
-def loads(body: bytes) -> Any:
-    """
-    Decode JSON with the standard library, which also takes what JavaScript writes
-    for a string cut in the middle of a character: half a surrogate pair.
-
-    @param body: The text, as UTF-8.
-
-    @raise ValueError: It is no JSON.
-    @raise RecursionError: It is nested too deeply.
-    """
-    text = body.decode("utf-8-sig")
-    return json.loads(text, parse_constant=_noConstant, object_hook=_unchanged)
-
-
 def fieldsOf(element: object) -> dict[str, Any]:
     """
     Take a task apart.
@@ -126,20 +100,6 @@ def fieldsOf(element: object) -> dict[str, Any]:
         raise Malformed("it is no object") from None
     found = ((name, getattr(parts, name)) for name in parts.__struct_fields__)
     return {name: readRaw(raw) for name, raw in found if raw is not _ABSENT}
-
-
-def readRaw(raw: Raw) -> Any:
-    """
-    Decode one value.
-
-    @param raw: JSON.
-
-    @return: The value; an L{Unreadable} where it cannot be read.
-    """
-    try:
-        return decoded(raw)
-    except UNDECODABLE as error:
-        return Unreadable(oneLine(str(error), 100))
 
 
 def taskOf(fields: Mapping[str, Any], findings: Findings) -> Task:
@@ -225,14 +185,3 @@ def unfit(
         f"the endpoint answered {answer.code} with {what} ({kind}); "
         f"{wanted} is expected"
     )
-
-
-def _unchanged(value: dict[str, Any]) -> dict[str, Any]:
-    """
-    A step of Python's own at each object, at which other threads get their turn.
-    """
-    return value
-
-
-def _noConstant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

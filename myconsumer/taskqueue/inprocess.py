@@ -16,7 +16,7 @@ from zope.interface import implementer
 
 from myconsumer.errors import FaultError, NotRunningError, QueueError
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.queues.reading import Unreadable, readRaw
+from myconsumer.jsontext import Unreadable, readRaw
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.records import Delivery

@@ -35,8 +35,8 @@ from myconsumer.handlers.forward import (
 )
 from myconsumer.http import Client, parseURL
 from myconsumer.http.answer import LONGEST_BODY, Answer
-from myconsumer.http.parts import MOST_VALUES
 from myconsumer.interfaces import ITaskHandler
+from myconsumer.jsontext import MOST_VALUES
 from myconsumer.task import Task
 from tests.http.test_client import Endpoint, says, stalls
 from tests.processes import withDescriptors

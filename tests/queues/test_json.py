@@ -20,9 +20,9 @@ from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY
 from myconsumer.http.offload import LARGE
-from myconsumer.http.parts import MOST_VALUES
 from myconsumer.http.urls import parseURL
 from myconsumer.interfaces import ITaskQueue
+from myconsumer.jsontext import MOST_VALUES
 from myconsumer.queues.findings import QUIET
 from myconsumer.queues.json import JSONQueue, makeQueue
 from myconsumer.task import Claimed, Settlement, Task

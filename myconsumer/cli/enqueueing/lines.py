@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw
 
-from myconsumer.queues.reading import UNDECODABLE, loads
+from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.taskqueue.limits import NAME, Name, ProducedTask
 
 Reader = Callable[[bytes, int], bytes]

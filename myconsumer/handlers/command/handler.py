@@ -20,8 +20,8 @@ from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.command.child import Child
 from myconsumer.handlers.command.programs import findProgram
 from myconsumer.handlers.output import Output
-from myconsumer.handlers.payload import encoded
 from myconsumer.interfaces import ITaskHandler
+from myconsumer.jsontext import encoded
 from myconsumer.task import Task
 
 #: The exit status that releases a task: the C{EX_TEMPFAIL} of C{sysexits.h}.

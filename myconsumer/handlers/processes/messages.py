@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from myconsumer.handlers.payload import encoded
+from myconsumer.jsontext import encoded
 
 #: The descriptor on which a worker is told something.
 ORDERS = 3

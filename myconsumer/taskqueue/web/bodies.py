@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from myconsumer.queues.reading import UNDECODABLE, loads
+from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.task import LONGEST_LEASE, Settlement
 from myconsumer.taskqueue.limits import (
     DELAY,

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
-from myconsumer.queues.reading import UNDECODABLE
+from myconsumer.jsontext import UNDECODABLE
 from myconsumer.text import oneLine
 
 _READABLE = (

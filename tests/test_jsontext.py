@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.http.parts}.
+Tests for L{myconsumer.jsontext}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.http.parts import MOST_VALUES, decoded, isCrowded
+from myconsumer.jsontext import MOST_VALUES, decoded, isCrowded
 
 LONG = "x" * 70_000
 

@@ -1,18 +1,25 @@
 """
-JSON decoded in parts, so that no call holds up the other threads for long.
+JSON as it comes: decoded in parts, so that no call holds up the other threads for long;
+lenient, one value at a time; and encoded whatever it holds.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
+from myconsumer.text import oneLine
+
+#: The most JSON values that an answer may hold, small as they may be.
 MOST_VALUES = 1_000_000
-"""The most JSON values that an answer may hold, small as they may be."""
+
+#: Every exception that decoding some bytes as JSON may raise.
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 _PART = 64 * 1024
 _DEEPEST = 8
@@ -26,6 +33,14 @@ _splitters: tuple[Callable[[Raw], Any], ...] = (
     msgspec.json.Decoder(list[Raw]).decode,
     msgspec.json.Decoder(dict[str, Raw]).decode,
 )
+
+
+class Unreadable(Struct, frozen=True):
+    """
+    Stands for a value that is JSON and yet cannot be read.
+    """
+
+    reason: str
 
 
 def decoded(raw: Raw, depth: int = _DEEPEST) -> Any:
@@ -74,3 +89,55 @@ def _marks(body: bytes, start: int, end: int) -> int:
     Count what stands before each value but the first.
     """
     return sum(body.count(mark, start, end) for mark in _MARKS)
+
+
+def readRaw(raw: Raw) -> Any:
+    """
+    Decode one value.
+
+    @param raw: JSON.
+
+    @return: The value; an L{Unreadable} where it cannot be read.
+    """
+    try:
+        return decoded(raw)
+    except UNDECODABLE as error:
+        return Unreadable(oneLine(str(error), 100))
+
+
+def loads(body: bytes) -> Any:
+    """
+    Decode JSON with the standard library, which also takes what JavaScript writes
+    for a string cut in the middle of a character: half a surrogate pair.
+
+    @param body: The text, as UTF-8.
+
+    @raise ValueError: It is no JSON.
+    @raise RecursionError: It is nested too deeply.
+    """
+    text = body.decode("utf-8-sig")
+    return json.loads(text, parse_constant=_noConstant, object_hook=_unchanged)
+
+
+def encoded(value: Any) -> bytes:
+    """
+    @param value: A payload, or a structure that holds one.
+
+    @return: It as JSON.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # JSON can hold half a surrogate pair, and UTF-8 cannot
+        return json.dumps(msgspec.to_builtins(value)).encode("ascii")
+
+
+def _unchanged(value: dict[str, Any]) -> dict[str, Any]:
+    """
+    A step of Python's own at each object, at which other threads get their turn.
+    """
+    return value
+
+
+def _noConstant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
