@@ -27,7 +27,7 @@ demo: $(VENV)/.runs
 # these start processes, or try many orders of events
 SLOW := acceptance cli/test_console.py handlers/command/test_handler.py handlers/processes \
 	taskqueue/test_machine.py taskqueue/test_tap.py test_examples.py \
-	test_handler_examples.py test_init.py command/test_mainloop.py test_makers.py pipeline/test_machine.py \
+	test_handler_examples.py test_init.py command/test_mainloop.py test_plugins.py pipeline/test_machine.py \
 	test_plugin.py command/test_daemon.py test_tap.py
 
 quick: $(VENV)/.develops

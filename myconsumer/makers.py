@@ -1,5 +1,5 @@
 """
-The protocols and handlers that can be named, found as plugins.
+What makes a protocol's queue or a handler, named before anything of it is imported.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from twisted.plugin import IPlugin, getPlugins
+from twisted.plugin import IPlugin
 from zope.interface import implementer
 
 from myconsumer.interfaces import (
@@ -61,29 +61,3 @@ class HandlerMaker(_Maker):
         """
         handler: ITaskHandler = import_module(self.module).makeHandler(reactor, options)
         return handler
-
-
-def queueMakers() -> dict[str, ITaskQueueMaker]:
-    """
-    @return: Every protocol that is installed, by name.
-    """
-    return _installed(ITaskQueueMaker)
-
-
-def handlerMakers() -> dict[str, ITaskHandlerMaker]:
-    """
-    @return: Every kind of handler that is installed, by name.
-    """
-    return _installed(ITaskHandlerMaker)
-
-
-def _installed(interface: Any) -> dict[str, Any]:
-    """
-    @return: The plugins, by name.  Of two with one name the first found counts.
-    """
-    import myconsumer.plugins as plugins
-
-    makers: dict[str, Any] = {}
-    for maker in getPlugins(interface, plugins):
-        makers.setdefault(maker.name, maker)
-    return makers

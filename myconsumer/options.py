@@ -22,7 +22,7 @@ from myconsumer.command.option import (
 from myconsumer.command.resolving import Command, Given, Refused
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.http.urls import parseURL
-from myconsumer.makers import queueMakers
+from myconsumer.plugins import queueMakers
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 
 _HOUR = 3_600

@@ -21,8 +21,8 @@ from myconsumer.handlers.forward import ForwardHandler
 from myconsumer.handlers.readiness import WaitFor
 from myconsumer.http import makeClient
 from myconsumer.interfaces import ITaskQueue
-from myconsumer.makers import handlerMakers, queueMakers
 from myconsumer.options import COMMAND, HANDLERS
+from myconsumer.plugins import handlerMakers, queueMakers
 from myconsumer.service import ConsumerService
 from myconsumer.taskqueue.service import LocalQueueService
 from myconsumer.taskqueue.tap import makeLocalQueueService

@@ -24,8 +24,9 @@ from myconsumer.interfaces import (
     ITaskQueue,
     ITaskQueueMaker,
 )
-from myconsumer.makers import HandlerMaker, QueueMaker, handlerMakers, queueMakers
+from myconsumer.makers import HandlerMaker, QueueMaker
 from myconsumer.options import HANDLERS
+from myconsumer.plugins import handlerMakers, queueMakers
 
 OPTIONS = {"url": "http://host/q", "limit": 1, "pollers": 1, "token-file": None}
 
@@ -66,7 +67,7 @@ print(*sorted(sys.modules))
 """
 
 FIND = """
-from myconsumer.makers import handlerMakers, queueMakers
+from myconsumer.plugins import handlerMakers, queueMakers
 for makers in (queueMakers(), handlerMakers()):
     print(*(f"{name}:{maker.module}" for name, maker in sorted(makers.items())))
 """
@@ -115,7 +116,9 @@ class ProtocolTests(SynchronousTestCase):
             "twisted.internet.reactor",
             "treq",
             "myconsumer.http",
-            "myconsumer.handlers",
+            "myconsumer.handlers.python",
+            "myconsumer.handlers.command",
+            "myconsumer.handlers.forward",
         ):
             self.assertNotIn(module, modules)
 
