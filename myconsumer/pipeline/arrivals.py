@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
-from myconsumer.quiet import Quiet
+from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed, Settlement, Task
 
 

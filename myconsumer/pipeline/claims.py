@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.cancellation import Cancellation
-from myconsumer.quiet import Quiet
+from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
 
 #: The longest wait, in seconds, of a claim that the endpoint cannot be told to end.
