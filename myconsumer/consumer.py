@@ -14,8 +14,8 @@ from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.arguments import checkCount
 from myconsumer.errors import AlreadyRunningError, NotRunningError
+from myconsumer.fields import checkCount
 from myconsumer.interfaces import ITaskConsumer, ITaskSlots, ITaskSource
 
 

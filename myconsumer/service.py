@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.arguments import YEAR, checkCount, checkNumber, checkSeconds
 from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.fields import YEAR, checkCount, checkNumber, checkSeconds
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
 from myconsumer.pipeline.breaker import Breaker
 from myconsumer.pipeline.execution import Execution

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from myconsumer.arguments import YEAR, checkNumber
+from myconsumer.fields import YEAR, checkNumber
 
 #: For how many seconds' worth chances are saved up while they are not taken.
 SAVED = 0.1
