@@ -15,9 +15,8 @@ from hyperlink import URL
 from myconsumer.errors import QueueError, RefusalError
 from myconsumer.http import Answer, Client, makeClient
 from myconsumer.http.urls import FixedURL, below
-from myconsumer.http.verdict import named, quoted
+from myconsumer.http.verdict import named, quoted, unfit
 from myconsumer.jsontext import UNDECODABLE
-from myconsumer.queues.reading import unfit
 from myconsumer.text import oneLine
 
 DEADLINE = 30.0

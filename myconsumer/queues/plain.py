@@ -18,10 +18,11 @@ from zope.interface import implementer
 from myconsumer.http import Client, makeClient, parseURL
 from myconsumer.http.answer import Answer
 from myconsumer.http.urls import FixedURL, withoutSecrets
+from myconsumer.http.verdict import unfit
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
 from myconsumer.queues.findings import Complaints, Findings
-from myconsumer.queues.reading import Malformed, requireFew, taskOf, unfit
+from myconsumer.queues.reading import Malformed, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 
 GRACE = 10.0

@@ -13,7 +13,6 @@ from msgspec import Raw, Struct
 
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
-from myconsumer.http.verdict import beginning
 from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
 from myconsumer.queues.findings import Findings
 from myconsumer.task import LONGEST_LEASE, Task
@@ -158,30 +157,3 @@ def requireFew(answer: Answer) -> None:
         raise FaultError(
             f"the answer holds more than {MOST_VALUES} JSON values", tooLong=True
         )
-
-
-def unfit(
-    answer: Answer, wanted: str, error: Exception, secret: bytes | None = None
-) -> FaultError:
-    """
-    Make the error for a body that is not what it should be.
-
-    @param answer: The answer with the body.
-    @param wanted: What it should be.
-    @param error: What decoding it has raised.
-    @param secret: The token that was sent: never part of the text.
-    """
-    kind = oneLine(answer.header(b"content-type"), 60) or "no content type"
-    start = answer.body.lstrip()[:1]
-    if not start:
-        what = "an empty body"
-    elif start in b"{[":
-        # it may hold a payload, which is nobody's business
-        what = f"a body that does not fit: {oneLine(str(error), 120)}"
-    else:
-        text = oneLine(beginning(answer, secret, 400), 60)
-        what = f"a body that begins {text!r}"
-    return FaultError(
-        f"the endpoint answered {answer.code} with {what} ({kind}); "
-        f"{wanted} is expected"
-    )
