@@ -123,7 +123,7 @@ class ParallelLimitedTaskConsumer:
         try:
             result = task()
         except BaseException:
-            self._taskFailed(Failure())  # type: ignore[no-untyped-call]
+            self._taskFailed(Failure())
         else:
             if result is None:
                 self._taskEnded(None)
@@ -207,7 +207,7 @@ class ParallelLimitedTaskConsumer:
                 self._startAgain = False
                 source.start(self)
         except Exception:
-            failure = Failure()  # type: ignore[no-untyped-call]
+            failure = Failure()
             self._log.failure("{source} failed to start", failure, source=source)
             self._starting = False
             self.taskProductionFailed(failure)

@@ -122,7 +122,7 @@ class ConsumerService(MultiService):
         checkNumber("lease", lease, above0, YEAR, f"seconds, above 0, up to {YEAR}")
         if rate is not None:
             checkRate(rate)
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         if clock is None:
             from twisted.internet import reactor
 
@@ -153,7 +153,7 @@ class ConsumerService(MultiService):
         """
         Begin to consume.
         """
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         self._hurried = False
         self._pipeline = pipeline = self._makePipeline()
         self._log.info(

@@ -107,9 +107,9 @@ def makeService(options: Options) -> ConsumerService:
         rate=options["rate"],
     )
     if needed is not None:
-        needed.setServiceParent(service)  # type: ignore[no-untyped-call]
+        needed.setServiceParent(service)
     if IService.providedBy(handler):
-        handler.setServiceParent(service)  # type: ignore[no-untyped-call]
+        handler.setServiceParent(service)
     if isinstance(handler, ForwardHandler) and options["forward-wait-for"] is not None:
         _waitFor(options["forward-wait-for"], handler, service, reactor)
     handleSignals(service, reactor)
@@ -139,4 +139,4 @@ def _waitFor(
     client = makeClient(reactor, 1, persistent=False)
     waitFor = WaitFor(client, url, service.pause, service.resume, reactor)
     handler.onNoAnswer = waitFor.check
-    waitFor.setServiceParent(service)  # type: ignore[no-untyped-call]
+    waitFor.setServiceParent(service)

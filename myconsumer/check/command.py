@@ -35,7 +35,7 @@ class Options(QueueOptions):
     )
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self["only"] = []
 
     def opt_only(self, part: str) -> None:

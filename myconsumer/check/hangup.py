@@ -64,15 +64,15 @@ def makeLeaving(reactor: Any, token: bytes | None) -> Leaving:
 async def _leave(
     reactor: Any, token: bytes | None, url: FixedURL, body: bytes, after: float
 ) -> bytes:
-    uri = URI.fromBytes(url.to_text().encode("ascii"))  # type: ignore[no-untyped-call]
+    uri = URI.fromBytes(url.to_text().encode("ascii"))
     client = _Client()
     try:
         endpoint = CachedEndpoints(reactor).endpointForURI(uri)
-        await connectProtocol(endpoint, client)  # type: ignore[no-untyped-call]
+        await connectProtocol(endpoint, client)
     except CancelledError:
         raise
     except Exception:
-        text, _ = explain(Failure())  # type: ignore[no-untyped-call]
+        text, _ = explain(Failure())
         raise Unanswered(f"a client that goes away: {text}") from None
     transport: Any = client.transport
     transport.write(_request(uri, token, body))

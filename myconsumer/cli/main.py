@@ -73,10 +73,10 @@ def parse(arguments: Sequence[str]) -> Options:
 
     @raise SystemExit: Something is wrong or missing; the text is one line.
     """
-    options = Options()  # type: ignore[no-untyped-call]
+    options = Options()
     try:
         _checkCommand(arguments)
-        options.parseOptions(arguments)  # type: ignore[no-untyped-call]
+        options.parseOptions(arguments)
     except Refused as error:
         _exit(options, error)
     except UsageError as error:

@@ -94,7 +94,7 @@ class QueueOptions(UsageOptions):
             f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
             for name, value in found
         ]
-        super().parseOptions([*words, "--", *arguments])  # type: ignore[no-untyped-call]
+        super().parseOptions([*words, "--", *arguments])
 
     def parseArgs(self, *arguments: str) -> None:
         """

@@ -173,7 +173,7 @@ class Running:
 
     def _ended(self, result: int | Failure) -> Failure:
         status = self._failed(result) if isinstance(result, Failure) else result
-        return Failure(SystemExit(status))  # type: ignore[no-untyped-call]
+        return Failure(SystemExit(status))
 
     def _failed(self, failure: Failure) -> int:
         error = failure.value

@@ -79,7 +79,7 @@ def _endsByItself(
             "draining, to end with status 1",
             error=error,
         )
-        end(Failure(error))  # type: ignore[no-untyped-call]
+        end(Failure(error))
         return False
     return True
 

@@ -44,7 +44,7 @@ class CommandOptions(Options):
         super().__init_subclass__()
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         # so that it holds what was given, until it holds what that comes to
         self.clear()
 
@@ -63,7 +63,7 @@ class CommandOptions(Options):
             C{twistd} prints its whole help when it meets a L{UsageError}.
         """
         try:
-            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            super().parseOptions(options)
         except Refused as error:
             self.exit(str(error))
         except UsageError as error:

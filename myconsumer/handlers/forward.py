@@ -105,7 +105,7 @@ class ForwardHandler(Service):
         """
         Close all connections.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         return self._client.close()
 
     def _answered(self, answer: Answer, task: Task) -> Any:
@@ -126,7 +126,7 @@ class ForwardHandler(Service):
         return resultOf(Answer(answer.code, answer.headers, b""))
 
     def _unanswered(self, failure: Failure) -> None:
-        failure.trap(FaultError)  # type: ignore[no-untyped-call]
+        failure.trap(FaultError)
         self.onNoAnswer()
         text = f"no answer from the application: {failure.value}"
         fault = failure.value

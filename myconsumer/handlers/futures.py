@@ -53,6 +53,6 @@ def _outcome(future: Any) -> Any:
     try:
         return future.result()
     except _CANCELLED:
-        return Failure(CancelledError())  # type: ignore[no-untyped-call]
+        return Failure(CancelledError())
     except BaseException:
-        return Failure()  # type: ignore[no-untyped-call]
+        return Failure()

@@ -67,7 +67,7 @@ class WaitFor(Service):
         """
         Have claiming paused, and begin to ask.
         """
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         self._answers = False
         self._told.clear()
         self._pause(self._reason)
@@ -77,7 +77,7 @@ class WaitFor(Service):
         """
         Ask no more.  Claiming stays as it is.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -65,7 +65,7 @@ class _Job:
             # the next task of this thread is not to see what this one sets
             self._outcome = copy_context().run(call, self._function, self._task)
         except BaseException:
-            self._outcome = Failure()  # type: ignore[no-untyped-call]
+            self._outcome = Failure()
 
     def end(self) -> None:
         """
@@ -190,7 +190,7 @@ class ThreadHandler(Service):
         End the threads.  One that still runs a task is left behind: it ends with it,
         or with the process.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         threads, self._threads = self._threads, _Threads(self._limit, self._reactor)
         threads.stop()
         if threads.busy:

@@ -237,7 +237,7 @@ def makeClient(
     if tokenFile is not None:
         token = TokenFile(tokenFile)
         token.read()
-    pool = ConnectionPool(reactor, persistent)  # type: ignore[no-untyped-call]
+    pool = ConnectionPool(reactor, persistent)
     pool.maxPersistentPerHost = connections
     pool.cachedConnectionTimeout = _IDLE
     pool.retryAutomatically = False
@@ -248,5 +248,5 @@ def makeClient(
 
 
 def _closeKept(pool: HTTPConnectionPool) -> Deferred[None]:
-    closed: Deferred[None] = pool.closeCachedConnections()  # type: ignore[no-untyped-call]
+    closed: Deferred[None] = pool.closeCachedConnections()
     return closed

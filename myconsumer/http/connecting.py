@@ -128,7 +128,7 @@ class CachedEndpoints:
         """
         self._reactor = reactor
         self._reserve = Reserve(0) if reserve is None else reserve
-        self._policy = BrowserLikePolicyForHTTPS()  # type: ignore[no-untyped-call]
+        self._policy = BrowserLikePolicyForHTTPS()
         self._known: dict[tuple[bytes, bytes, int], IStreamClientEndpoint] = {}
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
@@ -161,5 +161,5 @@ def makeTreq(reactor: Any, pool: HTTPConnectionPool, reserve: Reserve) -> HTTPCl
     @param reserve: Descriptors for connections.
     """
     endpoints = CachedEndpoints(reactor, reserve)
-    agent = Agent.usingEndpointFactory(reactor, endpoints, pool)  # type: ignore[no-untyped-call]
+    agent = Agent.usingEndpointFactory(reactor, endpoints, pool)
     return HTTPClient(agent, NoCookieJar(), WholeBody)

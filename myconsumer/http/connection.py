@@ -107,11 +107,11 @@ class Connection(HTTP11ClientProtocol):
         """
         head = self._head
         if head is None:
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
+            super().dataReceived(data)
             return
         try:
             head.before(data)
-            super().dataReceived(data)  # type: ignore[no-untyped-call]
+            super().dataReceived(data)
             # else it has come, and another may be awaited already
             if self._head is head:
                 head.after(data)
@@ -128,15 +128,15 @@ class Connection(HTTP11ClientProtocol):
         self._head = None
         if self._bad is None:
             return failure
-        reasons = [Failure(self._bad)]  # type: ignore[no-untyped-call]
-        raise ResponseFailed(reasons)  # type: ignore[no-untyped-call]
+        reasons = [Failure(self._bad)]
+        raise ResponseFailed(reasons)
 
 
 class _Factory(_HTTP11ClientFactory):
     noisy = False
 
     def buildProtocol(self, addr: IAddress | None) -> Connection:
-        return Connection(self._quiescentCallback)  # type: ignore[no-untyped-call]
+        return Connection(self._quiescentCallback)
 
 
 class ConnectionPool(HTTPConnectionPool):

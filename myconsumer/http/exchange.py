@@ -110,7 +110,7 @@ class Exchange(Protocol):
         try:
             self._collect(response.original)
         except Exception:
-            self._failed(Failure())  # type: ignore[no-untyped-call]
+            self._failed(Failure())
 
     def _collect(self, response: Any) -> None:
         while isinstance(response, GzipDecoder):
@@ -182,7 +182,7 @@ class Exchange(Protocol):
         try:
             whole = inflated(body, self._compressed, LARGE)
         except zlib.error:
-            self._failed(Failure())  # type: ignore[no-untyped-call]
+            self._failed(Failure())
         else:
             if len(whole) > LARGE:
                 inflating = self._offload(inflated, body, self._compressed)

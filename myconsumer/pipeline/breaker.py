@@ -103,7 +103,7 @@ class Breaker:
         """
         End a run that has nothing else to do; another is not given up.
         """
-        failure = Failure(NotBegunError(reason))  # type: ignore[no-untyped-call]
+        failure = Failure(NotBegunError(reason))
         self._timer = None
         if not self._source.giveUp(failure):
             self._timer = self._clock.callLater(delay, self._tryOne)

@@ -186,7 +186,7 @@ class Cancellation:
 
         def failed(failure: Failure) -> None:
             # A fault needs no word here: claims meet it as well.
-            if not failure.check(FaultError):  # type: ignore[no-untyped-call]
+            if not failure.check(FaultError):
                 self._retry.failed(failure)
 
         def done(can: bool | None) -> bool | None:

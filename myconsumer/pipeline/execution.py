@@ -95,7 +95,7 @@ class Execution:
             if result is not None and isinstance(result, Deferred):
                 ending = result
         except BaseException:
-            self._raised(task, lease, Failure())  # type: ignore[no-untyped-call]
+            self._raised(task, lease, Failure())
             return None
         if ending is not None:
             self.running.add(run)
@@ -147,7 +147,7 @@ class Execution:
             self._log.info("Task {id} was cancelled", id=run.task.id)
         elif run.cancelled == "stop":
             self._giveBack(run.lease)
-        elif run.cancelled == "timeout" and not failure.check(NotBegunError):  # type: ignore[no-untyped-call]
+        elif run.cancelled == "timeout" and not failure.check(NotBegunError):
             error = f"timed out after {self._timeout:g} s"
             self._log.warn("Task {id} {error}", id=run.task.id, error=error)
             self._retry(run.task, run.lease, error)
@@ -188,7 +188,7 @@ class Execution:
         if isFailure:
             self._raised(task, lease, result)
         elif what is not None:
-            reason = Failure(TaskFailedError(f"it returned {what}"))  # type: ignore[no-untyped-call]
+            reason = Failure(TaskFailedError(f"it returned {what}"))
             self._raised(task, lease, reason)
         else:
             self._log.error(

@@ -165,7 +165,7 @@ class Heartbeat:
                     break
                 isAlone = self._doubtful and len(batch) == 1 and self._areTaken(batch)
                 retry = self._alone if isAlone else self._retry
-                delay = retry.failed(Failure())  # type: ignore[no-untyped-call]
+                delay = retry.failed(Failure())
                 if isAlone and isDivisible(error):
                     self._leases.beatOf(batch[0].pace, False).size.acquit()
                 if not self._divide(batch, error, delay):

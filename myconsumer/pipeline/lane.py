@@ -188,11 +188,11 @@ class Lane:
         return 0.0
 
     def _notTaken(self, failure: Failure, batch: list[Lease]) -> float:
-        if failure.check(CancelledError):  # type: ignore[no-untyped-call]
+        if failure.check(CancelledError):
             late = FaultError(
                 f"no answer within {self.patience:g} s, and there is no time left"
             )
-            failure = Failure(late)  # type: ignore[no-untyped-call]
+            failure = Failure(late)
         if self._closed:
             return 0.0
         self._failures += 1

@@ -15,7 +15,7 @@ from twisted.plugin import getPlugins, pluginPackagePaths
 
 from myconsumer.interfaces import ITaskHandlerMaker, ITaskQueueMaker
 
-__path__.extend(pluginPackagePaths(__name__))  # type: ignore[no-untyped-call]
+__path__.extend(pluginPackagePaths(__name__))
 __all__ = ["handlerMakers", "queueMakers"]
 
 

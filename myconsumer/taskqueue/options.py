@@ -43,7 +43,7 @@ def _seconds(text: str) -> float:
 def _endpoint(description: str) -> str:
     try:
         # nothing is asked of the reactor before it is to listen
-        serverFromString(None, description)  # type: ignore[no-untyped-call]
+        serverFromString(None, description)
     except (ValueError, TypeError, LookupError) as error:
         raise ValueError(str(error)) from None
     return description

@@ -108,7 +108,7 @@ class LocalQueueService(Service):
         """
         Listen.
         """
-        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        super().privilegedStartService()
         self._running = running = self._make()
         # Twisted's endpoints listen at once, all of them
         came: list[Any] = []
@@ -122,7 +122,7 @@ class LocalQueueService(Service):
         """
         Open the file, and listen, unless that is so already.
         """
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         if self._running is None:
             self.privilegedStartService()
         try:
@@ -138,14 +138,14 @@ class LocalQueueService(Service):
 
         @return: Fires once that is done.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
     def _make(self) -> _Running:
         # Klein imports a reactor, which whoever runs this has chosen by now
         from myconsumer.taskqueue.web.door import Door
 
-        pool = ConnectionPool(  # type: ignore[no-untyped-call]
+        pool = ConnectionPool(
             "sqlite3",
             self._path,
             cp_reactor=self._reactor,
@@ -201,7 +201,7 @@ class LocalQueueService(Service):
                 await maybeDeferred(running.port.stopListening)
             await running.broker.close()
             await running.door.site.close()
-            running.pool.close()  # type: ignore[no-untyped-call]
+            running.pool.close()
         self._lock.release()
 
 

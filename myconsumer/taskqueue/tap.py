@@ -70,7 +70,7 @@ def makeLocalQueueService(
     token = options["token-file"]
     return LocalQueueService(
         path,
-        serverFromString(reactor, options["listen"]),  # type: ignore[no-untyped-call]
+        serverFromString(reactor, options["listen"]),
         token=None if token is None else TokenFile(token),
         keep=options["keep"],
         sync=options["sync"],

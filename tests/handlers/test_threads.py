@@ -296,7 +296,7 @@ class ThreadHandlerTests(SynchronousTestCase):
             error = self.failure(lambda task, returned=returned: returned)
             self.assertIsInstance(error, TaskFailedError)
             self.assertIn(words, str(error))
-        failure = Failure(Reject("no"))  # type: ignore[no-untyped-call]
+        failure = Failure(Reject("no"))
         self.assertIsInstance(self.failure(lambda task: failure), Reject)
 
     def test_noThread(self) -> None:

@@ -456,7 +456,7 @@ class FailureTests(ClientCase):
                 self.closed = Deferred()
                 return self.closed
 
-        pool = Pool(self.clock)  # type: ignore[no-untyped-call]
+        pool = Pool(self.clock)
         client = Client(self.treq, self.clock, pool=pool)
         closing = client.close()
         self.clock.advance(0.9)

@@ -202,7 +202,7 @@ class OutcomeTests(ExecutionCase):
         A L{Failure} that is returned is one, as everywhere in Twisted.
         """
         for error, outcome in ((Reject("no"), "fail"), (ValueError(), "release")):
-            settlement = self.outcome(Failure(error))  # type: ignore[no-untyped-call]
+            settlement = self.outcome(Failure(error))
             self.assertEqual(settlement.outcome, outcome)
         self.flushLoggedErrors(ValueError)
 

@@ -64,7 +64,7 @@ class Input(FileDescriptor):
         """
         See L{FileDescriptor.connectionLost}.
         """
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
         self._protocol.connectionLost(reason)
 
 

@@ -104,7 +104,7 @@ class Sending:
                 left = failedAt + self._patience - now
                 if left <= 0 or (error.retryAfter or 0) > left:
                     raise
-                delay = self._retry.failed(Failure())  # type: ignore[no-untyped-call]
+                delay = self._retry.failed(Failure())
                 await deferLater(self._clock, min(delay, left))
             except RefusalError:
                 # all or none

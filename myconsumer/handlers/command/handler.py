@@ -119,7 +119,7 @@ class CommandHandler(Service):
         """
         Warn of variables that are not set.
         """
-        super().startService()  # type: ignore[no-untyped-call]
+        super().startService()
         if self._missing:
             self._log.warn(
                 "Commands run without {names}, which --exec-env names: not set",
@@ -132,7 +132,7 @@ class CommandHandler(Service):
 
         @return: Fires once nothing runs any more.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         for child in list(self._running):
             child.kill()
         gone: Deferred[Any] = Deferred()

@@ -113,7 +113,7 @@ class ProcessHandler(Service):
 
         @return: Fires when they are gone.
         """
-        super().stopService()  # type: ignore[no-untyped-call]
+        super().stopService()
         if self._serving is not None:
             self._serving.cancel()
             self._serving = None

@@ -62,7 +62,7 @@ def _bug(job: Job, error: BaseException) -> Raised:
     """
     @return: An exception that nobody foresaw, with its traceback.
     """
-    failure = Failure(error)  # type: ignore[no-untyped-call]
+    failure = Failure(error)
     name, text = type(error).__name__, _text(error)
     return Raised(
         job.number,
@@ -73,7 +73,7 @@ def _bug(job: Job, error: BaseException) -> Raised:
 
 
 def _text(error: BaseException) -> str:
-    return _sendable(Failure(error).getErrorMessage())  # type: ignore[no-untyped-call]
+    return _sendable(Failure(error).getErrorMessage())
 
 
 def _sendable(text: str) -> str:

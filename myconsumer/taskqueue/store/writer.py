@@ -186,7 +186,7 @@ class Writer:
                 database.changes.update(changes)
                 outcome = self._commit(connection, database, [operation])
             except Exception:
-                results.append(Failure())  # type: ignore[no-untyped-call]
+                results.append(Failure())
             else:
                 results += outcome.results
                 changes = Counter(outcome.changes)

@@ -33,21 +33,21 @@ class Channel(HTTPChannel):
     _isReadingHead = False
 
     def connectionMade(self) -> None:
-        super().connectionMade()  # type: ignore[no-untyped-call]
+        super().connectionMade()
         self.site.channels.add(self)
         self._beginHead()
 
     def dataReceived(self, data: bytes) -> None:
         if self.line_mode:
             self._isReadingHead = True
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        super().dataReceived(data)
         if self._isReadingHead and self._head is None and self in self.site.channels:
             self._beginHead()
 
     def allHeadersReceived(self) -> None:
         self._isReadingHead = False
         self._endHead()
-        super().allHeadersReceived()  # type: ignore[no-untyped-call]
+        super().allHeadersReceived()
 
     def _beginHead(self) -> None:
         # however many bytes of it come meanwhile
@@ -62,13 +62,13 @@ class Channel(HTTPChannel):
         name, _, value = line.partition(b":")
         # Twisted has Python make a number of whatever has digits only
         if name.lower() == b"content-length" and len(value.strip()) > _LONGEST_LENGTH:
-            self._respondToBadRequestAndDisconnect()  # type: ignore[no-untyped-call]
+            self._respondToBadRequestAndDisconnect()
             # what else has come already has no effect
             self.lineReceived = lambda line: None  # type: ignore[method-assign]
             return False
-        return bool(super().headerReceived(line))  # type: ignore[no-untyped-call]
+        return bool(super().headerReceived(line))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
         self._endHead()
         self.site.lost(self)

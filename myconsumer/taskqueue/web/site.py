@@ -76,7 +76,7 @@ class GuardedRequest(Request):
         elif self._received > _DRAINED and not self.startedWriting:
             self.clientproto = b"HTTP/1.1"
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
-            self.write(refused(self, self._refusal))  # type: ignore[no-untyped-call]
+            self.write(refused(self, self._refusal))
             self.channel.loseConnection()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -85,16 +85,14 @@ class GuardedRequest(Request):
         """
         self._release()
         if not self.startedWriting:
-            super().requestReceived(  # type: ignore[no-untyped-call]
-                command, path, version
-            )
+            super().requestReceived(command, path, version)
 
     def connectionLost(self, reason: Failure) -> None:
         """
         See L{Request.connectionLost}.
         """
         self._release()
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+        super().connectionLost(reason)
 
     def render(self, resrc: IResource) -> None:
         """
@@ -107,7 +105,7 @@ class GuardedRequest(Request):
         except Refused as refusal:
             self._answer(refusal)
         else:
-            super().render(resrc)  # type: ignore[no-untyped-call]
+            super().render(resrc)
 
     def processingFailed(self, reason: Failure) -> Failure:
         """
@@ -125,8 +123,8 @@ class GuardedRequest(Request):
         return b"localhost"
 
     def _answer(self, refusal: Refused) -> None:
-        self.write(refused(self, refusal))  # type: ignore[no-untyped-call]
-        self.finish()  # type: ignore[no-untyped-call]
+        self.write(refused(self, refusal))
+        self.finish()
 
     def _checkSize(self, size: int) -> None:
         if size > LARGEST_BODY:
@@ -201,9 +199,7 @@ class GuardedSite(Site):
         @param mostChannels: How many connections may be open; L{None}: half as many as
             this process may have files.
         """
-        super().__init__(  # type: ignore[no-untyped-call]
-            resource, reactor=reactor, parsePOSTFormSubmission=False
-        )
+        super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         self.guard = guard
         self.channels: set[Channel] = set()
         self.pending = 0
@@ -220,7 +216,7 @@ class GuardedSite(Site):
         if count < most // 2:
             self._isCrowded = False
         if count < most:
-            return super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+            return super().buildProtocol(addr)
         if not self._isCrowded:
             self._isCrowded = True
             self._log.warn(
@@ -258,7 +254,7 @@ class GuardedSite(Site):
             return succeed(None)
         self._closing.append(closed)
         for channel in list(self.channels):
-            channel.loseConnection()  # type: ignore[no-untyped-call]
+            channel.loseConnection()
         aborting = self.reactor.callLater(FLUSHING, self._abort)
 
         def stop(_: None) -> None:
