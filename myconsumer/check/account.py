@@ -19,12 +19,12 @@ class Whose(Enum):
     To whom a task belongs that has come.
     """
 
+    #: To the check under way.
     CURRENT = auto()
-    """To the check under way."""
+    #: To one before: it should have ended.
     STALE = auto()
-    """To one before: it should have ended."""
+    #: To somebody else.
     FOREIGN = auto()
-    """To somebody else."""
 
 
 class Belongings:

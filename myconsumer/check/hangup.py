@@ -21,9 +21,9 @@ from myconsumer.http.connecting import CachedEndpoints
 from myconsumer.http.faults import explain
 from myconsumer.http.urls import FixedURL
 
+#: Posts a body to a URL, and closes the connection after so many seconds. What it gives
+#: is what had been answered until then.
 Leaving = Callable[[FixedURL, bytes, float], Awaitable[bytes]]
-"""Posts a body to a URL, and closes the connection after so many seconds.  What it
-gives is what had been answered until then."""
 
 
 _GOODBYE = 1.0

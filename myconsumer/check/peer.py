@@ -18,8 +18,8 @@ from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
 from myconsumer.check.wire import Wire
 from myconsumer.http import Answer
 
+#: The seconds of a lease that is not meant to end.
 LONG = 30.0
-"""The seconds of a lease that is not meant to end."""
 
 
 class Peer:

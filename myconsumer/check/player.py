@@ -14,8 +14,8 @@ from myconsumer.check.findings import Broken, Slow, expect
 from myconsumer.check.peer import Peer
 from myconsumer.check.wire import Wire
 
+#: The seconds that something may take which should happen at once.
 PATIENCE = 5.0
-"""The seconds that something may take which should happen at once."""
 
 _BETWEEN = 0.1
 
@@ -127,6 +127,6 @@ class Player(Peer):
         await self.settleHeld(*(delivery.to("complete") for delivery in deliveries))
 
 
+#: Checks one thing; its docstring says what holds. It gives what may be of interest
+#: then, or raises one of the exceptions of L{myconsumer.check.findings}.
 Check = Callable[[Player], Awaitable[str | None]]
-"""Checks one thing; its docstring says what holds.  It gives what may be of interest
-then, or raises one of the exceptions of L{myconsumer.check.findings}."""

@@ -11,8 +11,8 @@ from myconsumer.check.findings import Broken, Noted, Skipped, expect
 from myconsumer.check.player import PATIENCE, Player
 from myconsumer.check.strict import asJSON
 
+#: The seconds of a lease whose end is waited for.
 LONGEST_LEASE = 5.0
-"""The seconds of a lease whose end is waited for."""
 
 _TOLERANCE = 0.05
 

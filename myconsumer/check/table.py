@@ -15,6 +15,7 @@ import myconsumer.check.promises.settling as settling
 import myconsumer.check.promises.waking as waking
 from myconsumer.check.player import Check
 
+#: What is looked at.
 CHECKS: Sequence[Check] = (
     *claiming.CHECKS,
     *payloads.CHECKS,
@@ -25,7 +26,6 @@ CHECKS: Sequence[Check] = (
     *refusing.CHECKS,
     *refusing.LAST,
 )
-"""What is looked at."""
 
 
 def sentence(check: Check) -> str:

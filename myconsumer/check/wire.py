@@ -21,8 +21,8 @@ from myconsumer.http.urls import FixedURL, below
 from myconsumer.http.verdict import named, quoted
 from myconsumer.text import oneLine
 
+#: The seconds that an answer may take, past those that it was asked to wait for.
 GRACE = 10.0
-"""The seconds that an answer may take, past those that it was asked to wait for."""
 
 _REMEMBERED = 8
 _LONGEST = 240

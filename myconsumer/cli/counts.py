@@ -12,8 +12,8 @@ import msgspec
 from myconsumer.cli.options import QueueOptions
 from myconsumer.cli.queue import queueOf
 
+#: How many tasks of a queue are in which state.
 Counts = Mapping[str, int]
-"""How many tasks of a queue are in which state."""
 
 # the embedded queue's own URL, without a name, counts all: {"queues": {NAME: counts}}
 _Answer = dict[str, int | dict[str, dict[str, int]]]

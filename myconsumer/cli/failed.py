@@ -15,8 +15,8 @@ from myconsumer.cli.options import QueueOptions
 from myconsumer.cli.queue import Queue, queueOf
 from myconsumer.text import oneLine
 
+#: How many tasks to ask for at once.
 PAGE = 100
-"""How many tasks to ask for at once."""
 
 _WIDEST = 40
 

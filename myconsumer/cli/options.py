@@ -22,8 +22,8 @@ from myconsumer.http import parseURL
 from myconsumer.text import isSecret, oneLine, shown
 from myconsumer.tokenfile import TokenFile
 
+#: The variable that names the token file where C{--token-file} does not.
 TOKEN_FILE = "CONSUMER_TOKEN_FILE"  # noqa: S105 - a name
-"""The variable that names the token file where C{--token-file} does not."""
 
 
 def checked(name: str, type_: Any, takes: str) -> Callable[[str], Any]:

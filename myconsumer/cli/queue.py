@@ -19,8 +19,8 @@ from myconsumer.http.verdict import named, quoted, unfit
 from myconsumer.jsontext import UNDECODABLE
 from myconsumer.text import oneLine
 
+#: The seconds that an answer may take.
 DEADLINE = 30.0
-"""The seconds that an answer may take."""
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from myconsumer.command.resolving import Refused
 from myconsumer.errors import QueueError
 from myconsumer.text import shown
 
+#: How many tasks a request of C{--all} has retried at most.
 PAGE = 10_000
-"""How many tasks a request of C{--all} has retried at most."""
 
 _WANTED = '{"retried": 0}'
 _MOST_NAMED = 10

@@ -31,8 +31,8 @@ from myconsumer.command.daemon import steadyClock
 from myconsumer.errors import QueueError
 from myconsumer.text import oneLine
 
+#: A process that is ended by a signal has this and its number as its status.
 _SIGNALLED = 128
-"""A process that is ended by a signal has this and its number as its status."""
 
 
 class CommandError(Exception):

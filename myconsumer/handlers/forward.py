@@ -33,11 +33,11 @@ from myconsumer.interfaces import ITaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
 from myconsumer.task import Task
 
+#: The seconds that a request may take, and the most that C{Retry-After} may ask for.
 DAY = 86400.0
-"""The seconds that a request may take, and the most that C{Retry-After} may ask for."""
 
+#: When this many tasks in a row had no connection, the application is down.
 FEW = 5
-"""When this many tasks in a row had no connection, the application is down."""
 
 _FAILS = frozenset({410, 422})
 _SLOWS = frozenset({429, 503})

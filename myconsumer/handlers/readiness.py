@@ -19,11 +19,11 @@ from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named
 
+#: The seconds from one answer, or its lack, to the next request.
 INTERVAL = 1.0
-"""The seconds from one answer, or its lack, to the next request."""
 
+#: The seconds that an answer may take.
 DEADLINE = 2.0
-"""The seconds that an answer may take."""
 
 
 class WaitFor(Service):

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 from twisted.web.http_headers import Headers
 
+#: The most bytes that a body may have, compressed or not.
 LONGEST_BODY = 16 * 1024 * 1024
-"""The most bytes that a body may have, compressed or not."""
 
 _MOST_MEMBERS = 1024
 

@@ -25,18 +25,18 @@ from myconsumer.http.reserve import Reserve
 from myconsumer.http.verdict import judge
 from myconsumer.tokenfile import TokenFile
 
+#: For L{Client.request}: whatever the answer, it is no failure.
 EVERY_CODE = range(1000)
-"""For L{Client.request}: whatever the answer, it is no failure."""
 
+#: The most seconds that L{Client.close} takes.
 CLOSING = 1.0
-"""The most seconds that L{Client.close} takes."""
 
 # Common servers close a connection that was idle for five seconds: a request
 # must not be written into it just then.
 _IDLE = 4
 
+#: The descriptors that looking up a host's name may take.
 LOOKUP = 4
-"""The descriptors that looking up a host's name may take."""
 
 _CLOSED = "the request was given up: its client is closed"
 

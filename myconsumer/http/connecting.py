@@ -28,8 +28,8 @@ from myconsumer.http.reserve import Reserve
 
 _CONNECTING = 10.0
 
+#: What to give treq with each request, so that it makes no jar for it.
 NO_COOKIES = CookieJar()
-"""What to give treq with each request, so that it makes no jar for it."""
 
 
 class NoCookieJar(IndexableCookieJar):

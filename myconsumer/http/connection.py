@@ -17,11 +17,11 @@ from twisted.web.iweb import IResponse
 
 from myconsumer.http.faults import BadHeadError
 
+#: The most bytes that come before a body, answers of 1xx among them.
 LONGEST_HEAD = 64 * 1024
-"""The most bytes that come before a body, answers of 1xx among them."""
 
+#: The most answers of 1xx that may come before an answer.
 MOST_INTERIM = 16
-"""The most answers of 1xx that may come before an answer."""
 
 _STATUS = re.compile(rb"[^ \n]* (\d{3})[ \r\n]")
 _END = re.compile(rb"\n\r?\n")

@@ -8,14 +8,14 @@ import socket
 from contextlib import suppress
 from typing import Any
 
+#: The seconds of silence after which the other side is probed.
 IDLE = 30
-"""The seconds of silence after which the other side is probed."""
 
+#: The seconds between two probes.
 INTERVAL = 10
-"""The seconds between two probes."""
 
+#: How many unanswered probes end a connection.
 PROBES = 3
-"""How many unanswered probes end a connection."""
 
 _OPTIONS = {
     "TCP_KEEPIDLE": IDLE,

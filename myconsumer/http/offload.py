@@ -20,17 +20,15 @@ from myconsumer.http.answer import Answer
 
 T = TypeVar("T")
 
+#: Bodies of more bytes are worked on in a thread.
 LARGE = 256 * 1024
-"""Bodies of more bytes are worked on in a thread."""
 
+#: How many such bodies are worked on at once.
 MOST_THREADS = 2
-"""How many such bodies are worked on at once."""
 
+#: Called with a function and its arguments; gives a L{Deferred} of what it returns or
+#: raises, as L{twisted.internet.defer.execute} does, which does it at once.
 Offload = Callable[..., Deferred[Any]]
-"""
-Called with a function and its arguments; gives a L{Deferred} of what it returns or
-raises, as L{twisted.internet.defer.execute} does, which does it at once.
-"""
 
 
 class Readings:

@@ -22,8 +22,8 @@ from myconsumer.http.answer import Answer
 from myconsumer.http.urls import withoutSecrets
 from myconsumer.text import oneLine
 
+#: The most seconds for which an endpoint can ask to be left alone.
 LONGEST_RETRY_AFTER = 300.0
-"""The most seconds for which an endpoint can ask to be left alone."""
 
 _PASSING = frozenset({408, 425, 429})
 _DIVISIBLE = frozenset({400, 413, 422})

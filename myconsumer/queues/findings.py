@@ -9,8 +9,8 @@ from collections import Counter
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+#: The seconds for which nothing is said of a field that was just complained of.
 QUIET = 60.0
-"""The seconds for which nothing is said of a field that was just complained of."""
 
 _MOST_NAMED = 3
 

@@ -29,11 +29,11 @@ from myconsumer.queues.reading import Malformed, fieldsOf, receiptOf, requireFew
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import encodable
 
+#: The seconds that an answer may take past the time that it was asked to wait.
 GRACE = 10.0
-"""The seconds that an answer may take past the time that it was asked to wait."""
 
+#: The seconds that ending a claim may take.
 CANCELLING = 1.0
-"""The seconds that ending a claim may take."""
 
 _LACKING = frozenset({404, 405, 501})
 _TASKS = '{"tasks": [...]}'

@@ -25,8 +25,8 @@ from myconsumer.queues.findings import Complaints, Findings
 from myconsumer.queues.reading import Malformed, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 
+#: The seconds that an answer may take past the time that it may wait.
 GRACE = 10.0
-"""The seconds that an answer may take past the time that it may wait."""
 
 _NONE = frozenset({204, 404})
 _WANTED = "a JSON value, or a list of them,"

@@ -22,8 +22,8 @@ from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.records import Delivery
 from myconsumer.text import oneLine
 
+#: The seconds that an answer may take past the time that it was asked to wait.
 GRACE = 10.0
-"""The seconds that an answer may take past the time that it was asked to wait."""
 
 
 @implementer(ITaskQueue)

@@ -135,10 +135,8 @@ class Exchange:
         self.request.transport.abortConnection()
 
 
+#: Answers one request in another way than the contract says.
 Fault = Callable[[Exchange], Awaitable[None]]
-"""
-Answers one request in another way than the contract says.
-"""
 
 
 def see(request: Request, now: float) -> Seen:

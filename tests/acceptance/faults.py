@@ -14,10 +14,8 @@ from twisted.internet.defer import Deferred
 if TYPE_CHECKING:
     from tests.acceptance.exchange import Exchange, Fault, Seen
 
+#: Given each request, returns the fault that it is to meet, or L{None}.
 Plan = Callable[["Seen"], "Fault | None"]
-"""
-Given each request, returns the fault that it is to meet, or L{None}.
-"""
 
 PROXY_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 

@@ -13,14 +13,14 @@ from tests.acceptance.handlers import NEVER, OBLIGING, STUBBORN, returning, slee
 from tests.acceptance.model import Job
 from tests.acceptance.twistd import Twistd
 
+#: The seconds that a stop may take for settling, past C{--drain}.
 SETTLING = 5
-"""The seconds that a stop may take for settling, past C{--drain}."""
 
+#: The seconds that a stop may take in all, with the usual C{--drain}.
 LONGEST = 26
-"""The seconds that a stop may take in all, with the usual C{--drain}."""
 
+#: The seconds by which a busy machine may delay an end that is expected in seconds.
 SLACK = 2
-"""The seconds by which a busy machine may delay an end that is expected in seconds."""
 
 
 class StoppingTests(AcceptanceCase):

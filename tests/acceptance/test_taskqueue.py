@@ -27,8 +27,8 @@ from tests.processes import descriptors, isAlive
 
 MIB = 1024 * 1024
 
+#: The seconds within which a busy machine does what it is to do at once.
 AT_ONCE = 2
-"""The seconds within which a busy machine does what it is to do at once."""
 
 
 def connect(client: Client) -> socket.socket:

@@ -25,8 +25,8 @@ CONSUMERS = int(os.environ.get("KILLING_CONSUMERS", "3"))
 KILLS = int(os.environ.get("KILLING_KILLS", "3"))
 SEED = int(os.environ.get("KILLING_SEED", "7"))
 
+#: The number of tasks that one request queues, claims or settles.
 PORTION = max(50, TASKS // 200)
-"""The number of tasks that one request queues, claims or settles."""
 
 
 class UnderLoadTests(QueueCase):

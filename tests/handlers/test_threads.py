@@ -30,8 +30,8 @@ from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
+#: The seconds that a thread gets to do what it does at once.
 PATIENCE = 10.0
-"""The seconds that a thread gets to do what it does at once."""
 
 
 class FakeReactor:

@@ -20,12 +20,12 @@ from myconsumer.cli.running import CommandError
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 from myconsumer.text import oneLine
 
+#: The seconds for which a task waits at most for others to come.
 LINGER = 0.2
-"""The seconds for which a task waits at most for others to come."""
 
+#: The bytes of a batch that is full. A line on top that a queue takes by itself is not
+#: too much yet, neither in bytes nor in values.
 ENOUGH = 256 * 1024
-"""The bytes of a batch that is full.  A line on top that a queue takes by itself is not
-too much yet, neither in bytes nor in values."""
 
 
 class Batch(Struct):

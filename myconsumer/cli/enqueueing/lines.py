@@ -14,11 +14,9 @@ from msgspec import Raw
 from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.taskqueue.limits import NAME, Name, ProducedTask
 
+#: Makes a task of a line and its number, as the queue's API takes it. Raises
+#: C{ValueError}.
 Reader = Callable[[bytes, int], bytes]
-"""
-Makes a task of a line and its number, as the queue's API takes it.  Raises
-C{ValueError}.
-"""
 
 
 _decode = msgspec.json.Decoder().decode
