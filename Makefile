@@ -2,6 +2,7 @@
 # make quick  the tests that need no process and little time, within a minute
 # make test   everything that is tested, within eight minutes on two cores
 # make lint   style and types
+# make api    the pages of the API, from the docstrings, in build/api
 # make bench  what a task costs
 # make clean  removes what these have made
 #
@@ -19,7 +20,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$python" && break; done)
 
-.PHONY: demo quick test lint bench clean
+.PHONY: demo quick test lint api bench clean
 
 demo: $(VENV)/.runs
 	@$(BIN)/python examples/demo.py $(ARGS)
@@ -40,6 +41,9 @@ lint: $(VENV)/.develops
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
+
+api: $(VENV)/.develops
+	@$(BIN)/pydoctor
 
 # -P: benchmarks/http.py would hide the standard library's http
 bench: $(VENV)/.runs

@@ -100,7 +100,7 @@ class ParallelLimitedTaskConsumer:
 
         @param source: Where the tasks come from.
 
-        @return: Fires with L{None} once the source is exhausted, or keeps
+        @return: Fires with C{None} once the source is exhausted, or keeps
             failing, and no task runs.
 
         @raise AlreadyRunningError: This consumer was told to consume before.
@@ -176,7 +176,7 @@ class ParallelLimitedTaskConsumer:
         Stop the source for good and let the running tasks end.  A task told of
         meanwhile is run and waited for.  Harmless before L{consume}.
 
-        @return: Fires with L{None} once the source has stopped and no task runs,
+        @return: Fires with C{None} once the source has stopped and no task runs,
             after what L{consume} returned.
         """
         if self._source is None:

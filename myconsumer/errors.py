@@ -31,9 +31,9 @@ class NotRunningError(Exception):
 
 def checkedDelay(delay: Any) -> float | None:
     """
-    @param delay: Seconds, as a number of any type; or L{None}.
+    @param delay: Seconds, as a number of any type; or C{None}.
 
-    @return: The same as a L{float}, which every protocol can encode.
+    @return: The same as a C{float}, which every protocol can encode.
 
     @raise ValueError: It is negative, infinite or no number.
     """
@@ -51,7 +51,7 @@ class Release(Exception):
     """
     Raised by a handler: give the task back, to be delivered again later.
 
-    @ivar delay: The seconds after which it may be delivered again; L{None}
+    @ivar delay: The seconds after which it may be delivered again; C{None}
         leaves them to the backoff that a failure gets.
     """
 
@@ -79,7 +79,7 @@ class TaskFailedError(Exception):
     Raised by a handler: the task was not done, for a reason that needs no traceback.
     It is retried as after any other exception, and counts as one.
 
-    @ivar delay: The seconds before the next attempt; L{None} leaves them to the
+    @ivar delay: The seconds before the next attempt; C{None} leaves them to the
         backoff.
     """
 
@@ -118,7 +118,7 @@ class FaultError(QueueError):
     A fault that may pass by itself: the same request is worth trying again.
 
     @ivar retryAfter: The seconds that the endpoint asks to be left alone for,
-        or L{None} where it does not say.
+        or C{None} where it does not say.
     @ivar tooLong: Whether the answer was longer than is read, so that a smaller
         request may have one that is not.
     @ivar unreachable: Whether no connection was to be had: nothing was sent.

@@ -24,7 +24,7 @@ class ITaskConsumer(Interface):
         """
         Called by the source for each task, which it will not send again.
 
-        @param task: Runs the task when called; may return a L{Deferred} or a
+        @param task: Runs the task when called; may return a C{Deferred} or a
             coroutine, and the task runs until that has fired.
 
         @raise NotRunningError: Nothing is consumed yet.
@@ -76,8 +76,8 @@ class ITaskSource(Interface):
         Look for no further tasks.  Harmless before C{start} and when repeated.
 
         @return: Fires once nothing that was under way can bring a task any
-            more: with L{True} if the source is still stopped then, with
-            L{False} if it was started meanwhile.
+            more: with C{True} if the source is still stopped then, with
+            C{False} if it was started meanwhile.
         """
 
 
@@ -85,7 +85,7 @@ class ITaskQueue(Interface):
     """
     The client's side of one wire protocol.
 
-    Each method's L{Deferred} fails with L{FaultError
+    Each method's C{Deferred} fails with L{FaultError
     <myconsumer.errors.FaultError>} where the same request may succeed later, and
     with L{RefusalError <myconsumer.errors.RefusalError>} where something has to
     be changed first, and with nothing else.
@@ -93,7 +93,7 @@ class ITaskQueue(Interface):
 
     def claim(claim: str, limit: int, wait: float, lease: float) -> Deferred[Claimed]:
         """
-        Ask for tasks.  Cancelling the L{Deferred} drops the request; what the
+        Ask for tasks.  Cancelling the C{Deferred} drops the request; what the
         endpoint leases under it all the same is lost until its lease ends.
 
         @param claim: A name for this claim, never used before.
@@ -121,8 +121,8 @@ class ITaskQueue(Interface):
         End a claim that may be open: what was leased under it and has not been
         answered goes back.  Harmless for a claim that was never made.
 
-        @return: Fires with L{True} once the endpoint has ended it, with
-            L{False} where the endpoint cannot end claims at all.
+        @return: Fires with C{True} once the endpoint has ended it, with
+            C{False} where the endpoint cannot end claims at all.
         """
 
     def close() -> Deferred[None]:
@@ -150,9 +150,9 @@ class ITaskHandler(Interface):
         """
         Do what C{task} asks for.
 
-        @return: The result, or a L{Deferred} that fires with it, or that is
+        @return: The result, or a C{Deferred} that fires with it, or that is
             cancelled when the task has to end.  It has succeeded unless this
-            raises, or the L{Deferred} fails.
+            raises, or the C{Deferred} fails.
 
         @raise Release: To have it delivered again later.
         @raise Reject: To have it never delivered again.
@@ -162,8 +162,8 @@ class ITaskHandler(Interface):
 class ITaskQueueMaker(Interface):
     """
     Makes the queue of one wire protocol: the plugin that C{--protocol} names.
-    Found by L{twisted.plugin.getPlugins} in L{myconsumer.plugins}; provides
-    L{twisted.plugin.IPlugin} too.
+    Found by C{twisted.plugin.getPlugins} in L{myconsumer.plugins}; provides
+    C{twisted.plugin.IPlugin} too.
     """
 
     name: str = Attribute("What C{--protocol} calls it.")
@@ -185,8 +185,8 @@ class ITaskQueueMaker(Interface):
 class ITaskHandlerMaker(Interface):
     """
     Makes one kind of handler: the plugin behind C{--python}, C{--exec} and
-    C{--forward}.  Found by L{twisted.plugin.getPlugins} in L{myconsumer.plugins};
-    provides L{twisted.plugin.IPlugin} too.
+    C{--forward}.  Found by C{twisted.plugin.getPlugins} in L{myconsumer.plugins};
+    provides C{twisted.plugin.IPlugin} too.
     """
 
     name: str = Attribute("The option that chooses it, without dashes.")

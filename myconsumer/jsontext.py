@@ -25,7 +25,8 @@ _PART = 64 * 1024
 _DEEPEST = 8
 
 # one without an end, too: else the rest is looked through again from each quote
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_QUOTED = rb'"(?:[^"\\]++|\\.)*+"?'
+_STRING = re.compile(_QUOTED, re.DOTALL)
 _MARKS = (b",", b"[", b"{")
 
 _read: Callable[[Raw], Any] = msgspec.json.Decoder().decode

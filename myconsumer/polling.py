@@ -49,8 +49,8 @@ class PollingTaskSource:
     ) -> None:
         """
         @param interval: The seconds between two polls.
-        @param task_producer: Returns the next task, a nullary callable, or L{None}
-            where there is none; or a L{Deferred} of either.
+        @param task_producer: Returns the next task, a nullary callable, or C{None}
+            where there is none; or a C{Deferred} of either.
         @param clock: What keeps the time; the reactor by default.
         @param logger: Where to log, of Twisted or of the standard library.
 
@@ -82,7 +82,7 @@ class PollingTaskSource:
 
     def stop(self) -> Deferred[bool]:
         """
-        See L{ITaskSource.stop}.  The L{Deferred} fires once a poll under way has
+        See L{ITaskSource.stop}.  The C{Deferred} fires once a poll under way has
         ended; what that brings the consumer is still told.
         """
         self._consumer = None

@@ -102,9 +102,9 @@ class ConsumerService(MultiService):
             0 leaves that to the endpoint.
         @param untilEmpty: Do not wait for tasks; end the run once none are left.
         @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
-            with L{None} if nothing is left, with a failure if claiming failed for
+            with C{None} if nothing is left, with a failure if claiming failed for
             good.  The service runs on, idle, until it is stopped.
-        @param rate: The most tasks to start in a second; L{None} for any number.
+        @param rate: The most tasks to start in a second; C{None} for any number.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.

@@ -26,9 +26,9 @@ class Task(Struct, frozen=True):
     @ivar payload: What is to be worked on: any JSON value.
     @ivar attempt: 1 for the first delivery, one more for each that was counted.
     @ivar receipt: The proof that the task is leased to us, and what settles it;
-        L{None} where the endpoint wants to hear nothing of it again.
+        C{None} where the endpoint wants to hear nothing of it again.
     @ivar lease: The seconds for which it is leased to us, counted from its
-        arrival, a year at most; L{None}: as many as were asked for.
+        arrival, a year at most; C{None}: as many as were asked for.
     @ivar enqueued: When it was queued, in seconds since the epoch.
     """
 
@@ -46,7 +46,7 @@ class Task(Struct, frozen=True):
     @property
     def deadline(self) -> float | None:
         """
-        When its time limit ends, in seconds since the epoch; L{None}: there is none.
+        When its time limit ends, in seconds since the epoch; C{None}: there is none.
         """
         return None
 

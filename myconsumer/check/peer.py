@@ -83,7 +83,7 @@ class Peer:
         """
         Make one claim.
 
-        @param name: Its name; L{None}: one is made up.
+        @param name: Its name; C{None}: one is made up.
         @param more: Further fields.
 
         @return: The tasks of the check under way.
@@ -122,7 +122,7 @@ class Peer:
         """
         Settle.
 
-        @return: The receipts that are lost; L{None}: the endpoint does not tell.
+        @return: The receipts that are lost; C{None}: the endpoint does not tell.
 
         @raise Broken: The answer is not what the contract wants.
         """

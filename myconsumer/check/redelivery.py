@@ -105,7 +105,7 @@ def checkLost(lost: Container[str] | None, delivery: Delivery) -> None:
     """
     See whether a receipt that is of no use any more was called lost.
 
-    @param lost: The receipts that were; L{None}: the endpoint does not tell.
+    @param lost: The receipts that were; C{None}: the endpoint does not tell.
 
     @raise Broken: It was not.
     """

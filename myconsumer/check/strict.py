@@ -50,7 +50,7 @@ def lostIn(answer: Answer, quoted: str) -> set[str] | None:
     @param answer: The answer.
     @param quoted: The answer for a report.
 
-    @return: The receipts that are lost; L{None}: it does not tell.
+    @return: The receipts that are lost; C{None}: it does not tell.
 
     @raise Broken: It is not what the contract wants.
     """

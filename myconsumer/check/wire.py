@@ -96,7 +96,7 @@ class Wire:
 
         @param method: HTTP's method.
         @param names: Where below the queue's URL.
-        @param body: The body: bytes, or what to encode as JSON; L{None}: none.
+        @param body: The body: bytes, or what to encode as JSON; C{None}: none.
         @param wait: The seconds for which the endpoint is asked to wait.
         @param token: The token, where it is not to be the right one; empty: none.
 

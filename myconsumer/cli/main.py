@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     Do what the command line says.
 
-    @param arguments: Its words after the first; L{None}: this process's own.
+    @param arguments: Its words after the first; C{None}: this process's own.
 
     @raise SystemExit: Always, with the exit status.
     """

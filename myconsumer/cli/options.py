@@ -31,7 +31,7 @@ def checked(name: str, type_: Any, takes: str) -> Callable[[str], Any]:
     Make what checks the value of an option, for C{optParameters}.
 
     @param name: The option, with its dashes.
-    @param type_: Its type and range, as L{msgspec.convert} takes them.
+    @param type_: Its type and range, as C{msgspec.convert} takes them.
     @param takes: What it takes, in words that follow "takes".
 
     @return: Turns the text into the value; raises L{Refused}.

@@ -55,11 +55,11 @@ class Queue:
         """
         Send one request.
 
-        @param type_: What the answer is to be, as L{msgspec} takes it.
+        @param type_: What the answer is to be, as C{msgspec} takes it.
         @param wanted: The same in words.
         @param method: HTTP's method, in capitals.
         @param steps: The names of the steps down from the queue's URL.
-        @param body: JSON, or L{None} for no body.
+        @param body: JSON, or C{None} for no body.
         @param query: What to add to the URL's query.
 
         @raise FaultError: There was no answer, or one that says that trying again

@@ -104,7 +104,7 @@ class Complaints:
 
     def __call__(self, event: LogEvent) -> None:
         """
-        See L{ILogObserver.__call__}.
+        See C{ILogObserver.__call__}.
         """
         text = oneLine(formatEvent(event))
         failure = event.get("log_failure")
@@ -129,7 +129,7 @@ class Running:
 
     def start(self, reactor: Any, command: Command) -> Deferred[None]:
         """
-        Begin, for L{react}.
+        Begin, for C{react}.
 
         @return: Fails with C{SystemExit}, which holds the status.
         """

@@ -158,7 +158,7 @@ class ExitStatus:
     def __init__(self) -> None:
         """
         To be made before anything of the user's is imported: what registers with
-        L{atexit} later is called earlier.
+        C{atexit} later is called earlier.
         """
         atexit.register(self._exit)
 
@@ -167,7 +167,7 @@ class ExitStatus:
         Stop the reactor.  A signal that came before decides how the process ends.
 
         @param reactor: The reactor, which may not run yet.
-        @param reason: Why it fails, which gives status 1; L{None} gives status 0.
+        @param reason: Why it fails, which gives status 1; C{None} gives status 0.
         """
         if reason is not None:
             self._status = 1

@@ -28,7 +28,7 @@ class Option(NamedTuple):
     One option.
 
     @ivar name: Its long name, without dashes.
-    @ivar type: Its type and range, as L{msgspec.convert} takes them.
+    @ivar type: Its type and range, as C{msgspec.convert} takes them.
     @ivar takes: What it takes, in words that follow "takes".
     @ivar default: Its value where none is given.
     @ivar help: What it is for.
@@ -53,7 +53,7 @@ def countOption(name: str, least: int, default: int | None, help: str) -> Option
     Make an option that takes a whole number.
 
     @param least: The least that is taken.
-    @param default: Its value where none is given; L{None}: it is needed.
+    @param default: Its value where none is given; C{None}: it is needed.
     """
     type_ = Annotated[int, Meta(ge=least, le=_MILLION)]
     takes = f"a whole number from {least} to {_MILLION}"

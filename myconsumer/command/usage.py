@@ -60,7 +60,7 @@ class CommandOptions(Options):
         Parse the command line and resolve all options.
 
         @raise SystemExit: An option is wrong or missing; the text is one line.
-            C{twistd} prints its whole help when it meets a L{UsageError}.
+            C{twistd} prints its whole help when it meets a C{UsageError}.
         """
         try:
             super().parseOptions(options)

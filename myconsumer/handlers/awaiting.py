@@ -1,5 +1,5 @@
 """
-Runs a coroutine on an C{asyncio} loop that may await L{Deferred}s, too.
+Runs a coroutine on an C{asyncio} loop that may await C{Deferred}s, too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def createTask(
     """
     Make a coroutine a task of an C{asyncio} loop.
 
-    @param coroutine: Awaits L{Deferred}s and what C{asyncio} offers.  Tasks that it
-        makes itself cannot await L{Deferred}s: these need
-        L{asFuture<Deferred.asFuture>} there.
+    @param coroutine: Awaits C{Deferred}s and what C{asyncio} offers.  Tasks that it
+        makes itself cannot await C{Deferred}s: these need
+        C{asFuture} there.
     @param loop: The loop, which runs the reactor, too.
 
     @return: The task.  The loop holds it by a weak reference only.
@@ -48,7 +48,7 @@ def _bridge(
     coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
 ) -> Generator[Any, Any, Any]:
     """
-    Wait for the L{Deferred}s that C{coroutine} awaits, and hand on to the task what
+    Wait for the C{Deferred}s that C{coroutine} awaits, and hand on to the task what
     else it awaits.
     """
     error: BaseException | None = None

@@ -52,7 +52,7 @@ class BlockingTask:
 
 class StubbornDeferred(Deferred[Any]):
     """
-    A L{Deferred} that cancelling does not fire: it asks for the end of what is
+    A C{Deferred} that cancelling does not fire: it asks for the end of what is
     under way, and whoever does that fires it when the end has come.
     """
 

@@ -28,7 +28,7 @@ class Census:
         Find what is in a session.
 
         @param session: Its number: the process id of its leader.
-        @param after: The count has to be later than this, by L{monotonic}.
+        @param after: The count has to be later than this, by C{monotonic}.
 
         @return: Process ids, those of zombies with them.
         """

@@ -168,7 +168,7 @@ def resultOf(answer: Answer) -> Raw | None:
     @param answer: What the application answered.
 
     @return: The result, which is the body if that is JSON, whatever its type is
-        called; else L{None}.
+        called; else C{None}.
 
     @raise Reject: The application wants the task never again.
     @raise TaskFailedError: The task is to be posted again later.

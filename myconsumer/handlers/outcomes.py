@@ -41,7 +41,7 @@ def describe(failure: Failure) -> str:
 
 def delayOf(error: Any) -> float | None:
     """
-    @return: The seconds for which an exception wants its task to wait; L{None} leaves
+    @return: The seconds for which an exception wants its task to wait; C{None} leaves
         them to the backoff, and so does what is no such number.
     """
     try:
@@ -71,7 +71,7 @@ def unfinished(result: Any) -> str | None:
 
     @param result: What was handed back.
 
-    @return: What it is, in a few words, and what was probably meant; L{None}: it is
+    @return: What it is, in a few words, and what was probably meant; C{None}: it is
         a value, JSON or not.
     """
     if isinstance(result, list | tuple | set | frozenset):

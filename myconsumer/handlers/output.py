@@ -101,7 +101,7 @@ class Output:
 
         @param succeeded: Whether a result is wanted.
 
-        @return: What standard output holds, if that is JSON; else L{None}.
+        @return: What standard output holds, if that is JSON; else C{None}.
         """
         result = None
         if self._held is not None:

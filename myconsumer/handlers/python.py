@@ -32,10 +32,10 @@ _NO_LOOP = re.compile("event loop|async library|await wasn't used with future")
 class PythonHandler:
     """
     Calls a callable with each task, on the reactor's thread.  It may return its
-    result, or a L{Deferred}, a coroutine, another awaitable or a
+    result, or a C{Deferred}, a coroutine, another awaitable or a
     C{concurrent.futures.Future} of it.
 
-    A coroutine awaits L{Deferred}s; where the reactor runs on an C{asyncio} loop it
+    A coroutine awaits C{Deferred}s; where the reactor runs on an C{asyncio} loop it
     is a task of that loop and awaits what C{asyncio} offers, too.
     """
 

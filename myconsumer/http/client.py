@@ -60,10 +60,10 @@ class Client:
         reserve: Reserve | None = None,
     ) -> None:
         """
-        @param treq: What sends requests, as L{treq.client.HTTPClient} does.
+        @param treq: What sends requests, as C{treq.client.HTTPClient} does.
         @param clock: Measures the deadlines.
-        @param token: Where the bearer token is; L{None}: none is sent.
-        @param pool: The connections that C{treq} keeps; L{None}: it keeps none.
+        @param token: Where the bearer token is; C{None}: none is sent.
+        @param pool: The connections that C{treq} keeps; C{None}: it keeps none.
         @param offload: Runs what takes long.
         @param reserve: The descriptors that C{treq} keeps for its connections.
         """
@@ -95,12 +95,12 @@ class Client:
         codeIsEnough: bool = False,
     ) -> Deferred[Answer]:
         """
-        Send one request.  Cancelling the L{Deferred} drops the connection; it
-        then fails with L{CancelledError <twisted.internet.defer.CancelledError>}.
+        Send one request.  Cancelling the C{Deferred} drops the connection; it
+        then fails with C{CancelledError}.
 
         @param method: HTTP's method, in capitals.
         @param url: What to ask for: a L{FixedURL <myconsumer.http.urls.FixedURL>}.
-        @param body: JSON, or L{None} for no body.
+        @param body: JSON, or C{None} for no body.
         @param deadline: The seconds for head and body of the answer together.
         @param accept: Status codes beside 2xx that are no failure here.
         @param headers: Headers of this request alone: names and values.
@@ -138,7 +138,7 @@ class Client:
         @param answer: What L{request} has fired with.
         @param decode: Called with it, maybe in a thread.
 
-        @return: What C{decode} returns, or a L{Deferred} of it.
+        @return: What C{decode} returns, or a C{Deferred} of it.
         """
         return self._readings.read(answer, decode)
 
@@ -226,7 +226,7 @@ def makeClient(
 
     @param reactor: The reactor.
     @param connections: How many idle connections to keep at most.
-    @param tokenFile: The path of the file with the bearer token, or L{None}.
+    @param tokenFile: The path of the file with the bearer token, or C{None}.
     @param persistent: Whether to keep connections at all.
     @param reserved: Whether to keep descriptors in reserve, so that there are
         connections also where the process has run out of them.

@@ -39,12 +39,12 @@ class NoCookieJar(IndexableCookieJar):
 
     def add_cookie_header(self, request: Any) -> None:
         """
-        See L{CookieJar.add_cookie_header}.
+        See C{CookieJar.add_cookie_header}.
         """
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """
-        See L{CookieJar.extract_cookies}.
+        See C{CookieJar.extract_cookies}.
         """
 
 
@@ -60,24 +60,24 @@ class WholeBody:
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
         """
-        See L{IBodyProducer.startProducing}.
+        See C{IBodyProducer.startProducing}.
         """
         consumer.write(self._body)
         return succeed(None)
 
     def pauseProducing(self) -> None:
         """
-        See L{IBodyProducer.pauseProducing}.
+        See C{IBodyProducer.pauseProducing}.
         """
 
     def resumeProducing(self) -> None:
         """
-        See L{IBodyProducer.resumeProducing}.
+        See C{IBodyProducer.resumeProducing}.
         """
 
     def stopProducing(self) -> None:
         """
-        See L{IBodyProducer.stopProducing}.
+        See C{IBodyProducer.stopProducing}.
         """
 
 
@@ -94,7 +94,7 @@ class LastingEndpoint:
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         """
-        See L{IStreamClientEndpoint.connect}.
+        See C{IStreamClientEndpoint.connect}.
         """
         self._reserve.fill()
         connected: Deferred[Any] = self._endpoint.connect(protocolFactory)
@@ -124,7 +124,7 @@ class CachedEndpoints:
     def __init__(self, reactor: Any, reserve: Reserve | None = None) -> None:
         """
         @param reactor: The reactor.
-        @param reserve: Descriptors for connections, or L{None}.
+        @param reserve: Descriptors for connections, or C{None}.
         """
         self._reactor = reactor
         self._reserve = Reserve(0) if reserve is None else reserve
@@ -133,7 +133,7 @@ class CachedEndpoints:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """
-        See L{IAgentEndpointFactory.endpointForURI}.
+        See C{IAgentEndpointFactory.endpointForURI}.
         """
         key = (uri.scheme, uri.host, uri.port)
         endpoint = self._known.get(key)

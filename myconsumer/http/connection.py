@@ -95,7 +95,7 @@ class Connection(HTTP11ClientProtocol):
 
     def request(self, request: Request) -> Deferred[IResponse]:
         """
-        See L{HTTP11ClientProtocol.request}.
+        See C{HTTP11ClientProtocol.request}.
         """
         self._head = Head()
         answered: Deferred[IResponse] = super().request(request)
@@ -103,7 +103,7 @@ class Connection(HTTP11ClientProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        See L{HTTP11ClientProtocol.dataReceived}.
+        See C{HTTP11ClientProtocol.dataReceived}.
         """
         head = self._head
         if head is None:

@@ -40,11 +40,10 @@ class Exchange(Protocol):
     both up at the deadline; then decompresses the body.
 
     @ivar answered: Fires with an L{Answer}, or fails with L{FaultError}.
-        Cancelled, it fails with L{CancelledError
-        <twisted.internet.defer.CancelledError>}, and the connection is dropped.
+        Cancelled, it fails with C{CancelledError}, and the connection is dropped.
     @ivar ends: The time of the deadline, in the clock's seconds.
     @ivar version: The numbers of the HTTP version that the endpoint speaks;
-        L{None} until it is known.
+        C{None} until it is known.
     """
 
     _log = Logger()

@@ -26,8 +26,8 @@ LARGE = 256 * 1024
 #: How many such bodies are worked on at once.
 MOST_THREADS = 2
 
-#: Called with a function and its arguments; gives a L{Deferred} of what it returns or
-#: raises, as L{twisted.internet.defer.execute} does, which does it at once.
+#: Called with a function and its arguments; gives a C{Deferred} of what it returns or
+#: raises, as C{twisted.internet.defer.execute} does, which does it at once.
 Offload = Callable[..., Deferred[Any]]
 
 
@@ -42,7 +42,7 @@ class Readings:
 
     def read(self, answer: Answer, decode: Callable[[Answer], T]) -> T | Deferred[T]:
         """
-        Decode an answer.  A L{Deferred} can be cancelled: what comes of it is dropped.
+        Decode an answer.  A C{Deferred} can be cancelled: what comes of it is dropped.
 
         @param decode: Called with it, maybe in a thread.
         """

@@ -43,13 +43,13 @@ class FixedURL(URL):
 
     def to_uri(self) -> FixedURL:
         """
-        See L{URL.to_uri}.
+        See C{URL.to_uri}.
         """
         return self
 
     def to_text(self, with_password: bool = False) -> str:
         """
-        See L{URL.to_text}.
+        See C{URL.to_text}.
         """
         if self._text is None:
             self._text = super().to_text()

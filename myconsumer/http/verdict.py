@@ -73,7 +73,7 @@ def retryAfter(answer: Answer, longest: float = LONGEST_RETRY_AFTER) -> float | 
     @param longest: The most seconds to make of it.
 
     @return: The seconds to leave the other side alone, from 0 to C{longest};
-        L{None} where it does not say so, or not clearly.
+        C{None} where it does not say so, or not clearly.
     """
     text = answer.header(b"retry-after").strip()
     if _SECONDS.fullmatch(text):
@@ -132,7 +132,7 @@ def quoted(answer: Answer, secret: bytes | None = None, limit: int = _QUOTED) ->
 
 def beginning(answer: Answer, secret: bytes | None, longest: int) -> str:
     """
-    @param secret: What must not be quoted, or L{None}.
+    @param secret: What must not be quoted, or C{None}.
     @param longest: The most bytes.
 
     @return: The first bytes of a body, as text.
@@ -146,7 +146,7 @@ def redacted(text: str, secret: bytes | None) -> str:
     Take the token out of a text, also where it is escaped as in JSON, HTML or a URL.
 
     @param text: What an endpoint said.
-    @param secret: The token, or L{None} where none was sent.
+    @param secret: The token, or C{None} where none was sent.
     """
     if not secret:
         return text

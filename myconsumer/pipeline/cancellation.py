@@ -34,7 +34,7 @@ class Cancellation:
     so no other answer than a probe's says that it cannot, and after an outage, or ten
     minutes, there is another probe.
 
-    @ivar can: Whether the endpoint can end claims; L{None} while that is not known.
+    @ivar can: Whether the endpoint can end claims; C{None} while that is not known.
     @ivar pending: The requests that have not been answered.
     """
 
@@ -176,7 +176,7 @@ class Cancellation:
         """
         Send one request.
 
-        @return: Fires with what the queue says, or with L{None} if the request has
+        @return: Fires with what the queue says, or with C{None} if the request has
             failed; never fails.
         """
 

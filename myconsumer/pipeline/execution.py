@@ -79,9 +79,9 @@ class Execution:
         Run one task.
 
         @param task: The task.
-        @param lease: The lease on it; L{None}: nobody wants to hear of its end.
+        @param lease: The lease on it; C{None}: nobody wants to hear of its end.
 
-        @return: Fires when the task has ended; L{None} if it has already.
+        @return: Fires when the task has ended; C{None} if it has already.
         """
         if 0 < self._maxAttempts < task.attempt:
             self._refuse(task, lease)

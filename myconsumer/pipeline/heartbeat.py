@@ -152,7 +152,7 @@ class Heartbeat:
         """
         Extend leases: in a single request, unless the endpoint does not take it.
 
-        @return: L{None} if all was taken; else the seconds to wait before the next.
+        @return: C{None} if all was taken; else the seconds to wait before the next.
         """
         delay = None
         while remaining := [lease for lease in remaining if self._isHeld(lease)]:

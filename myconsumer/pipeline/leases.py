@@ -98,7 +98,7 @@ class Leases:
         @param length: The seconds that it lasts.
         @param arrived: When it arrived, by our clock.
 
-        @return: The lease; L{None} if one of this receipt is held already.
+        @return: The lease; C{None} if one of this receipt is held already.
         """
         if receipt in self.held:
             return None

@@ -52,7 +52,7 @@ class QueueTaskSource:
     @ivar waiting: The tasks that have arrived and wait for a slot.
     @ivar hopeless: Why claiming has failed for good, with C{untilEmpty}.
     @ivar trial: If set, runs the next task; one is claimed, and no more wait, until it
-        is set to L{None}.
+        is set to C{None}.
     """
 
     _log = Logger()
@@ -108,7 +108,7 @@ class QueueTaskSource:
         @param mostUnsettled: With more tasks unsettled than this, claim nothing.
         @param untilEmpty: Do not wait for tasks, and tell the consumer when none
             are left or claiming fails for good.
-        @param rate: The most tasks to start in a second; L{None} for any number.
+        @param rate: The most tasks to start in a second; C{None} for any number.
         """
         self._settling = settling
         self._run = run

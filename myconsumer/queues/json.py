@@ -88,7 +88,7 @@ class JSONQueue:
         """
         @param client: Sends the requests.
         @param url: Where the queue is.
-        @param consumer: What this consumer calls itself; L{None}: made up from the
+        @param consumer: What this consumer calls itself; C{None}: made up from the
             host and the process when it is first needed.
         """
         self._client = client

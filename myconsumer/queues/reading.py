@@ -82,7 +82,7 @@ def fieldsOf(element: object) -> dict[str, Any]:
     """
     Take a task apart.
 
-    @param element: The element: L{Raw}, or decoded already.
+    @param element: The element: C{Raw}, or decoded already.
 
     @return: The values of those fields that are there.
 

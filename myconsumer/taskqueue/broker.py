@@ -46,7 +46,7 @@ class Broker:
     """
     Queues of tasks, each by its name.  They are there as soon as they are spoken of.
 
-    Every Deferred fails with L{sqlite3.Error} where the file cannot be read or
+    Every Deferred fails with C{sqlite3.Error} where the file cannot be read or
     written; then nothing was changed, and the same may work later.
     """
 
@@ -62,7 +62,7 @@ class Broker:
         @param clock: What keeps the time.
         @param keep: The seconds for which tasks are kept that completed or failed.
         @param checkRoom: Called before tasks are queued, which fails with the
-            L{sqlite3.Error} that it raises.
+            C{sqlite3.Error} that it raises.
         """
         self._writer = writer
         self._clock = clock
@@ -194,7 +194,7 @@ class Broker:
 
         @param queue: The name of the queue.
         @param limit: The most tasks.
-        @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
+        @param after: Where to go on, L{Retried.next}; C{None}: at the beginning.
         """
         return Deferred.fromCoroutine(self._retryAll(queue, limit, after))
 
@@ -205,7 +205,7 @@ class Broker:
         @param queue: The name of the queue.
         @param id: Its name.
 
-        @return: Fires with how things are with it; with L{None} if it is not known.
+        @return: Fires with how things are with it; with C{None} if it is not known.
         """
         return self._do(lambda store, now: store.archive.task(queue, id))
 

@@ -38,7 +38,7 @@ class EpochClock:
 
     def seconds(self) -> float:
         """
-        See L{IReactorTime.seconds}.
+        See C{IReactorTime.seconds}.
         """
         return self._clock.seconds() - self._ahead
 
@@ -50,13 +50,13 @@ class EpochClock:
         **kwargs: object,
     ) -> IDelayedCall:
         """
-        See L{IReactorTime.callLater}.
+        See C{IReactorTime.callLater}.
         """
         return self._clock.callLater(delay, callable, *args, **kwargs)
 
     def getDelayedCalls(self) -> Any:
         """
-        See L{IReactorTime.getDelayedCalls}.
+        See C{IReactorTime.getDelayedCalls}.
         """
         return self._clock.getDelayedCalls()
 

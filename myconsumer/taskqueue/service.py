@@ -76,7 +76,7 @@ class LocalQueueService(Service):
         """
         @param path: The file; see L{check <myconsumer.taskqueue.store.schema.check>}.
         @param endpoint: Where to listen.
-        @param token: What each request has to bring; L{None}: nothing, and then it
+        @param token: What each request has to bring; C{None}: nothing, and then it
             listens on this machine's own addresses only.
         @param keep: The seconds for which tasks are kept that completed or failed.
         @param sync: How durable things are to be.

@@ -63,7 +63,7 @@ class Upkeep:
         Begin.
 
         @param lastEnd: When the last task completed or failed, in seconds since the
-            epoch; L{None}: none is there.
+            epoch; C{None}: none is there.
         """
         now = self._clock.seconds()
         isOld = lastEnd is not None and lastEnd <= now - self._keep

@@ -81,7 +81,7 @@ class Batches(Protocol):
         Ask for a batch, once the one before was given.
 
         @return: Fires with it when it is full, or when its first task has waited for
-            L{LINGER} or the input has ended; then with L{None}.  Fails with
+            L{LINGER} or the input has ended; then with C{None}.  Fails with
             L{CommandError} where a line is wrong or the input cannot be read.
         """
         asked: Deferred[Batch | None] = Deferred(self._cancelled)

@@ -23,9 +23,9 @@ _CHUNK = 65536
 
 class Input(FileDescriptor):
     """
-    Reads for a protocol, whose transport it is.  Unlike L{StandardIO
-    <twisted.internet.stdio.StandardIO>} it takes files, writes nothing, and leaves
-    a terminal as it is: one that does not block would not for the output either.
+    Reads for a protocol, whose transport it is.  Unlike C{StandardIO} it takes files,
+    writes nothing, and leaves a terminal as it is: one that does not block would not
+    for the output either.
     """
 
     def __init__(self, reactor: Any, file: FileIO, protocol: IProtocol) -> None:
@@ -43,13 +43,13 @@ class Input(FileDescriptor):
 
     def fileno(self) -> int:
         """
-        See L{FileDescriptor.fileno}.
+        See C{FileDescriptor.fileno}.
         """
         return self._file.fileno()
 
     def doRead(self) -> Exception | None:
         """
-        See L{IReadDescriptor.doRead}.
+        See C{IReadDescriptor.doRead}.
         """
         try:
             data = os.read(self.fileno(), _CHUNK)
@@ -62,7 +62,7 @@ class Input(FileDescriptor):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        See L{FileDescriptor.connectionLost}.
+        See C{FileDescriptor.connectionLost}.
         """
         super().connectionLost(reason)
         self._protocol.connectionLost(reason)

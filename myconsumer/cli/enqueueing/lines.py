@@ -47,7 +47,7 @@ def payloadReader(delay: float, priority: int, idField: str | None) -> Reader:
 
     @param delay: The seconds by which each task is put off.
     @param priority: The priority of each.
-    @param idField: The field of a payload that holds the task's id, or L{None}.
+    @param idField: The field of a payload that holds the task's id, or C{None}.
     """
     names = Names()
 

@@ -25,7 +25,7 @@ class Progress:
 
     def __init__(self, bytes_: int | None) -> None:
         """
-        @param bytes_: How many bytes there are, or L{None}.
+        @param bytes_: How many bytes there are, or C{None}.
         """
         self._bytes = bytes_
         # else it would start a thread that looks after bars that stand still

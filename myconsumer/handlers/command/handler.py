@@ -142,7 +142,7 @@ class CommandHandler(Service):
 
     def handle(self, task: Task) -> Deferred[Any]:
         """
-        See L{ITaskHandler.handle}.  Cancelling the L{Deferred} sends SIGTERM and, in
+        See L{ITaskHandler.handle}.  Cancelling the C{Deferred} sends SIGTERM and, in
         time, SIGKILL; it fires once the command has ended, all the same.
         """
         output = Output(task.id, b"setsid: ")

@@ -126,7 +126,7 @@ class Child:
 
     def _next(self) -> Job | None:
         """
-        @return: What is to be done next, once that is known; L{None}: nothing.
+        @return: What is to be done next, once that is known; C{None}: nothing.
         """
         self._busy = False
         with self._termination.interrupts():

@@ -59,9 +59,9 @@ class Extended(Struct, tag="extended"):
     """
     To a worker: the answer to L{Extend}.
 
-    @ivar error: Why not; L{None}: it is done.
+    @ivar error: Why not; C{None}: it is done.
     @ivar kind: What that is: C{lost} is a L{LeaseLostError
-        <myconsumer.errors.LeaseLostError>}, C{value} a L{ValueError}.
+        <myconsumer.errors.LeaseLostError>}, C{value} a C{ValueError}.
     """
 
     error: str | None = None
@@ -111,7 +111,7 @@ class Done(Struct, tag="done", omit_defaults=True):
     From a worker: its task is done.
 
     @ivar number: The number of the job.
-    @ivar result: What was returned, unless that was L{None}.
+    @ivar result: What was returned, unless that was C{None}.
     @ivar unsendable: Why that is left out.
     """
 

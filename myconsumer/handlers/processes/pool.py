@@ -97,7 +97,7 @@ class ProcessHandler(Service):
         """
         See L{ITaskHandler.handle}.
 
-        @return: Fires with the result as it is sent, a L{msgspec.Raw}, once there is
+        @return: Fires with the result as it is sent, a C{msgspec.Raw}, once there is
             one, or once the process is gone that should have brought one.  Fails with
             L{NotBegunError <myconsumer.errors.NotBegunError>} where no process has
             begun it.

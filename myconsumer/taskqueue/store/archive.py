@@ -99,7 +99,7 @@ class Archive:
 
         @param queue: The name of the queue.
         @param limit: The most tasks.
-        @param after: Where to go on, L{Retried.next}; L{None}: at the beginning.
+        @param after: Where to go on, L{Retried.next}; C{None}: at the beginning.
         @param now: The time, in seconds since the epoch.
         """
         after = after or RetryCursor(0, max(now, self.lastEnd() or 0.0))
@@ -117,7 +117,7 @@ class Archive:
     def lastEnd(self) -> float | None:
         """
         @return: The latest time at which a task completed or failed, which lies in the
-            future where the clock was set back; L{None}: none has.
+            future where the clock was set back; C{None}: none has.
         """
         [last] = self._database.execute(
             "SELECT max(ended) FROM tasks WHERE ended IS NOT NULL"
@@ -131,7 +131,7 @@ class Archive:
         @param queue: The name of the queue.
         @param id: Its name.
 
-        @return: How things are with it; L{None}: nothing is known of it.
+        @return: How things are with it; C{None}: nothing is known of it.
         """
         row = self._database.execute(
             "SELECT state, attempts, priority, enqueued, due, ended, result, error "

@@ -17,8 +17,8 @@ class Database:
     """
     A connection.
 
-    @ivar execute: See L{sqlite3.Connection.execute}.
-    @ivar executemany: See L{sqlite3.Connection.executemany}.
+    @ivar execute: See C{sqlite3.Connection.execute}.
+    @ivar executemany: See C{sqlite3.Connection.executemany}.
     @ivar changes: By queue and state, how many tasks have come to be in it, less
         those that have left it, since this was last cleared.
     """
@@ -63,7 +63,7 @@ class Database:
 
     def number(self, queue: str) -> int | None:
         """
-        @return: The number of a queue; L{None}: there is no such queue.
+        @return: The number of a queue; C{None}: there is no such queue.
         """
         if queue not in self._numbers:
             self._read()

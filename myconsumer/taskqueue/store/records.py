@@ -23,7 +23,7 @@ class NewTask(Struct, frozen=True, gc=False):
     A task that a producer wants to have queued.
 
     @ivar payload: The payload, as JSON.
-    @ivar id: The producer's name for it; L{None}: one is made up.
+    @ivar id: The producer's name for it; C{None}: one is made up.
     @ivar delay: The seconds before it is delivered.
     @ivar priority: Those with the highest are delivered first.
     """

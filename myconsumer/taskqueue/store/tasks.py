@@ -335,7 +335,7 @@ def parseReceipt(receipt: str) -> tuple[int, int] | None:
 
     @param receipt: What may be one.
 
-    @return: The number of the task, and the secret of its delivery; L{None}: it is
+    @return: The number of the task, and the secret of its delivery; C{None}: it is
         none of ours.
     """
     matched = _RECEIPT.fullmatch(receipt)

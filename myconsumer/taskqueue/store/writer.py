@@ -63,7 +63,7 @@ class Writer:
         check: Callable[[], object] = lambda: None,
     ) -> None:
         """
-        @param run: See L{twisted.enterprise.adbapi.ConnectionPool.runWithConnection};
+        @param run: See C{twisted.enterprise.adbapi.ConnectionPool.runWithConnection};
             the pool has to have one connection.
         @param clock: What keeps the time.
         @param check: Called before each commit, on the thread of the connection; where

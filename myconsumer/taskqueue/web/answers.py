@@ -40,7 +40,7 @@ def answered(request: Request, content: object, code: int = HTTPStatus.OK) -> by
     Make an answer.
 
     @param request: What is answered; its response's head is set.
-    @param content: What to say: anything that L{msgspec} encodes.
+    @param content: What to say: anything that C{msgspec} encodes.
     @param code: The status code.
 
     @return: The body, to be written.

@@ -48,7 +48,7 @@ def complaint(value: Any, where: str, shape: Shape) -> str | None:
     @param where: Where it is; empty: it is the whole body.
     @param shape: What it has to be.
 
-    @return: A sentence on the first thing that is wrong; L{None}: nothing is found.
+    @return: A sentence on the first thing that is wrong; C{None}: nothing is found.
     """
     if not isinstance(value, dict):
         return f"{where or 'the body'} takes an object, not {_shown(value)}"

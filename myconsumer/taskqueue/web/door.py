@@ -57,7 +57,7 @@ class Door:
     ) -> None:
         """
         @param broker: The queues.
-        @param token: What each request has to bring; L{None}: nothing.
+        @param token: What each request has to bring; C{None}: nothing.
         @param reactor: What keeps the time, for connections that are idle.
         """
         self._broker = broker

@@ -23,7 +23,7 @@ class Guard:
     """
     Tells who may.
 
-    @ivar hosts: The names by which the queue may be called, as in a URL; L{None}: any.
+    @ivar hosts: The names by which the queue may be called, as in a URL; C{None}: any.
         On the loopback interface this keeps out web pages whose own name was made to
         lead there.
     """
@@ -32,7 +32,7 @@ class Guard:
 
     def __init__(self, token: TokenFile | None) -> None:
         """
-        @param token: What each request has to bring; L{None}: nothing.
+        @param token: What each request has to bring; C{None}: nothing.
         """
         self._token = token
 

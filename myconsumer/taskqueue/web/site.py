@@ -53,7 +53,7 @@ class GuardedRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """
-        See L{twisted.web.http.Request.gotLength}: the head is complete.
+        See C{twisted.web.http.Request.gotLength}: the head is complete.
         """
         self.content = BytesIO()
         try:
@@ -65,7 +65,7 @@ class GuardedRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """
-        See L{twisted.web.http.Request.handleContentChunk}: a piece of the body came.
+        See C{twisted.web.http.Request.handleContentChunk}: a piece of the body came.
         """
         self._received += len(data)
         if self._refusal is None:
@@ -81,7 +81,7 @@ class GuardedRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """
-        See L{twisted.web.http.Request.requestReceived}: the body is complete.
+        See C{twisted.web.http.Request.requestReceived}: the body is complete.
         """
         self._release()
         if not self.startedWriting:
@@ -89,14 +89,14 @@ class GuardedRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        See L{Request.connectionLost}.
+        See C{Request.connectionLost}.
         """
         self._release()
         super().connectionLost(reason)
 
     def render(self, resrc: IResource) -> None:
         """
-        See L{Request.render}.
+        See C{Request.render}.
         """
         try:
             if self._refusal is not None:
@@ -109,7 +109,7 @@ class GuardedRequest(Request):
 
     def processingFailed(self, reason: Failure) -> Failure:
         """
-        See L{Request.processingFailed}: something of ours is broken.
+        See C{Request.processingFailed}: something of ours is broken.
         """
         self._log.failure("A request to the queue has failed", reason)
         self._answer(Refused(500, "the queue has failed; its log says why"))
@@ -117,7 +117,7 @@ class GuardedRequest(Request):
 
     def getRequestHostname(self) -> bytes:
         """
-        See L{Request.getRequestHostname}.  Klein asks for it, and does not cope with
+        See C{Request.getRequestHostname}.  Klein asks for it, and does not cope with
         one that is no name.
         """
         return b"localhost"
@@ -196,7 +196,7 @@ class GuardedSite(Site):
         @param resource: Answers the requests.
         @param guard: Tells who may.
         @param reactor: What keeps the time, for connections that are idle.
-        @param mostChannels: How many connections may be open; L{None}: half as many as
+        @param mostChannels: How many connections may be open; C{None}: half as many as
             this process may have files.
         """
         super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
@@ -209,7 +209,7 @@ class GuardedSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
-        See L{Site.buildProtocol}.  Where there are too many connections already, this
+        See C{Site.buildProtocol}.  Where there are too many connections already, this
         one is closed.
         """
         count, most = len(self.channels), self._mostChannels()
@@ -269,5 +269,5 @@ class GuardedSite(Site):
 
     def startFactory(self) -> None:
         """
-        See L{Site.startFactory}.  Without a log no clock is needed for its lines.
+        See C{Site.startFactory}.  Without a log no clock is needed for its lines.
         """
