@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import LeaseLostError
 from myconsumer.service import ConsumerService
 from myconsumer.task import Settlement
-from tests.model import (
+from myconsumer.testing.scripted import (
     NOTHING,
     Cancel,
     Claim,

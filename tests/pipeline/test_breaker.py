@@ -13,7 +13,15 @@ from myconsumer.errors import NotBegunError
 from myconsumer.pipeline.breaker import HOUR, TRIAL
 from myconsumer.retrying import LONGEST, QUIET
 from myconsumer.task import Settlement
-from tests.model import NOTHING, Claim, Handling, Settle, passTime, task, tasks
+from myconsumer.testing.scripted import (
+    NOTHING,
+    Claim,
+    Handling,
+    Settle,
+    passTime,
+    task,
+    tasks,
+)
 from tests.test_service import ServiceCase
 
 #: The longest of the first, second and third pause, in seconds; each is at least one

@@ -23,7 +23,7 @@ from myconsumer.interfaces import ITaskHandler
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import LONGEST_RESULT, Settlement, Task
-from tests.model import (
+from myconsumer.testing.scripted import (
     NOTHING,
     ControlledHandler,
     Handling,

@@ -18,7 +18,7 @@ from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import MEMORY
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import Settlement
-from tests.model import (
+from myconsumer.testing.scripted import (
     ScriptedQueue,
     Settle,
     busy,

@@ -30,7 +30,7 @@ from myconsumer.pipeline.rate import SAVED
 from myconsumer.pipeline.source import MOST_AHEAD
 from myconsumer.service import CANCEL_GRACE, ConsumerService
 from myconsumer.task import Settlement, Task
-from tests.model import (
+from myconsumer.testing.scripted import (
     NOTHING,
     Cancel,
     Claim,

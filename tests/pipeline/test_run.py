@@ -20,7 +20,13 @@ from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.run import RunningTask
 from myconsumer.task import Settlement, Task
-from tests.model import NOTHING, ControlledHandler, ScriptedQueue, fault, passTime
+from myconsumer.testing.scripted import (
+    NOTHING,
+    ControlledHandler,
+    ScriptedQueue,
+    fault,
+    passTime,
+)
 
 
 class RunCase(SynchronousTestCase):

@@ -19,7 +19,7 @@ from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.service import SETTLE_GRACE
 from myconsumer.task import Settlement
-from tests.model import (
+from myconsumer.testing.scripted import (
     ScriptedQueue,
     Settle,
     busy,

@@ -24,7 +24,7 @@ from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.task import Settlement, Task
-from tests.model import (
+from myconsumer.testing.scripted import (
     Cancel,
     Claim,
     ScriptedQueue,

@@ -21,7 +21,7 @@ from myconsumer.taskqueue.store.disk import DiskFullError
 from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried
 from myconsumer.taskqueue.store.tasks import Store
 from myconsumer.taskqueue.store.writer import Writer
-from tests.model import passTime
+from myconsumer.testing.scripted import passTime
 from tests.taskqueue.core import Turns, connect
 
 KEEP = 500.0

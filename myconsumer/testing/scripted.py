@@ -518,7 +518,7 @@ class Endpoint:
         if delivery.over is not None:
             return delivery.over == settlement.outcome
         if settlement.outcome == "extend":
-            assert settlement.lease is not UNSET
+            assert settlement.lease is not UNSET  # noqa: S101
             delivery.ends = self._clock.seconds() + settlement.lease
         elif settlement.outcome == "release":
             delivery.job.attempts -= settlement.counted is False
