@@ -19,7 +19,7 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import LeaseLostError
 from myconsumer.service import ConsumerService
 from myconsumer.task import Settlement
-from myconsumer.testing.scripted import (
+from myconsumer.testing import (
     NOTHING,
     Cancel,
     Claim,
@@ -27,13 +27,9 @@ from myconsumer.testing.scripted import (
     Handling,
     ScriptedQueue,
     Settle,
-    busy,
-    fault,
     passTime,
-    refusal,
-    task,
-    tasks,
 )
+from tests.model import busy, fault, refusal, task, tasks
 
 
 class Child(Service):

@@ -1,4 +1,20 @@
 """
 What tests of handlers and queues are made of: a queue whose requests the test
-answers, a handler whose tasks the test ends, and a clock that the test moves on.
+answers, a handler whose tasks the test ends, and time that the test lets pass.
 """
+
+from myconsumer.testing.controlled import NOTHING, ControlledHandler, Handling
+from myconsumer.testing.scripted import Cancel, Claim, Request, ScriptedQueue, Settle
+from myconsumer.testing.time import passTime
+
+__all__ = [
+    "NOTHING",
+    "Cancel",
+    "Claim",
+    "ControlledHandler",
+    "Handling",
+    "Request",
+    "ScriptedQueue",
+    "Settle",
+    "passTime",
+]

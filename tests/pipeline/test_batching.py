@@ -24,7 +24,7 @@ from myconsumer.pipeline.batching import (
     partOf,
 )
 from myconsumer.task import Settlement
-from myconsumer.testing.scripted import busy, fault, refusal, tooMuch
+from tests.model import busy, fault, refusal, tooMuch
 
 
 class DeadlineTests(SynchronousTestCase):

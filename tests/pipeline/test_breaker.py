@@ -13,15 +13,8 @@ from myconsumer.errors import NotBegunError
 from myconsumer.pipeline.breaker import HOUR, TRIAL
 from myconsumer.retrying import LONGEST, QUIET
 from myconsumer.task import Settlement
-from myconsumer.testing.scripted import (
-    NOTHING,
-    Claim,
-    Handling,
-    Settle,
-    passTime,
-    task,
-    tasks,
-)
+from myconsumer.testing import NOTHING, Claim, Handling, Settle, passTime
+from tests.model import task, tasks
 from tests.test_service import ServiceCase
 
 #: The longest of the first, second and third pause, in seconds; each is at least one

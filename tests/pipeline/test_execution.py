@@ -23,7 +23,7 @@ from myconsumer.interfaces import ITaskHandler
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import LONGEST_RESULT, Settlement, Task
-from myconsumer.testing.scripted import (
+from myconsumer.testing import (
     NOTHING,
     ControlledHandler,
     Handling,

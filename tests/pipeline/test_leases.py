@@ -18,15 +18,8 @@ from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import MEMORY
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.task import Settlement
-from myconsumer.testing.scripted import (
-    ScriptedQueue,
-    Settle,
-    busy,
-    fault,
-    passTime,
-    refusal,
-    tooMuch,
-)
+from myconsumer.testing import ScriptedQueue, Settle, passTime
+from tests.model import busy, fault, refusal, tooMuch
 
 
 class LeasesCase(SynchronousTestCase):

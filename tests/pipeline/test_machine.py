@@ -30,23 +30,18 @@ from myconsumer.pipeline.rate import SAVED
 from myconsumer.pipeline.source import MOST_AHEAD
 from myconsumer.service import CANCEL_GRACE, ConsumerService
 from myconsumer.task import Settlement, Task
-from myconsumer.testing.scripted import (
+from myconsumer.testing import (
     NOTHING,
     Cancel,
     Claim,
     ControlledHandler,
-    Delivery,
-    Endpoint,
     Handling,
     Request,
     ScriptedQueue,
     Settle,
-    busy,
-    fault,
     passTime,
-    refusal,
-    tooMuch,
 )
+from tests.model import Delivery, Endpoint, busy, fault, refusal, tooMuch
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Request)

@@ -20,13 +20,8 @@ from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.run import RunningTask
 from myconsumer.task import Settlement, Task
-from myconsumer.testing.scripted import (
-    NOTHING,
-    ControlledHandler,
-    ScriptedQueue,
-    fault,
-    passTime,
-)
+from myconsumer.testing import NOTHING, ControlledHandler, ScriptedQueue, passTime
+from tests.model import fault
 
 
 class RunCase(SynchronousTestCase):

@@ -19,15 +19,8 @@ from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.service import SETTLE_GRACE
 from myconsumer.task import Settlement
-from myconsumer.testing.scripted import (
-    ScriptedQueue,
-    Settle,
-    busy,
-    fault,
-    passTime,
-    refusal,
-    tooMuch,
-)
+from myconsumer.testing import ScriptedQueue, Settle, passTime
+from tests.model import busy, fault, refusal, tooMuch
 
 
 class SettlingCase(SynchronousTestCase):

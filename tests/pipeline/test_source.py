@@ -24,18 +24,8 @@ from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.task import Settlement, Task
-from myconsumer.testing.scripted import (
-    Cancel,
-    Claim,
-    ScriptedQueue,
-    Settle,
-    busy,
-    fault,
-    passTime,
-    refusal,
-    task,
-    tasks,
-)
+from myconsumer.testing import Cancel, Claim, ScriptedQueue, Settle, passTime
+from tests.model import busy, fault, refusal, task, tasks
 
 
 class SourceCase(SynchronousTestCase):

@@ -21,7 +21,7 @@ from myconsumer.taskqueue.store.disk import DiskFullError
 from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried
 from myconsumer.taskqueue.store.tasks import Store
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.testing.scripted import passTime
+from myconsumer.testing import passTime
 from tests.taskqueue.core import Turns, connect
 
 KEEP = 500.0

@@ -14,7 +14,7 @@ from myconsumer.task import Settlement
 from myconsumer.taskqueue.clock import TOLERATED, EpochClock
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.upkeep import DOUBTING, PRUNING, TRUSTING
-from myconsumer.testing.scripted import passTime
+from myconsumer.testing import passTime
 from tests.taskqueue.test_broker import KEEP, BrokerCase
 
 YEAR = 31_536_000.0

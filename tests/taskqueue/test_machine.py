@@ -38,7 +38,7 @@ from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.store.database import CHUNK
 from myconsumer.taskqueue.store.records import Delivery, NewTask, State
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.testing.scripted import passTime
+from myconsumer.testing import passTime
 from tests.taskqueue.core import File, Turns, connect
 
 QUEUES = ("a", "b")

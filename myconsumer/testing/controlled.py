@@ -1,0 +1,125 @@
+"""
+A handler whose tasks the test ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from myconsumer.interfaces import ITaskHandler
+from myconsumer.task import Task
+
+
+@dataclass(eq=False)
+class Handling:
+    """
+    A task that was given to the handler.
+
+    @ivar cancels: How often it was told to end.
+    @ivar onCancel: Called when it is.
+    @ivar stubborn: Whether it goes on all the same.
+    @ivar ended: How it ended: C{well}, C{badly}, or L{None} while it runs.
+    """
+
+    task: Task
+    stubborn: bool = False
+    well: bool = False
+    cancels: int = 0
+    onCancel: Callable[[], object] = field(default=lambda: None)
+    ended: str | None = None
+    _current: Deferred[Any] = field(init=False)
+
+    def begin(self) -> Deferred[Any]:
+        """
+        @return: What the handler returns.
+        """
+        self._current = Deferred(self._cancel)
+        return self._current.addErrback(self._goOn).addCallbacks(
+            self._endedWell, self._endedBadly
+        )
+
+    def _cancel(self, deferred: Deferred[Any]) -> None:
+        self.cancels += 1
+        self.onCancel()
+        if self.well:
+            deferred.callback("in time")
+
+    def _goOn(self, failure: Any) -> Any:
+        if not self.stubborn:
+            return failure
+        self._current = Deferred(self._cancel)
+        return self._current.addErrback(self._goOn)
+
+    def _endedWell(self, result: Any) -> Any:
+        self.ended = "well"
+        return result
+
+    def _endedBadly(self, failure: Any) -> Any:
+        self.ended = "badly"
+        return failure
+
+    def succeed(self, result: Any = None) -> None:
+        """
+        End it well.
+        """
+        self._current.callback(result)
+
+    def fail(self, error: BaseException) -> None:
+        """
+        End it badly.
+        """
+        self.stubborn = False
+        self._current.errback(error)
+
+
+@implementer(ITaskHandler)
+class ControlledHandler:
+    """
+    Leaves the end of each task to the test.
+
+    @ivar handled: All that was handled, in order.
+    @ivar script: Called with each before it begins; what it returns, unless that
+        is L{None}, is returned at once; may raise.
+    """
+
+    def __init__(self) -> None:
+        self.handled: list[Handling] = []
+        self.script: Callable[[Handling], Any] = lambda handling: None
+
+    def handle(self, task: Task) -> Any:
+        """
+        See L{ITaskHandler.handle}.
+        """
+        handling = Handling(task)
+        self.handled.append(handling)
+        try:
+            result = self.script(handling)
+        except BaseException:
+            handling.ended = "badly"
+            raise
+        if result is None:
+            return handling.begin()
+        handling.ended = "well"
+        return None if result is NOTHING else result
+
+    @property
+    def running(self) -> list[Handling]:
+        """
+        Those that have not ended.
+        """
+        return [handling for handling in self.handled if handling.ended is None]
+
+    def of(self, id: str | int) -> Handling:
+        """
+        The last run of a task.
+        """
+        return [each for each in self.handled if each.task.id == id][-1]
+
+
+#: What a script returns to have the handler return L{None}.
+NOTHING = object()
