@@ -14,16 +14,21 @@ from zope.interface import implementer
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
+#: What a script returns to have the handler return C{None}.
+NOTHING = object()
+
 
 @dataclass(eq=False)
 class Handling:
     """
-    A task that was given to the handler.
+    One run of a task, which the test ends.
 
-    @ivar cancels: How often it was told to end.
-    @ivar onCancel: Called when it is.
-    @ivar stubborn: Whether it goes on all the same.
-    @ivar ended: How it ended: C{well}, C{badly}, or L{None} while it runs.
+    @ivar task: What the handler was given.
+    @ivar stubborn: Whether it runs on when it is cancelled.
+    @ivar well: Whether it ends well when it is cancelled, with a result.
+    @ivar cancels: How often it was cancelled.
+    @ivar onCancel: Called when it is cancelled.
+    @ivar ended: How it ended: C{well}, C{badly}, or C{None} while it runs.
     """
 
     task: Task
@@ -36,6 +41,8 @@ class Handling:
 
     def begin(self) -> Deferred[Any]:
         """
+        Run until L{succeed} or L{fail} is called, or it is cancelled.
+
         @return: What the handler returns.
         """
         self._current = Deferred(self._cancel)
@@ -65,13 +72,13 @@ class Handling:
 
     def succeed(self, result: Any = None) -> None:
         """
-        End it well.
+        End it well, with a result.
         """
         self._current.callback(result)
 
     def fail(self, error: BaseException) -> None:
         """
-        End it badly.
+        End it badly, stubborn or not.
         """
         self.stubborn = False
         self._current.errback(error)
@@ -80,11 +87,12 @@ class Handling:
 @implementer(ITaskHandler)
 class ControlledHandler:
     """
-    Leaves the end of each task to the test.
+    A handler that leaves the end of each task to the test.
 
-    @ivar handled: All that was handled, in order.
-    @ivar script: Called with each before it begins; what it returns, unless that
-        is L{None}, is returned at once; may raise.
+    @ivar handled: Each run of a task, in the order in which they began.
+    @ivar script: Called with each run before it begins.  If it raises, or returns
+        anything but C{None}, so does the handler, at once; L{NOTHING} has the handler
+        return C{None}.
     """
 
     def __init__(self) -> None:
@@ -110,16 +118,14 @@ class ControlledHandler:
     @property
     def running(self) -> list[Handling]:
         """
-        Those that have not ended.
+        The runs that have not ended.
         """
         return [handling for handling in self.handled if handling.ended is None]
 
     def of(self, id: str | int) -> Handling:
         """
         The last run of a task.
+
+        @param id: The task's id.
         """
         return [each for each in self.handled if each.task.id == id][-1]
-
-
-#: What a script returns to have the handler return L{None}.
-NOTHING = object()

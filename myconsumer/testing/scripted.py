@@ -21,10 +21,11 @@ from myconsumer.task import Claimed, Settlement, Task
 @dataclass(eq=False, kw_only=True)
 class Request:
     """
-    A request that waits for its answer.
+    A request that the test answers.
 
-    @ivar made: When it was made.
-    @ivar dropped: Whether it was cancelled.
+    @ivar made: When it was made, by the queue's clock.
+    @ivar answer: What the queue returned: fires with the answer.
+    @ivar dropped: Whether C{answer} was cancelled.
     """
 
     made: float
@@ -47,12 +48,17 @@ class Request:
     def fail(self, error: Exception) -> None:
         """
         Answer it with a failure.
+
+        @param error: L{FaultError <myconsumer.errors.FaultError>} or L{RefusalError
+            <myconsumer.errors.RefusalError>}, as L{ITaskQueue} says; or another, to
+            see what a bug in a queue does.
         """
         self.answer.errback(error)
 
     def expireAfter(self, clock: Clock, seconds: float) -> None:
         """
-        Have it fail if there is no answer in time.
+        Have it fail with a L{FaultError <myconsumer.errors.FaultError>} unless it is
+        answered within C{seconds}.
         """
 
         def timedOut(*_: object) -> Failure:
@@ -64,7 +70,7 @@ class Request:
 @dataclass(eq=False, kw_only=True)
 class Claim(Request):
     """
-    A request for tasks.
+    A request for tasks: a call of L{ITaskQueue.claim}, and its arguments.
     """
 
     claim: str
@@ -76,7 +82,10 @@ class Claim(Request):
         self, *tasks: Task, malformed: Sequence[Settlement] = (), dropped: int = 0
     ) -> None:
         """
-        Answer it with tasks.
+        Answer it with tasks, or with none.
+
+        @param malformed: See L{Claimed}.
+        @param dropped: See L{Claimed}.
         """
         self.answer.callback(Claimed(list(tasks), list(malformed), dropped))
 
@@ -84,7 +93,8 @@ class Claim(Request):
 @dataclass(eq=False, kw_only=True)
 class Settle(Request):
     """
-    A request that settles, or extends.
+    A request that settles tasks, or that extends leases: a call of
+    L{ITaskQueue.settle}, and its arguments.
     """
 
     settlements: list[Settlement]
@@ -93,20 +103,22 @@ class Settle(Request):
     @property
     def receipts(self) -> list[str]:
         """
-        What it is about.
+        The receipts of the tasks.
         """
         return [settlement.receipt for settlement in self.settlements]
 
     @property
     def extends(self) -> bool:
         """
-        Whether it is a heartbeat.
+        Whether it is a heartbeat: all of it extends leases.
         """
         return all(one.outcome == "extend" for one in self.settlements)
 
     def take(self, *lost: str) -> None:
         """
         Answer it.
+
+        @param lost: The receipts of those whose lease is lost.
         """
         self.answer.callback(lost)
 
@@ -114,7 +126,7 @@ class Settle(Request):
 @dataclass(eq=False, kw_only=True)
 class Cancel(Request):
     """
-    A request that ends a claim.
+    A request that ends a claim: a call of L{ITaskQueue.cancelClaim}.
     """
 
     claim: str
@@ -122,6 +134,8 @@ class Cancel(Request):
     def take(self, ended: bool = True) -> None:
         """
         Answer it.
+
+        @param ended: Whether the endpoint can end claims.
         """
         self.answer.callback(ended)
 
@@ -129,15 +143,24 @@ class Cancel(Request):
 @implementer(ITaskQueue)
 class ScriptedQueue:
     """
-    Records requests and leaves the answers to the test, but for claims being
-    ended, which works at once.
+    A queue that records requests and leaves their answers to the test.  Only
+    L{cancelClaim} is answered at once, with C{True}, unless C{onCancel} is replaced.
 
-    @ivar onClaim: Called with each claim, and may answer it or raise something.
-    @ivar onSettle: The same for settlements and heartbeats.
-    @ivar onCancel: The same for the ends of claims.
+    @ivar claims: Each request for tasks.
+    @ivar settles: Each request that settles, and each heartbeat.
+    @ivar cancels: Each request that ends a claim.
+    @ivar closed: How often the queue was closed.
+    @ivar onClaim: Called with each L{Claim} when it is made; may answer it, or raise.
+    @ivar onSettle: Called with each L{Settle} when it is made; may answer it, or
+        raise.
+    @ivar onCancel: Called with each L{Cancel} when it is made; may answer it, or
+        raise.
     """
 
     def __init__(self, clock: Clock) -> None:
+        """
+        @param clock: Says when requests are made.
+        """
         self._clock = clock
         self.claims: list[Claim] = []
         self.settles: list[Settle] = []
@@ -191,14 +214,14 @@ class ScriptedQueue:
     @property
     def beats(self) -> list[Settle]:
         """
-        The heartbeats.
+        The heartbeats: what extends leases.
         """
         return [request for request in self.settles if request.extends]
 
     @property
     def outcomes(self) -> list[Settle]:
         """
-        The requests that tell how tasks ended.
+        The requests that settle tasks.
         """
         return [request for request in self.settles if not request.extends]
 
