@@ -64,7 +64,8 @@ class Queue:
 
         @raise FaultError: There was no answer, or one that says that trying again
             may help.
-        @raise RefusalError: The queue does not do it.
+        @raise RefusalError: The queue does not do it; divisible, where the body is too
+            large.
         @raise QueueError: It answered something else.
         """
         url = below(self._url, *steps)
@@ -72,7 +73,7 @@ class Queue:
             url = FixedURL.of(url.set(name, quote(value, safe="")))
         answer = await self._client.request(method, url, body, DEADLINE, _REFUSALS)
         if answer.code in _REFUSALS:
-            raise RefusalError(_refused(answer))
+            raise RefusalError(_refused(answer), divisible=answer.code == 413)
         try:
             return msgspec.json.decode(answer.body, type=type_)
         except UNDECODABLE as error:

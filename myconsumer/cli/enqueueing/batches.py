@@ -23,8 +23,8 @@ from myconsumer.text import oneLine
 #: The seconds for which a task waits at most for others to come.
 LINGER = 0.2
 
-#: The bytes of a batch that is full. A line on top that a queue takes by itself is not
-#: too much yet, neither in bytes nor in values.
+#: The bytes of a batch that is full.  With a long line on top it may have more values
+#: than a queue takes; it is divided then.
 ENOUGH = 256 * 1024
 
 
@@ -32,13 +32,15 @@ class Batch(Struct):
     """
     Some tasks, for one request.
 
-    @ivar tasks: They, as JSON.
-    @ivar size: The bytes of that.
+    @ivar tasks: Each as JSON.
+    @ivar lines: The number of each task's line.
+    @ivar size: The bytes of C{tasks}.
     @ivar read: The bytes of input that it was made of.
     @ivar lastLine: The number of the last line that was read for it.
     """
 
     tasks: list[bytes] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
     size: int = 0
     read: int = 0
     lastLine: int = 0
@@ -49,6 +51,20 @@ class Batch(Struct):
         The body of the request.
         """
         return b"[" + b",".join(self.tasks) + b"]"
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """
+        Divide a batch of two tasks or more.
+
+        @return: Batches of the first tasks and of the others, to be sent only: of their
+            sizes nothing is known.
+        """
+        half = len(self.tasks) // 2
+        tasks, lines = self.tasks, self.lines
+        return (
+            Batch(tasks[:half], lines[:half], lastLine=lines[half - 1]),
+            Batch(tasks[half:], lines[half:], lastLine=self.lastLine),
+        )
 
 
 class Batches(Protocol):
@@ -168,6 +184,7 @@ class Batches(Protocol):
         if not batch.tasks:
             self._timer = self._clock.callLater(LINGER, self._waited)
         batch.tasks.append(task)
+        batch.lines.append(batch.lastLine)
         batch.size += len(task) + 1
 
     def _waited(self) -> None:

@@ -4,6 +4,8 @@ Batches of tasks, sent one after another, and what became of them.
 
 from __future__ import annotations
 
+from collections import deque
+
 from msgspec import Struct
 from twisted.application.internet import backoffPolicy
 from twisted.internet.interfaces import IReactorTime
@@ -59,12 +61,24 @@ class Sending:
 
     async def send(self, batch: Batch) -> None:
         """
-        Send a batch, again and again if need be.
+        Send a batch, again and again if need be; one that is too large in parts.
 
         @param batch: The batch.
 
-        @raise QueueError: It was refused, or the patience has come to its end.
+        @raise QueueError: A part of it was refused, or the patience has come to its
+            end.
         """
+        parts = deque([batch])
+        while parts:
+            part = parts.popleft()
+            try:
+                await self._sendWhole(part)
+            except RefusalError as error:
+                if not error.divisible or len(part.tasks) == 1:
+                    raise
+                parts.extendleft(reversed(part.halves()))
+
+    async def _sendWhole(self, batch: Batch) -> None:
         self._open = len(batch.tasks)
         answer = await self._answered(batch)
         self._open = 0

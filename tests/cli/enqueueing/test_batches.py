@@ -223,6 +223,23 @@ class BatchesTests(BatchesCase):
         self.assertEqual([each.lastLine for each in asked if each], [4, 6])
 
 
+class BatchTests(BatchesCase):
+    """
+    Tests for L{Batch}.
+    """
+
+    def test_halves(self) -> None:
+        """
+        A batch can be divided: each half has its own tasks, and knows the last line
+        that was read for it.
+        """
+        self.batches.dataReceived(b"\n1\n\n2\n3\n")
+        batch = self.successResultOf(self.batches.next())
+        halves = list(batch.halves())
+        self.assertEqual([tasks(half) for half in halves], [[1], [2, 3]])
+        self.assertEqual([half.lastLine for half in halves], [2, 5])
+
+
 class AnyPiecesTests(SynchronousTestCase):
     """
     Whatever pieces the input comes in.

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Request
 
 from myconsumer.cli.enqueueing.batches import Batch
 from myconsumer.cli.enqueueing.sending import Sending
@@ -41,8 +42,21 @@ class SendingCase(SynchronousTestCase):
         Send a batch, the last line of which is the tenth.
         """
         tasks = [f'{{"id": "{id}", "payload": 0}}'.encode() for id in ids]
-        batch = Batch(tasks, lastLine=10)
+        lines = list(range(11 - len(ids), 11))
+        batch = Batch(tasks, lines, lastLine=10)
         return Deferred.fromCoroutine(self.sending.send(batch))
+
+    def takeAtMost(self, most: int) -> None:
+        """
+        Have the queue refuse requests with more than C{most} tasks.
+        """
+
+        def take(request: Request) -> Any:
+            if len(self.memory.seen[-1][2]) > most:
+                return answers(413, {"error": "send it in parts"})(request)
+            return answers(*self.memory.answer("POST", request))(request)
+
+        self.memory.plan = [take] * 9
 
 
 class SendingTests(SendingCase):
@@ -146,6 +160,44 @@ class SendingTests(SendingCase):
         )
         self.assertEqual(
             self.sending.accountBefore(), "0 tasks were queued before that"
+        )
+
+    def test_dividesWhatIsTooLarge(self) -> None:
+        """
+        A batch that is too large for the queue is sent in parts, in order, each as
+        large as the queue takes.
+        """
+        self.takeAtMost(2)
+        self.successResultOf(self.send("a", "b", "c", "d", "e"))
+        self.assertEqual([task["id"] for task in self.memory.tasks], list("abcde"))
+        self.assertEqual(self.memory.batches, [5, 2, 3, 1, 2])
+        self.assertEqual(self.sending.account(), "5 tasks queued")
+        self.assertEqual(
+            self.sending.accountBefore(),
+            "5 tasks were queued before that, up to line 10",
+        )
+
+    def test_namesTheTaskThatIsTooLarge(self) -> None:
+        """
+        A task that is too large by itself is refused, and what was queued before it
+        is told of.
+        """
+
+        def refuseC(request: Request) -> Any:
+            tasks = self.memory.seen[-1][2]
+            if any(task["id"] == "c" for task in tasks):
+                return answers(413, {"error": "too large"})(request)
+            return answers(*self.memory.answer("POST", request))(request)
+
+        self.memory.plan = [refuseC] * 9
+        error = self.failureResultOf(self.send("a", "b", "c", "d"), RefusalError).value
+        self.assertEqual(
+            str(error),
+            "the queue answered 413 Request Entity Too Large; it says: too large",
+        )
+        self.assertEqual(
+            self.sending.accountBefore(),
+            "2 tasks were queued before that, up to line 8",
         )
 
     def test_noQueue(self) -> None:
