@@ -6,11 +6,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from msgspec import Meta, ValidationError, convert
 
 from myconsumer.check.findings import Broken, Rejected, expect
 from myconsumer.http import Answer
 from myconsumer.text import oneLine
+
+#: The fields of a task: their names, what they have to be, and that as a type.
+_FIELDS = (
+    ("id", "a string or an integer", str | int),
+    ("receipt", "a string", Annotated[str, Meta(min_length=1)]),
+    ("attempt", "an integer of 1 or more", Annotated[int, Meta(ge=1)]),
+    ("lease", "seconds, more than 0", Annotated[float, Meta(gt=0)]),
+    ("enqueued", "seconds since 1970", Annotated[float, Meta(ge=0)]),
+)
 
 _TASKS = '{"tasks": [...]}'
 _LOST = '{"lost": ["receipt", ...]}'
@@ -116,24 +127,15 @@ def _checkTask(task: Any) -> None:
     seen = f"a task is {asJSON(task)}"
     expect(isinstance(task, dict), seen, "an object")
     expect("id" in task and "payload" in task, seen, "with id and payload")
-    for name, wanted, fits in _FIELDS:
+    for name, wanted, type_ in _FIELDS:
         if name in task:
             value = task[name]
-            expect(fits(value), f"{name} of a task is {asJSON(value)}", wanted)
+            expect(_is(value, type_), f"{name} of a task is {asJSON(value)}", wanted)
 
 
-def _isNumber(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _isWhole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-_FIELDS = (
-    ("id", "a string or an integer", lambda v: isinstance(v, str) or _isWhole(v)),
-    ("receipt", "a string", lambda v: isinstance(v, str) and v),
-    ("attempt", "an integer of 1 or more", lambda v: _isWhole(v) and v >= 1),
-    ("lease", "seconds, more than 0", lambda v: _isNumber(v) and v > 0),
-    ("enqueued", "seconds since 1970", lambda v: _isNumber(v) and v >= 0),
-)
+def _is(value: Any, type_: Any) -> bool:
+    try:
+        convert(value, type_)
+    except ValidationError:
+        return False
+    return True

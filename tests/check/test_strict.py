@@ -85,6 +85,8 @@ class TasksTests(SynchronousTestCase):
             ("attempt", True),
             ("lease", 0),
             ("lease", "60"),
+            ("lease", True),
+            ("lease", 10**400),
             ("enqueued", "2026-01-01T00:00:00Z"),
         ):
             task = {"id": "a", "payload": 1, name: value}
