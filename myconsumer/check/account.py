@@ -1,5 +1,5 @@
 """
-Which tasks are the check's own, which of them are left, and who holds them.
+Which tasks the check has queued, which of them are left, and how they were delivered.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Whose(Enum):
     FOREIGN = auto()
 
 
-class Belongings:
+class Account:
     """
-    Keeps account of the tasks.  Each has a mark: of this run, of the check under way,
-    and of its own.
+    The tasks that the check has queued, each by a mark in its payload: the name of the
+    run, the number of the check under way, and a number of its own.
 
     @ivar run: The name of this run.
     @ivar adopting: Whether what another run has left counts as its own.
@@ -51,7 +51,7 @@ class Belongings:
     @property
     def receipts(self) -> int:
         """
-        How many there were.
+        How many receipts were given.
         """
         return len(self._given)
 
@@ -71,13 +71,13 @@ class Belongings:
 
     def nextCheck(self) -> None:
         """
-        Count what there is to those that should have ended.
+        Begin the next check; the tasks that were queued so far are stale now.
         """
         self._check += 1
 
     def mark(self) -> str:
         """
-        Make up the mark of a task that is about to be queued.
+        Make the mark of a task that is about to be queued.
         """
         self._marks += 1
         mark = f"{self.run}/{self._check}/{self._marks}"
@@ -105,7 +105,7 @@ class Belongings:
 
     def whose(self, delivery: Delivery) -> Whose:
         """
-        Tell to whom a task belongs.
+        @return: To whom a task belongs that has come.
         """
         run, _, rest = (self.markOf(delivery) or "").partition("/")
         if run != self.run:

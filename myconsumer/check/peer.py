@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from twisted.internet.defer import Deferred
 
-from myconsumer.check.account import Belongings, Whose
+from myconsumer.check.account import Account, Whose
 from myconsumer.check.delivery import Delivery, Poll, delivered
 from myconsumer.check.findings import Foreign, NoProducer, Skipped, expect
 from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
@@ -39,7 +39,7 @@ class Peer:
         @param wire: Sends the requests.
         """
         self.wire = wire
-        self.own = Belongings()
+        self.own = Account()
         self.polls: list[Poll] = []
         self.answeredAt = 0.0
         self.kind = ""

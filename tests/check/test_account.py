@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.check.account import Belongings, Whose
+from myconsumer.check.account import Account, Whose
 from myconsumer.check.delivery import Delivery, delivered
 
 
@@ -20,13 +20,13 @@ def delivery(payload: Any, receipt: str = "r", began: float = 0.0) -> Delivery:
     return delivered(fields, 10, began)
 
 
-class BelongingsTests(SynchronousTestCase):
+class AccountTests(SynchronousTestCase):
     """
-    Tests for L{Belongings}.
+    Tests for L{Account}.
     """
 
     def setUp(self) -> None:
-        self.own = Belongings()
+        self.own = Account()
         self.own.nextCheck()
         self.mark = self.own.mark()
         self.task = delivery(self.own.payload(self.mark, 1))
@@ -45,7 +45,7 @@ class BelongingsTests(SynchronousTestCase):
         """
         What another run has left is somebody else's, unless it is adopted.
         """
-        other = Belongings()
+        other = Account()
         self.assertIs(other.whose(self.task), Whose.FOREIGN)
         other.adopting = True
         self.assertIs(other.whose(self.task), Whose.STALE)
