@@ -28,12 +28,12 @@ async def tidy(player: Player) -> None:
         poll.answered.cancel()
     # what is broken was told of, or will be by the check that is for it
     with suppress(Broken, Skipped):
-        await player.discard(player.own.held)
+        await player.peer.discard(player.own.held)
         ends = player.seconds() + _LONGEST
         while player.own.left and player.seconds() < ends:
-            await player.discard(await player.some(_MANY, seconds=1.0))
-    if player.foreign:
-        raise Foreign(player.foreign)
+            await player.peer.discard(await player.some(_MANY, seconds=1.0))
+    if player.peer.foreign:
+        raise Foreign(player.peer.foreign)
 
 
 async def adopt(player: Player) -> int:

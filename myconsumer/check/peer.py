@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred
-
 from myconsumer.check.account import Account, Whose
-from myconsumer.check.delivery import Delivery, Poll, delivered
+from myconsumer.check.delivery import Delivery, delivered
 from myconsumer.check.findings import Foreign, NoProducer, Skipped, expect
 from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
 from myconsumer.check.wire import Wire
@@ -24,11 +22,10 @@ LONG = 30.0
 
 class Peer:
     """
-    What an endpoint has to do with: both a producer and a consumer.
+    What an endpoint has to do with: both a producer and a consumer, without patience.
 
     @ivar wire: Sends the requests.
     @ivar own: What was queued and has come.
-    @ivar polls: The claims of the check under way that were not waited for.
     @ivar answeredAt: When the last claim was answered.
     @ivar kind: The type of the content of the last answer to a claim.
     @ivar foreign: What was found of somebody else's.
@@ -40,7 +37,6 @@ class Peer:
         """
         self.wire = wire
         self.own = Account()
-        self.polls: list[Poll] = []
         self.answeredAt = 0.0
         self.kind = ""
         self.foreign: str | None = None
@@ -105,18 +101,6 @@ class Peer:
             wait = ends - self.seconds()
             if current or not came or wait <= 0:
                 return current
-
-    def begin(self, **claim: Any) -> Poll:
-        """
-        Make a claim without waiting for its answer.
-
-        @param claim: See L{claim}.
-        """
-        name = str(uuid4())
-        answered = Deferred.fromCoroutine(self.claim(name=name, **claim))
-        poll = Poll(name, answered)
-        self.polls.append(poll)
-        return poll
 
     async def settle(self, *settlements: Mapping[str, Any]) -> set[str] | None:
         """

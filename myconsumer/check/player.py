@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from myconsumer.check.delivery import Delivery
+from myconsumer.check.delivery import Delivery, Poll
 from myconsumer.check.findings import Broken, Slow, expect
 from myconsumer.check.peer import Peer
 from myconsumer.check.wire import Wire
@@ -20,9 +22,19 @@ PATIENCE = 5.0
 _BETWEEN = 0.1
 
 
-class Player(Peer):
+class Player:
     """
     Plays a producer and a consumer.
+
+    @ivar peer: Makes the requests.
+    @ivar wire: See L{Peer}.
+    @ivar own: See L{Peer}.
+    @ivar queue: See L{Peer.queue}.
+    @ivar claim: See L{Peer.claim}.
+    @ivar settle: See L{Peer.settle}.
+    @ivar end: See L{Peer.end}.
+    @ivar seconds: See L{Wire.seconds}.
+    @ivar polls: The claims of the check under way that were not waited for.
     """
 
     def __init__(self, reactor: Any, wire: Wire) -> None:
@@ -30,8 +42,24 @@ class Player(Peer):
         @param reactor: The reactor, or a clock.
         @param wire: Sends the requests.
         """
-        super().__init__(wire)
         self._reactor = reactor
+        self.peer = peer = Peer(wire)
+        self.wire, self.own, self.seconds = wire, peer.own, wire.seconds
+        self.queue, self.claim = peer.queue, peer.claim
+        self.settle, self.end = peer.settle, peer.end
+        self.polls: list[Poll] = []
+
+    def begin(self, **claim: Any) -> Poll:
+        """
+        Make a claim without waiting for its answer.
+
+        @param claim: See L{Peer.claim}.
+        """
+        name = str(uuid4())
+        answered = Deferred.fromCoroutine(self.claim(name=name, **claim))
+        poll = Poll(name, answered)
+        self.polls.append(poll)
+        return poll
 
     async def pause(self, seconds: float) -> None:
         """
@@ -45,7 +73,7 @@ class Player(Peer):
         """
         Claim until there is something, or for so long.
 
-        @param claim: See L{claim}.
+        @param claim: See L{Peer.claim}.
         """
         ends = self.seconds() + seconds
         while (left := ends - self.seconds()) > 0:
@@ -60,7 +88,7 @@ class Player(Peer):
         """
         Claim until so many tasks have come, or for so long.
 
-        @param claim: See L{claim}.
+        @param claim: See L{Peer.claim}.
         """
         ends = self.seconds() + seconds
         found: list[Delivery] = []
@@ -76,7 +104,7 @@ class Player(Peer):
         """
         Claim the task that is there.
 
-        @param claim: See L{claim}.
+        @param claim: See L{Peer.claim}.
 
         @raise Broken: It does not come.
         """
@@ -90,7 +118,7 @@ class Player(Peer):
         """
         Claim the two tasks that are there.
 
-        @param claim: See L{claim}.
+        @param claim: See L{Peer.claim}.
 
         @raise Broken: They do not come.
         """

@@ -37,7 +37,7 @@ async def endsPoll(player: Player) -> str:
     began = player.seconds()
     await player.end(poll.name)
     expect(not await poll.answered, "the claim was answered with a task", "empty")
-    took = player.answeredAt - began
+    took = player.peer.answeredAt - began
     expect(took <= PATIENCE, f"the claim was answered after {took:.2f} s", "at once")
     return f"{took:.2f} s"
 

@@ -65,8 +65,8 @@ async def asQueued(player: Player) -> None:
     await player.complete(task)
     if "attempt" not in task.fields:
         raise Noted("no attempt is told, so consumers cannot tell what fails always")
-    if player.kind.partition(";")[0].strip().lower() != "application/json":
-        raise Noted(f"Content-Type is {player.kind!r} and not application/json")
+    if player.peer.kind.partition(";")[0].strip().lower() != "application/json":
+        raise Noted(f"Content-Type is {player.peer.kind!r} and not application/json")
 
 
 async def atOnce(player: Player) -> str:

@@ -26,7 +26,7 @@ async def byTask(player: Player) -> str:
     await player.queue(1)
     task = await _woken(poll)
     await player.complete(task)
-    return _judged(player.answeredAt - began)
+    return _judged(player.peer.answeredAt - began)
 
 
 async def byRelease(player: Player) -> str:
@@ -40,7 +40,7 @@ async def byRelease(player: Player) -> str:
     await player.settleHeld(task.to("release"))
     again = await _woken(poll)
     checkAgain(task, again, task.attempt + 1)
-    took = player.answeredAt - began
+    took = player.peer.answeredAt - began
     await player.complete(again)
     return _judged(took)
 
@@ -55,7 +55,7 @@ async def byDelay(player: Player) -> str:
     ends = player.seconds() + _SHORT
     poll = await waiting(player, _SHORT)
     again = await _woken(poll)
-    took = player.answeredAt - ends
+    took = player.peer.answeredAt - ends
     await player.complete(again)
     return _judged(took)
 
@@ -66,11 +66,11 @@ async def byLease(player: Player) -> str:
     """
     await player.queue(1)
     task = await player.one(lease=_SHORT)
-    ends = player.answeredAt + task.lease
+    ends = player.peer.answeredAt + task.lease
     checkShort(task)
     poll = await waiting(player, task.lease)
     again = await _woken(poll)
-    took = player.answeredAt - ends
+    took = player.peer.answeredAt - ends
     await player.complete(again)
     return _judged(took)
 
