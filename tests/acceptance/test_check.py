@@ -8,20 +8,54 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from myconsumer.check import Options, check
 from tests.acceptance.embedded import QueueCase
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "endpoint.py"
+
+
+class Fault(NamedTuple):
+    """
+    What is wrong with a copy of the example endpoint.
+
+    @ivar name: Its test's name.
+    @ivar sentence: What the copy does.
+    @ivar old: The text that is replaced in the example, which has it once.
+    @ivar new: What it is replaced by.
+    @ivar said: Parts of the lines of the report that then begin with C{FAIL}, in their
+        order; no other line is looked at.
+    """
+
+    name: str
+    sentence: str
+    old: str
+    new: str
+    said: tuple[str, ...]
+
+    def madeIn(self, source: str) -> str:
+        """
+        @return: The source of the example, with this fault.
+
+        @raise AssertionError: It does not have the text once.
+        """
+        count = source.count(self.old)
+        if count != 1:
+            raise AssertionError(
+                f"examples/endpoint.py has changed: the text that {self.name} replaces "
+                f"is in it {count} times, not once: {self.old!r}"
+            )
+        return source.replace(self.old, self.new)
 
 
 class Served(ProcessProtocol):
@@ -78,18 +112,15 @@ class CheckCase(TestCase):
         self.addCleanup(shutil.rmtree, self.directory)
         self.lines: list[str] = []
 
-    async def serve(self, *faults: tuple[str, str]) -> str:
+    async def serve(self, fault: Fault | None = None) -> str:
         """
-        Run the example until the test ends.
-
-        @param faults: What is replaced in it by what.
+        Run the example, with a fault if one is given, until the test ends.
 
         @return: Its URL.
         """
         source = EXAMPLE.read_text()
-        for right, wrong in faults:
-            self.assertEqual(source.count(right), 1, right)
-            source = source.replace(right, wrong)
+        if fault is not None:
+            source = fault.madeIn(source)
         copy = self.directory / "endpoint.py"
         copy.write_text(source)
         served = Served()
@@ -174,262 +205,258 @@ class EmbeddedQueueTests(QueueCase):
         await self.untilCounts(client, ready=0, leased=0, delayed=0)
 
 
-class FaultTests(CheckCase):
-    """
-    Copies of the example endpoint with a fault each.
-    """
-
-    async def assertFound(self, right: str, wrong: str, *sentences: str) -> None:
-        """
-        Check a copy.
-
-        @param right: What is replaced in it.
-        @param wrong: By what.
-        @param sentences: What then does not hold; nothing else is looked at.
-        """
-        url = await self.serve((right, wrong))
-        words = [f"--only={sentence}" for sentence in sentences]
-        self.assertEqual(await self.check(url, *words), 1)
-        failed = self.told("FAIL")
-        self.assertEqual(len(failed), len(sentences), failed)
-        for line, sentence in zip(failed, sentences, strict=True):
-            self.assertIn(sentence, line)
-            self.assertIn("; wanted: ", line)
-
-    async def test_limit(self) -> None:
-        """
-        More tasks come than were asked for.
-        """
-        await self.assertFound(
-            "<= now][:limit]", "<= now][: limit * 9]", "no more tasks than its limit"
-        )
-
-    async def test_notLeased(self) -> None:
-        """
-        What is delivered goes to others as well.
-        """
-        await self.assertFound(
-            'f"{self.put(task, lease)}.{uuid4()}"',
-            "f\"{task['id']}.{uuid4()}\"",
+FAULTS = (
+    Fault(
+        "bringsMoreThanTheLimit",
+        "More tasks come than were asked for.",
+        "<= now][:limit]",
+        "<= now][: limit * 9]",
+        ("no more tasks than its limit",),
+    ),
+    Fault(
+        "leasesToSeveral",
+        "What is delivered goes to others as well.",
+        'f"{self.put(task, lease)}.{uuid4()}"',
+        "f\"{task['id']}.{uuid4()}\"",
+        (
             "claims that come together never",
             "leased goes to nobody else",
-        )
-
-    async def test_waitsForMore(self) -> None:
-        """
-        A claim is not answered before there is all that it asks for.
-        """
-        await self.assertFound(
-            "if tasks or limit == 0",
-            "if len(tasks) == limit",
-            "as soon as there is one task",
-        )
-
-    async def test_waitsTooLong(self) -> None:
-        """
-        A claim is not answered when its wait is over.
-        """
-        await self.assertFound(
-            "self.clock.callLater(wait, self.serve)",
-            "self.clock.callLater(wait * 7, self.serve)",
-            "answered empty after its wait",
-        )
-
-    async def test_payload(self) -> None:
-        """
-        Large integers lose their last digits.
-        """
-        await self.assertFound(
-            '"payload": t["payload"]}',
-            '"payload": eval(repr(t["payload"]).replace("993}", "992}"))}',
-            "payloads of all kinds",
-        )
-
-    async def test_notWokenByDelay(self) -> None:
-        """
-        The end of a delay wakes nobody.
-        """
-        await self.assertFound(
-            "self.clock.callLater(convert(seconds, Time), self.serve)",
-            "convert(seconds, Time) or self.clock.callLater(0, self.serve)",
-            "end of a delay wakes",
-        )
-
-    async def test_notWokenByLease(self) -> None:
-        """
-        The end of a lease wakes nobody.
-        """
-        await self.assertFound(
-            "self.clock.callLater(convert(seconds, Time), self.serve)",
-            "convert(seconds, Time) or self.clock.callLater(0, self.serve)",
-            "end of a lease wakes",
-        )
-
-    async def test_notWokenByTask(self) -> None:
-        """
-        A task that is queued wakes nobody.
-        """
-        await self.assertFound(
-            "self.clock.callLater(convert(seconds, Time), self.serve)",
-            "convert(seconds, Time) and self.clock.callLater(seconds, self.serve)",
-            "a task that is queued wakes",
-        )
-
-    async def test_leaseForEver(self) -> None:
-        """
-        A lease does not end by itself.
-        """
-        await self.assertFound(
-            'f"{self.put(task, lease)}.', 'f"{self.put(task, 9e6)}.', "ends by itself"
-        )
-
-    async def test_attempt(self) -> None:
-        """
-        Each delivery is called the first.
-        """
-        await self.assertFound(
-            'attempt=task.get("attempt", 0) + 1',
-            "attempt=1",
+        ),
+    ),
+    Fault(
+        "waitsForMoreTasks",
+        "A claim is not answered before there is all that it asks for.",
+        "if tasks or limit == 0",
+        "if len(tasks) == limit",
+        ("as soon as there is one task",),
+    ),
+    Fault(
+        "waitsTooLong",
+        "A claim is not answered when its wait is over.",
+        "self.clock.callLater(wait, self.serve)",
+        "self.clock.callLater(wait * 7, self.serve)",
+        ("answered empty after its wait",),
+    ),
+    Fault(
+        "roundsIntegers",
+        "Large integers lose their last digits.",
+        '"payload": t["payload"]}',
+        '"payload": eval(repr(t["payload"]).replace("993}", "992}"))}',
+        ("payloads of all kinds",),
+    ),
+    Fault(
+        "isNotWokenByADelay",
+        "The end of a delay wakes nobody.",
+        "self.clock.callLater(convert(seconds, Time), self.serve)",
+        "convert(seconds, Time) or self.clock.callLater(0, self.serve)",
+        ("end of a delay wakes",),
+    ),
+    Fault(
+        "isNotWokenByALease",
+        "The end of a lease wakes nobody.",
+        "self.clock.callLater(convert(seconds, Time), self.serve)",
+        "convert(seconds, Time) or self.clock.callLater(0, self.serve)",
+        ("end of a lease wakes",),
+    ),
+    Fault(
+        "isNotWokenByATask",
+        "A task that is queued wakes nobody.",
+        "self.clock.callLater(convert(seconds, Time), self.serve)",
+        "convert(seconds, Time) and self.clock.callLater(seconds, self.serve)",
+        ("a task that is queued wakes",),
+    ),
+    Fault(
+        "leasesForEver",
+        "A lease does not end by itself.",
+        'f"{self.put(task, lease)}.',
+        'f"{self.put(task, 9e6)}.',
+        ("ends by itself",),
+    ),
+    Fault(
+        "countsNoAttempts",
+        "Each delivery is called the first.",
+        'attempt=task.get("attempt", 0) + 1',
+        "attempt=1",
+        (
             "ends by itself",
             "as the next attempt",
-        )
-
-    async def test_sameReceipt(self) -> None:
-        """
-        A task has the same receipt in each delivery.
-        """
-        await self.assertFound(
-            ".{uuid4()}", ".receipt", "does nothing to the task's next", "given twice"
-        )
-
-    async def test_lateReceipt(self) -> None:
-        """
-        A receipt holds after the end of its lease.
-        """
-        await self.assertFound(
-            "held = due > self.clock.seconds() and task",
-            "held = task",
-            "lost once its lease has ended",
-        )
-
-    async def test_extendIgnored(self) -> None:
-        """
-        A lease cannot be extended.
-        """
-        await self.assertFound(
-            "            self.put(task, lease)\n",
-            "            pass\n",
-            "that is extended lasts",
-        )
-
-    async def test_extendAdds(self) -> None:
-        """
-        An extension is added to what is left of the lease.
-        """
-        await self.assertFound(
-            "            self.put(task, lease)\n",
-            "            self.put(task, due - self.clock.seconds() + lease)\n",
-            "does not add to it",
-        )
-
-    async def test_completeForgotten(self) -> None:
-        """
-        What is complete is delivered again once its lease has ended.
-        """
-        await self.assertFound(
-            'del self.tasks[task["id"]]  #', "pass  #", "never delivered again"
-        )
-
-    async def test_failedAgain(self) -> None:
-        """
-        What has failed for good is released.
-        """
-        await self.assertFound(
-            'elif held and outcome == "release"',
-            'elif held and outcome in ("release", "fail")',
-            "never delivered again",
-        )
-
-    async def test_delay(self) -> None:
-        """
-        What is released comes again at once.
-        """
-        await self.assertFound(
-            "self.put(task, delay)", "self.put(task, 0)", "its delay"
-        )
-
-    async def test_uncounted(self) -> None:
-        """
-        Every release counts.
-        """
-        await self.assertFound(" - (not counted)", "", "not counted gives")
-
-    async def test_lostIsAnError(self) -> None:
-        """
-        A receipt that is lost spoils its batch.
-        """
-        await self.assertFound(
-            "return None if held else receipt",
-            "return None if held else {}[receipt]",
+        ),
+    ),
+    Fault(
+        "repeatsReceipts",
+        "A task has the same receipt in each delivery.",
+        ".{uuid4()}",
+        ".receipt",
+        (
+            "does nothing to the task's next",
+            "given twice",
+        ),
+    ),
+    Fault(
+        "takesLateReceipts",
+        "A receipt holds after the end of its lease.",
+        "held = due > self.clock.seconds() and task",
+        "held = task",
+        ("lost once its lease has ended",),
+    ),
+    Fault(
+        "ignoresExtensions",
+        "A lease cannot be extended.",
+        "            self.put(task, lease)\n",
+        "            pass\n",
+        ("that is extended lasts",),
+    ),
+    Fault(
+        "addsExtensions",
+        "An extension is added to what is left of the lease.",
+        "            self.put(task, lease)\n",
+        "            self.put(task, due - self.clock.seconds() + lease)\n",
+        ("does not add to it",),
+    ),
+    Fault(
+        "forgetsCompletions",
+        "What is complete is delivered again once its lease has ended.",
+        'del self.tasks[task["id"]]  #',
+        "pass  #",
+        ("never delivered again",),
+    ),
+    Fault(
+        "releasesWhatFailed",
+        "What has failed for good is released.",
+        'elif held and outcome == "release"',
+        'elif held and outcome in ("release", "fail")',
+        ("never delivered again",),
+    ),
+    Fault(
+        "ignoresDelays",
+        "What is released comes again at once.",
+        "self.put(task, delay)",
+        "self.put(task, 0)",
+        ("its delay",),
+    ),
+    Fault(
+        "countsEveryRelease",
+        "A release that is not to be counted is counted.",
+        " - (not counted)",
+        "",
+        ("not counted gives",),
+    ),
+    Fault(
+        "refusesLostReceipts",
+        "A receipt that is lost spoils its batch.",
+        "return None if held else receipt",
+        "return None if held else {}[receipt]",
+        (
             "never given is lost",
             "keep the others of its batch",
-        )
-
-    async def test_nothingLost(self) -> None:
-        """
-        No receipt is ever called lost.
-        """
-        await self.assertFound(
-            "return None if held else receipt",
-            "return None",
+        ),
+    ),
+    Fault(
+        "callsNothingLost",
+        "No receipt is ever called lost.",
+        "return None if held else receipt",
+        "return None",
+        (
             "lost once its lease",
             "never given is lost",
             "cannot be settled another",
-        )
-
-    async def test_deleteDoesNotEnd(self) -> None:
-        """
-        DELETE does not end a claim that waits.
-        """
-        await self.assertFound(
-            "204, self.serve()", "204, None", "DELETE ends a claim that waits"
-        )
-
-    async def test_deleteForgotten(self) -> None:
-        """
-        DELETE does not hold for a claim that arrives later.
-        """
-        await self.assertFound(
-            "204, self.serve()",
-            "204, self.serve() or self.deleted.clear()",
-            "arrives after its own DELETE",
-        )
-
-    async def test_leasedToTheGone(self) -> None:
-        """
-        A client that has gone is given a task.
-        """
-        await self.assertFound(
-            "lambda gone: self.polls.pop(request, None)",
-            "lambda gone: None",
-            "a client that has gone",
-        )
-
-    async def test_wrongRequests(self) -> None:
-        """
-        What is wrong with a request is called a fault of the endpoint.
-        """
-        await self.assertFound(
-            'code, answer = 400, {"error"',
-            'code, answer = 500, {"error"',
+        ),
+    ),
+    Fault(
+        "doesNotEndClaims",
+        "DELETE does not end a claim that waits.",
+        "204, self.serve()",
+        "204, None",
+        ("DELETE ends a claim that waits",),
+    ),
+    Fault(
+        "forgetsDeletes",
+        "DELETE does not hold for a claim that arrives later.",
+        "204, self.serve()",
+        "204, self.serve() or self.deleted.clear()",
+        ("arrives after its own DELETE",),
+    ),
+    Fault(
+        "leasesToTheGone",
+        "A client that has gone is given a task.",
+        "lambda gone: self.polls.pop(request, None)",
+        "lambda gone: None",
+        ("a client that has gone",),
+    ),
+    Fault(
+        "failsOnWrongRequests",
+        "What is wrong with a request is called a fault of the endpoint.",
+        'code, answer = 400, {"error"',
+        'code, answer = 500, {"error"',
+        (
             "a claim that is wrong",
             "a settle request that is wrong",
-        )
+        ),
+    ),
+    Fault(
+        "takesALimitOfZero",
+        "A limit of 0 is taken.",
+        "Annotated[int, Meta(ge=1)]",
+        "int",
+        ("a claim that is wrong",),
+    ),
+)
 
-    async def test_limitOfNothing(self) -> None:
+
+class FaultTests(CheckCase):
+    """
+    Copies of the example endpoint with a fault each: a test for each of L{FAULTS}.
+    """
+
+    async def assertFound(self, fault: Fault) -> None:
         """
-        A limit of 0 is taken.
+        Check a copy, and find just the lines that the fault names.
         """
-        await self.assertFound(
-            "Annotated[int, Meta(ge=1)]", "int", "a claim that is wrong"
-        )
+        url = await self.serve(fault)
+        words = [f"--only={part}" for part in fault.said]
+        self.assertEqual(await self.check(url, *words), 1)
+        failed = self.told("FAIL")
+        self.assertEqual(len(failed), len(fault.said), failed)
+        for line, part in zip(failed, fault.said, strict=True):
+            self.assertIn(part, line)
+            self.assertIn("; wanted: ", line)
+
+
+def _testOf(fault: Fault) -> Callable[[FaultTests], Awaitable[None]]:
+    async def test(self: FaultTests) -> None:
+        await self.assertFound(fault)
+
+    test.__doc__ = fault.sentence
+    return test
+
+
+for _fault in FAULTS:
+    setattr(FaultTests, f"test_{_fault.name}", _testOf(_fault))
+
+
+class TableTests(SynchronousTestCase):
+    """
+    The table of faults itself.
+    """
+
+    def test_fitsTheExample(self) -> None:
+        """
+        Each fault can be made in the example endpoint, and has a name of its own.
+        """
+        source = EXAMPLE.read_text()
+        for fault in FAULTS:
+            self.assertNotEqual(fault.madeIn(source), source)
+        self.assertEqual(len({fault.name for fault in FAULTS}), len(FAULTS))
+
+    def test_saysWhatDoesNotFit(self) -> None:
+        """
+        A fault that cannot be made, since the example has changed, says so.
+        """
+        for source, count in ("", 0), ("old, old", 2):
+            fault = Fault("isWrong", "It is wrong.", "old", "new", ())
+            error = self.assertRaises(AssertionError, fault.madeIn, source)
+            self.assertEqual(
+                str(error),
+                "examples/endpoint.py has changed: the text that isWrong replaces is "
+                f"in it {count} times, not once: 'old'",
+            )
