@@ -1,30 +1,71 @@
 """
-A queue in memory that keeps the producers' and operators' part of the HTTP API.
+A queue in memory to send commands to: the embedded queue's HTTP API, in front of which
+a test may answer otherwise.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred, execute, gatherResults
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from myconsumer.taskqueue.broker import Broker
+from myconsumer.taskqueue.clock import EpochClock
+from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.taskqueue.web.door import Door
+
+#: When everything happens in the queue, where the clock stands still.
+NOW = 1_700_000_001.5
+
 Respond = Callable[[Request], Any]
+
+
+class _API:
+    """
+    The embedded queue's HTTP API, over a store in memory.
+
+    @ivar resource: What is to be served.
+    """
+
+    def __init__(self) -> None:
+        clock = Clock()
+        clock.advance(NOW)
+        self._connection = sqlite3.connect(":memory:", **CONNECTION)
+        prepare(self._connection, "normal")
+        epoch = EpochClock(clock, clock.seconds)
+        self._broker = Broker(Writer(self._run, epoch), epoch, 3600.0)
+        self._broker.open()
+        self.resource = Door(self._broker).app.resource()
+
+    def _run(self, function: Any, *args: Any) -> Deferred[Any]:
+        return execute(function, self._connection, *args)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the queue.
+        """
+        closed = self._broker.close()
+        return closed.addCallback(lambda _: self._connection.close())
 
 
 class MemoryQueue(Resource):
     """
-    The queue.
+    The queue C{q}.
 
-    @ivar tasks: What was queued, in order.
-    @ivar failures: The tasks that have failed, the oldest first.
-    @ivar page: How many of them go into one answer, at most.
-    @ivar plan: What answers the next requests instead; L{None} leaves one alone.
+    @ivar page: How many failed tasks go into one answer, at most; C{None}: as many as
+        are asked for.
+    @ivar plan: What answers the next requests instead.  C{None}, or what returns
+        C{None}, leaves a request to the queue.
     @ivar token: The token that it wants.
     @ivar seen: The method and path of every request, and its body.
     """
@@ -33,19 +74,53 @@ class MemoryQueue(Resource):
 
     def __init__(self) -> None:
         super().__init__()
-        self.tasks: list[dict[str, Any]] = []
-        self.failures: list[dict[str, Any]] = []
-        self.page = 100
+        self._api = _API()
+        self._treq = StubTreq(self._api.resource)
+        self.page: int | None = None
         self.plan: list[Respond | None] = []
         self.token: str | None = None
         self.seen: list[tuple[str, str, Any]] = []
 
+    def close(self) -> Deferred[None]:
+        """
+        Close the queue.
+        """
+        return self._api.close()
+
+    def render(self, request: Request) -> Any:
+        """
+        See L{Resource.render}.
+        """
+        content = request.content.read()
+        request.content.seek(0)
+        method, path = request.method.decode(), request.uri.decode()
+        self.seen.append((method, path, json.loads(content) if content else None))
+        instead = self.plan.pop(0) if self.plan else None
+        answer = None if instead is None else instead(request)
+        return self._answer(request) if answer is None else answer
+
+    def _answer(self, request: Request) -> Any:
+        wanted = self.token and f"Bearer {self.token}"
+        if wanted and request.getHeader("authorization") != wanted:
+            return answers(401, {"error": "a token is needed"})(request)
+        if self.page is not None:
+            request.args[b"limit"] = [b"%d" % self.page]
+        return self._api.resource.render(request)
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """
+        The tasks of all requests that queue some, in order.
+        """
+        bodies = [body for method, _, body in self.seen if method == "POST"]
+        return [task for body in bodies for task in body]
+
     @property
     def payloads(self) -> list[Any]:
         """
-        The payloads of what was queued.
+        The payloads of these tasks.
         """
-        return [task["payload"] for task in self.tasks]
+        return [task["payload"] for task in self.sent]
 
     @property
     def batches(self) -> list[int]:
@@ -54,65 +129,54 @@ class MemoryQueue(Resource):
         """
         return [len(body) for method, _, body in self.seen if method == "POST"]
 
-    def render(self, request: Request) -> Any:
+    def count(self, state: str) -> int:
         """
-        See L{Resource.render}.
+        How many tasks there are in a state.
         """
-        content = request.content.read()
-        method, path = request.method.decode(), request.uri.decode()
-        self.seen.append((method, path, json.loads(content) if content else None))
-        instead = self.plan.pop(0) if self.plan else None
-        if instead is not None:
-            return instead(request)
-        wanted = self.token and f"Bearer {self.token}"
-        if wanted and request.getHeader("authorization") != wanted:
-            return answers(401, {"error": "a token is needed"})(request)
-        return answers(*self.answer(method, request))(request)
+        counts: dict[str, int] = self.ask("GET", "/q")
+        return counts[state]
 
-    def answer(self, method: str, request: Request) -> tuple[int, Any]:
+    @property
+    def failures(self) -> list[dict[str, Any]]:
         """
-        Do what a request asks for.
+        The tasks that have failed, the oldest first.
         """
-        body = self.seen[-1][2]
-        match method, request.path.decode().removeprefix("/q"):
-            case "POST", "":
-                return 201, self.enqueue(body)
-            case "GET", "":
-                return 200, {"ready": len(self.tasks), "failed": len(self.failures)}
-            case "GET", "/failed":
-                return 200, self.failed(int(request.args.get(b"after", [b"0"])[0]))
-            case "POST", "/failed/retry":
-                return 200, self.retry(body)
-        return 404, {"error": f"there is no {request.path.decode()!r}"}
+        failed: list[dict[str, Any]] = self.ask("GET", "/q/failed?limit=1000")["failed"]
+        return failed
 
-    def enqueue(self, new: list[dict[str, Any]]) -> dict[str, Any]:
+    def fail(
+        self, ids: Sequence[str], error: str | None = None, attempts: int = 1
+    ) -> None:
         """
-        Take tasks.
-        """
-        there = {task["id"] for task in self.tasks}
-        known = [task["id"] for task in new if task["id"] in there]
-        self.tasks += [task for task in new if task["id"] not in there]
-        answer = {"ids": [task["id"] for task in new]}
-        return answer | ({"known": known} if known else {})
+        Have tasks that have failed.
 
-    def failed(self, after: int) -> dict[str, Any]:
+        @param ids: Their ids.
+        @param error: Why each has failed.
+        @param attempts: In which attempt.
         """
-        Give a page of the failed tasks.
-        """
-        end = after + self.page
-        answer: dict[str, Any] = {"failed": self.failures[after:end]}
-        return answer | ({"next": end} if end < len(self.failures) else {})
+        self.ask("POST", "/q", [{"id": id, "payload": {"n": 1.0}} for id in ids])
+        claim = {"limit": len(ids), "wait": 0, "lease": 60, "consumer": "test"}
+        why = {} if error is None else {"error": error}
+        for attempt in range(1, attempts + 1):
+            outcome = {"outcome": "fail" if attempt == attempts else "release", **why}
+            tasks = self.ask("POST", "/q/claim", claim)["tasks"]
+            settlements = [{"receipt": task["receipt"], **outcome} for task in tasks]
+            self.ask("POST", "/q/settle", {"consumer": "test", "settle": settlements})
 
-    def retry(self, body: dict[str, Any]) -> dict[str, Any]:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
         """
-        Take back failed tasks.
+        Make a request that is not seen.
+
+        @return: What is answered.
         """
-        known = [task["id"] for task in self.failures]
-        ids = known if body.get("all") else body["ids"]
-        self.failures = [task for task in self.failures if task["id"] not in ids]
-        unknown = [id for id in ids if id not in known]
-        answer: dict[str, Any] = {"retried": len(ids) - len(unknown)}
-        return answer | ({"unknown": unknown} if unknown else {})
+        data = None if body is None else json.dumps(body).encode()
+        sent = self._treq.request(method, f"http://h{path}", data=data)
+        sent.addCallback(self._treq.json_content)
+        answered: list[Any] = []
+        sent.addCallback(answered.append)
+        self._treq.flush()
+        [answer] = answered
+        return answer
 
 
 def answers(code: int, content: Any = None, **headers: str) -> Respond:
@@ -155,16 +219,10 @@ class _Channel(HTTPChannel):
         self._channels = channels
 
     def connectionMade(self) -> None:
-        """
-        Be known.
-        """
         super().connectionMade()
         self._channels[self] = Deferred()
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        Be forgotten.
-        """
         super().connectionLost(reason)
         self._channels.pop(self).callback(None)
 
@@ -192,6 +250,7 @@ def serve(case: Any) -> tuple[MemoryQueue, str]:
         for channel in list(channels):
             channel.forceAbortClient()
         await closed
+        await queue.close()
 
     case.addCleanup(stop)
     return queue, f"http://127.0.0.1:{port.getHost().port}/q"

@@ -19,6 +19,9 @@ def numbers(count: int) -> str:
     return "".join(f"{number}\n" for number in range(count))
 
 
+#: The states of which there are counts, in their order.
+STATES = ("ready", "leased", "delayed", "failed", "completed")
+
 #: To give a process a terminal Twisted forks, which is deprecated beside threads.
 onATerminal = pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
 
@@ -32,7 +35,9 @@ class EnqueueTests(ConsoleCase):
         """
         Wait until the queue has that many tasks.
         """
-        await self.until(lambda: len(self.queue.tasks) == count, f"{count} are queued")
+        await self.until(
+            lambda: self.queue.count("ready") == count, f"{count} are queued"
+        )
 
     async def test_standardInput(self) -> None:
         """
@@ -52,7 +57,7 @@ class EnqueueTests(ConsoleCase):
         console = await self.finished("enqueue", self.url, path, "--priority", "-3")
         self.assertEqual(console.lines, (["2 tasks queued"], []))
         self.assertEqual(self.queue.payloads, [{"n": 1}, {"n": "\u00fc"}])
-        self.assertEqual([task["priority"] for task in self.queue.tasks], [-3, -3])
+        self.assertEqual([task["priority"] for task in self.queue.sent], [-3, -3])
         self.assertEqual(self.queue.batches, [2])
 
     async def test_nothing(self) -> None:
@@ -71,7 +76,9 @@ class EnqueueTests(ConsoleCase):
         await self.finished(*arguments, typed='{"n": 1}\n{"n": "x"}\n')
         console = await self.finished(*arguments, typed='{"n": 1}\n{"n": 2}\n')
         self.assertEqual(console.lines, (["1 task queued, 1 was known already"], []))
-        self.assertEqual([task["id"] for task in self.queue.tasks], ["1", "x", "2"])
+        ids = [task["id"] for task in self.queue.sent]
+        self.assertEqual(ids, ["1", "x", "1", "2"])
+        self.assertEqual(self.queue.count("ready"), 3)
 
     async def test_wrongLine(self) -> None:
         """
@@ -85,7 +92,7 @@ class EnqueueTests(ConsoleCase):
         self.assertIn("is no JSON", line)
         ending = "; 2000 tasks were queued before that, up to line 2000"
         self.assertTrue(line.endswith(ending), line)
-        self.assertEqual(len(self.queue.tasks), 2000)
+        self.assertEqual(self.queue.count("ready"), 2000)
 
     async def test_slowPipe(self) -> None:
         """
@@ -106,14 +113,15 @@ class EnqueueTests(ConsoleCase):
         """
 
         def takesAndDrops(request: object) -> object:
-            self.queue.enqueue(self.queue.seen[-1][2])
+            self.queue.ask("POST", "/q", self.queue.seen[-1][2])
             return drops(request)
 
         busy = answers(429, {}, retry_after="0")
         self.queue.plan = [answers(503, {}), busy, takesAndDrops]
         console = await self.finished("enqueue", self.url, typed="1\n2\n")
         self.assertEqual(console.status, 0)
-        self.assertEqual(self.queue.payloads, [1, 2])
+        self.assertEqual(self.queue.payloads, [1, 2] * 4)
+        self.assertEqual(self.queue.count("ready"), 2)
         _, errors = console.lines
         self.assertIn("503 Service Unavailable", errors[0])
         self.assertEqual(len(errors), 3)
@@ -124,10 +132,10 @@ class EnqueueTests(ConsoleCase):
         """
         Ctrl-C ends it with one line that says how far it has come.
         """
-        for name, status in (("INT", 130), ("TERM", 143)):
+        for name, status, before in (("INT", 130, 0), ("TERM", 143, 3)):
             console = self.start("enqueue", self.url)
             console.write(numbers(3))
-            await self.untilQueued(3)
+            await self.untilQueued(before + 3)
             self.queue.plan = [stalls]
             console.write(numbers(2))
             await self.until(lambda: len(self.queue.seen) == 2, "2 are sent")
@@ -138,7 +146,7 @@ class EnqueueTests(ConsoleCase):
                 "up to line 3; the next 2 may be queued, too"
             )
             self.assertEqual((console.status, console.lines), (status, ([], [line])))
-            self.queue.seen, self.queue.tasks = [], []
+            self.queue.seen.clear()
 
     @onATerminal
     async def test_terminal(self) -> None:
@@ -192,15 +200,16 @@ class OtherTests(ConsoleCase):
         Counts are printed.
         """
         console = await self.finished("counts", self.url)
-        self.assertEqual(console.lines, (["ready   0", "failed  0"], []))
+        lines = [f"{state:9}  0" for state in STATES]
+        self.assertEqual(console.lines, (lines, []))
         self.assertEqual(console.status, 0)
 
     async def test_closedPipe(self) -> None:
         """
         When nobody reads the rest, nothing is said and nothing more is asked for.
         """
-        task = {"id": "x" * 900, "payload": 1, "attempts": 1, "ended": 0.0}
-        self.queue.failures = [task] * 1000
+        ids = [f"{number:x>250}" for number in range(1000)]
+        self.queue.fail(ids, error="y" * 650)
         self.queue.page = 10
         console = self.start("failed", self.url)
         await self.until(lambda: console.output, "it has begun")
@@ -222,10 +231,10 @@ class OtherTests(ConsoleCase):
             await self.refused("retry", self.url),
             "myconsumer retry: the ids of failed tasks are needed, or --all",
         )
-        self.assertEqual(
-            await self.refused("counts", f"{self.url}/x"),
+        self.assertIn(
             "myconsumer counts: the queue answered 404 Not Found: is the URL that of a "
-            "queue?; it says: there is no '/q/x'",
+            "queue?; it says: there is nothing at /q/x",
+            await self.refused("counts", f"{self.url}/x"),
         )
         self.queue.plan = [drops]
         self.assertIn("connection was closed", await self.refused("failed", self.url))
@@ -263,5 +272,5 @@ class OtherTests(ConsoleCase):
         Twisted's own messages are not printed.
         """
         console: Console = await self.finished("counts", self.url, "--json")
-        self.assertEqual(json.loads(console.output), {"ready": 0, "failed": 0})
+        self.assertEqual(json.loads(console.output), dict.fromkeys(STATES, 0))
         self.assertEqual(console.errors, "")

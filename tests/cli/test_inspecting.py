@@ -91,7 +91,10 @@ class CountsTests(CommandCase):
         """
         Or an object.
         """
-        self.assertEqual(await self.run_(counts, json=1), ['{"ready":0,"failed":0}'])
+        self.assertEqual(
+            await self.run_(counts, json=1),
+            ['{"ready":0,"leased":0,"delayed":0,"failed":0,"completed":0}'],
+        )
 
     async def test_other(self) -> None:
         """
@@ -112,10 +115,8 @@ class FailedTests(CommandCase):
         """
         There is a line for each task.
         """
-        self.queue.failures = [
-            failure("a"),
-            failure("long", attempts=1, error=None),
-        ]
+        self.queue.fail(["a"], "exit status 1:\nno such file", attempts=3)
+        self.queue.fail(["long"])
         self.assertEqual(
             await self.run_(failed),
             [
@@ -128,9 +129,10 @@ class FailedTests(CommandCase):
         """
         Or an object a line, just as the queue gives it.
         """
-        self.queue.failures = [failure("a", more=1), failure("\u00fc\n")]
+        failures = [failure("a", more=1), failure("\u00fc\n")]
+        self.queue.plan = [answers(200, {"failed": failures})]
         lines = await self.run_(failed, json=1)
-        self.assertEqual([json.loads(line) for line in lines], self.queue.failures)
+        self.assertEqual([json.loads(line) for line in lines], failures)
         self.assertIn('"payload":{"n":1.0}', lines[0])
         self.assertEqual(len("".join(lines).splitlines()), 1)
 
@@ -138,7 +140,7 @@ class FailedTests(CommandCase):
         """
         All pages are asked for.
         """
-        self.queue.failures = [failure(str(number)) for number in range(25)]
+        self.queue.fail([str(number) for number in range(25)])
         self.queue.page = 10
         lines = await self.run_(failed)
         ids = [line.split()[0] for line in lines]
@@ -186,7 +188,7 @@ class RetryTests(CommandCase):
         Have three failed tasks.
         """
         super().setUp()
-        self.queue.failures = [failure("a"), failure("b"), failure("c")]
+        self.queue.fail(["a", "b", "c"])
 
     async def test_ids(self) -> None:
         """

@@ -4,6 +4,7 @@ Tests for L{myconsumer.cli.enqueueing.sending} and L{myconsumer.cli.queue}.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from treq.testing import StubTreq
@@ -18,6 +19,7 @@ from myconsumer.cli.enqueueing.sending import Sending
 from myconsumer.cli.queue import DEADLINE, Queue
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http import Client, parseURL
+from myconsumer.taskqueue.limits import MOST_VALUES
 from tests.cli.memory import MemoryQueue, answers, stalls
 
 
@@ -32,6 +34,7 @@ class SendingCase(SynchronousTestCase):
         """
         self.clock = Clock()
         self.memory = MemoryQueue()
+        self.addCleanup(self.memory.close)
         client = Client(StubTreq(self.memory), self.clock)
         self.queue = Queue(client, parseURL("http://host/q/?key=1"))
         self.sending = Sending(self.queue, self.clock, 5.0, lambda failures: 2.0)
@@ -51,12 +54,12 @@ class SendingCase(SynchronousTestCase):
         Have the queue refuse requests with more than C{most} tasks.
         """
 
-        def take(request: Request) -> Any:
+        def refuse(request: Request) -> Any:
             if len(self.memory.seen[-1][2]) > most:
                 return answers(413, {"error": "send it in parts"})(request)
-            return answers(*self.memory.answer("POST", request))(request)
+            return None
 
-        self.memory.plan = [take] * 9
+        self.memory.plan = [refuse] * 9
 
 
 class SendingTests(SendingCase):
@@ -110,7 +113,7 @@ class SendingTests(SendingCase):
             self.clock.advance(0.1)
             self.successResultOf(sent)
         self.assertEqual(len(logs), 2)
-        self.assertEqual(len(self.memory.tasks), 1)
+        self.assertEqual(self.memory.count("ready"), 1)
 
     def test_patience(self) -> None:
         """
@@ -169,13 +172,26 @@ class SendingTests(SendingCase):
         """
         self.takeAtMost(2)
         self.successResultOf(self.send("a", "b", "c", "d", "e"))
-        self.assertEqual([task["id"] for task in self.memory.tasks], list("abcde"))
         self.assertEqual(self.memory.batches, [5, 2, 3, 1, 2])
+        sent = [task["id"] for task in self.memory.sent]
+        self.assertEqual(sent, list("abcdeabcdecde"))
+        self.assertEqual(self.memory.count("ready"), 5)
         self.assertEqual(self.sending.account(), "5 tasks queued")
         self.assertEqual(
             self.sending.accountBefore(),
             "5 tasks were queued before that, up to line 10",
         )
+
+    def test_dividesWhatHasTooManyValues(self) -> None:
+        """
+        A batch of more values than the embedded queue takes at once is sent in parts.
+        """
+        payload = json.dumps([1] * (MOST_VALUES // 2)).encode()
+        tasks = [b'{"id": "%d", "payload": %b}' % (n, payload) for n in range(2)]
+        batch = Batch(tasks, [1, 2], lastLine=2)
+        self.successResultOf(Deferred.fromCoroutine(self.sending.send(batch)))
+        self.assertEqual(self.memory.batches, [2, 1, 1])
+        self.assertEqual(self.memory.count("ready"), 2)
 
     def test_namesTheTaskThatIsTooLarge(self) -> None:
         """
@@ -184,10 +200,9 @@ class SendingTests(SendingCase):
         """
 
         def refuseC(request: Request) -> Any:
-            tasks = self.memory.seen[-1][2]
-            if any(task["id"] == "c" for task in tasks):
+            if any(task["id"] == "c" for task in self.memory.seen[-1][2]):
                 return answers(413, {"error": "too large"})(request)
-            return answers(*self.memory.answer("POST", request))(request)
+            return None
 
         self.memory.plan = [refuseC] * 9
         error = self.failureResultOf(self.send("a", "b", "c", "d"), RefusalError).value
