@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from myconsumer.check.findings import Broken, Foreign, Rejected, Skipped, Unanswered
+from myconsumer.check.exceptions import Broken, Foreign, Rejected, Skipped, Unanswered
 from myconsumer.check.player import Player
 
 _LONGEST = 5.0

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import URI
 
-from myconsumer.check.findings import Unanswered
+from myconsumer.check.exceptions import Unanswered
 from myconsumer.http.connecting import CachedEndpoints
 from myconsumer.http.faults import explain
 from myconsumer.http.urls import FixedURL

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from myconsumer.check.account import Account, Whose
 from myconsumer.check.delivery import Delivery, delivered
-from myconsumer.check.findings import Foreign, NoProducer, Skipped, expect
+from myconsumer.check.exceptions import Foreign, NoProducer, Skipped, expect
 from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
 from myconsumer.check.wire import Wire
 from myconsumer.http import Answer

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from myconsumer.check.delivery import Delivery, Poll
-from myconsumer.check.findings import Broken, Slow, expect
+from myconsumer.check.exceptions import Broken, Slow, expect
 from myconsumer.check.peer import Peer
 from myconsumer.check.wire import Wire
 
@@ -156,5 +156,5 @@ class Player:
 
 
 #: Checks one thing; its docstring says what holds. It gives what may be of interest
-#: then, or raises one of the exceptions of L{myconsumer.check.findings}.
+#: then, or raises one of the exceptions of L{myconsumer.check.exceptions}.
 Check = Callable[[Player], Awaitable[str | None]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from myconsumer.check.delivery import Delivery
-from myconsumer.check.findings import Broken, Noted, Skipped, expect
+from myconsumer.check.exceptions import Broken, Noted, Skipped, expect
 from myconsumer.check.player import PATIENCE, Player
 from myconsumer.check.strict import asJSON
 

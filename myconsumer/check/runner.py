@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from myconsumer.check.cleanup import adopt, tidy
-from myconsumer.check.findings import (
+from myconsumer.check.exceptions import (
     Broken,
     Foreign,
     NoProducer,

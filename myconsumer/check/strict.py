@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 from msgspec import Meta, ValidationError, convert
 
-from myconsumer.check.findings import Broken, Rejected, expect
+from myconsumer.check.exceptions import Broken, Rejected, expect
 from myconsumer.http import Answer
 from myconsumer.text import oneLine
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from hyperlink import URL
 
-from myconsumer.check.findings import Unanswered
+from myconsumer.check.exceptions import Unanswered
 from myconsumer.check.hangup import Leaving
 from myconsumer.errors import FaultError
 from myconsumer.http import Answer, Client

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from myconsumer.check.cleanup import tidy
-from myconsumer.check.findings import Foreign
+from myconsumer.check.exceptions import Foreign
 from tests.check.stage import StageCase, says
 
 

@@ -14,7 +14,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from myconsumer.check import Options
-from myconsumer.check.findings import Unanswered
+from myconsumer.check.exceptions import Unanswered
 from myconsumer.check.hangup import makeLeaving
 from myconsumer.http.urls import FixedURL, parseURL
 

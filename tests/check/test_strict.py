@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from myconsumer.check.findings import Broken, Rejected
+from myconsumer.check.exceptions import Broken, Rejected
 from myconsumer.check.strict import asJSON, idOf, lostIn, tasksIn
 from myconsumer.http import Answer
 

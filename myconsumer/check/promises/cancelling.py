@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from myconsumer.check.findings import Noted, Skipped, expect
+from myconsumer.check.exceptions import Noted, Skipped, expect
 from myconsumer.check.player import PATIENCE, Check, Player
 from myconsumer.check.promises.waking import waiting
 from myconsumer.check.redelivery import nothingComes

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from myconsumer.check.delivery import Delivery
-from myconsumer.check.findings import Noted, expect
+from myconsumer.check.exceptions import Noted, expect
 from myconsumer.check.player import PATIENCE, Check, Player
 from myconsumer.check.strict import asJSON
 

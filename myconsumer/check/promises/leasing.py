@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from myconsumer.check.delivery import Delivery
-from myconsumer.check.findings import expect
+from myconsumer.check.exceptions import expect
 from myconsumer.check.player import PATIENCE, Check, Player
 from myconsumer.check.redelivery import (
     checkAgain,

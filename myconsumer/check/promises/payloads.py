@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from myconsumer.check.findings import NoProducer, Noted, expect
+from myconsumer.check.exceptions import NoProducer, Noted, expect
 from myconsumer.check.player import Check, Player
 from myconsumer.check.strict import asJSON
 

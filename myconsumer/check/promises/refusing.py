@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from myconsumer.check.findings import Broken, Noted, Skipped, Unanswered, expect
+from myconsumer.check.exceptions import Broken, Noted, Skipped, Unanswered, expect
 from myconsumer.check.player import Check, Player
 from myconsumer.check.strict import asJSON
 
