@@ -68,7 +68,7 @@ def delivered(fields: Mapping[str, Any], lease: float, began: float) -> Delivery
 
     @param fields: The task.
     @param lease: The seconds of the lease that were asked for.
-    @param began: When.
+    @param began: When it began at the earliest.
     """
     lease = fields.get("lease", lease)
     return Delivery(fields, lease, began + lease)

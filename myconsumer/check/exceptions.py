@@ -61,13 +61,13 @@ class Foreign(Exception):
 
 def expect(holds: object, seen: str, wanted: str) -> None:
     """
-    Judge something.
+    Judge what was seen.
 
     @param holds: Whether it is as it should be.
-    @param seen: What it is, if not.
-    @param wanted: What the contract wants.
+    @param seen: What was seen, for the report.
+    @param wanted: What the contract wants, for the report.
 
-    @raise Broken: It is not.
+    @raise Broken: It is not as it should be.
     """
     if not holds:
         raise Broken(f"{seen}; wanted: {wanted}")

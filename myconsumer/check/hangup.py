@@ -21,8 +21,8 @@ from myconsumer.http.connecting import CachedEndpoints
 from myconsumer.http.faults import explain
 from myconsumer.http.urls import FixedURL
 
-#: Posts a body to a URL, and closes the connection after so many seconds. What it gives
-#: is what had been answered until then.
+#: Posts a body to a URL, and closes the connection after some seconds.  Returns what
+#: was answered until then.
 Leaving = Callable[[FixedURL, bytes, float], Awaitable[bytes]]
 
 

@@ -47,7 +47,7 @@ class Peer:
         """
         Queue tasks, each by a request of its own.
 
-        @param values: What is in their payloads.
+        @param values: The values in their payloads.
         @param bare: Whether each value is the whole payload.
 
         @return: Their marks.
@@ -126,7 +126,7 @@ class Peer:
         """
         End a claim.
 
-        @raise Skipped: The endpoint lacks that.
+        @raise Skipped: The endpoint cannot end claims.
         @raise Broken: The answer is not what the contract wants.
         """
         answer = await self.wire.send("DELETE", ["claim", name])
@@ -138,7 +138,7 @@ class Peer:
 
     async def discard(self, deliveries: Sequence[Delivery]) -> None:
         """
-        End tasks one way or, where they come again, the other.
+        Complete tasks; those that come again all the same are failed.
         """
         settlements = []
         for each in deliveries:
@@ -152,9 +152,9 @@ class Peer:
 
     async def _sort(self, came: Sequence[Delivery]) -> list[Delivery]:
         """
-        Give back what is somebody else's, end what is left of checks before.
+        Give back the tasks of somebody else, and end those of earlier checks.
 
-        @return: The rest.
+        @return: The tasks of the check under way.
         """
         found: dict[Whose, list[Delivery]] = {whose: [] for whose in Whose}
         for each in came:

@@ -1,5 +1,5 @@
 """
-A producer and a consumer in one, and how patient they are.
+A producer and a consumer in one, with patience.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Player:
 
     async def pause(self, seconds: float) -> None:
         """
-        Let time pass.
+        Wait.
         """
         await deferLater(self._reactor, seconds)
 
@@ -71,8 +71,10 @@ class Player:
         self, limit: int = 1, seconds: float = PATIENCE, **claim: Any
     ) -> list[Delivery]:
         """
-        Claim until there is something, or for so long.
+        Claim until tasks come.
 
+        @param limit: The most tasks to ask for.
+        @param seconds: The seconds after which to give up.
         @param claim: See L{Peer.claim}.
         """
         ends = self.seconds() + seconds
@@ -86,8 +88,10 @@ class Player:
         self, count: int = 1, seconds: float = PATIENCE, **claim: Any
     ) -> list[Delivery]:
         """
-        Claim until so many tasks have come, or for so long.
+        Claim until C{count} tasks have come.
 
+        @param count: The number of tasks.
+        @param seconds: The seconds after which to give up.
         @param claim: See L{Peer.claim}.
         """
         ends = self.seconds() + seconds
@@ -106,7 +110,7 @@ class Player:
 
         @param claim: See L{Peer.claim}.
 
-        @raise Broken: It does not come.
+        @raise Broken: No task comes.
         """
         came = await self.some(**claim)
         if not came:
@@ -120,7 +124,7 @@ class Player:
 
         @param claim: See L{Peer.claim}.
 
-        @raise Broken: They do not come.
+        @raise Broken: One of them does not come.
         """
         came = await self.get(2, **claim)
         seen = f"of 2 tasks that are queued {len(came)} came within {PATIENCE:g} s"
@@ -129,10 +133,10 @@ class Player:
 
     async def settleHeld(self, *settlements: Mapping[str, Any]) -> None:
         """
-        Settle what is held: nothing may be lost.
+        Settle tasks whose leases last: no receipt may be lost.
 
-        @raise Broken: Something is.
-        @raise Slow: Its lease may have ended meanwhile.
+        @raise Broken: A receipt is lost.
+        @raise Slow: A lease may have ended meanwhile.
         """
         lost = await self.settle(*settlements)
         if any(
@@ -148,13 +152,13 @@ class Player:
 
     async def complete(self, *deliveries: Delivery) -> None:
         """
-        Complete what is held.
+        Complete tasks whose leases last.
 
         @raise Broken: See L{settleHeld}.
         """
         await self.settleHeld(*(delivery.to("complete") for delivery in deliveries))
 
 
-#: Checks one thing; its docstring says what holds. It gives what may be of interest
-#: then, or raises one of the exceptions of L{myconsumer.check.exceptions}.
+#: Checks one thing, which its docstring states.  It returns what is of interest where
+#: that holds, or raises one of the exceptions of L{myconsumer.check.exceptions}.
 Check = Callable[[Player], Awaitable[str | None]]

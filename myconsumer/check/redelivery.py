@@ -1,5 +1,5 @@
 """
-What holds for each delivery after the first.
+What holds for each delivery of a task after the first.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ async def comesAgain(
     Claim a task once more.
 
     @param before: Its last delivery.
-    @param attempt: Which delivery this is to be.
-    @param seconds: Within how many.
+    @param attempt: The attempt that this delivery is to be.
+    @param seconds: The seconds within which it has to come.
 
     @raise Broken: It does not come, or not as it should.
     """
@@ -58,12 +58,12 @@ def checkAgain(before: Delivery, after: Delivery, attempt: int) -> None:
 
 async def nothingComes(player: Player, seconds: float, why: str) -> None:
     """
-    Claim, and get nothing.
+    Claim, and get no task.
 
-    @param seconds: For how long.
-    @param why: What is the case with the tasks there are.
+    @param seconds: The seconds for which to claim.
+    @param why: Why no task may come, for the report.
 
-    @raise Broken: Something comes.
+    @raise Broken: A task comes.
     """
     began = player.seconds()
     came = await player.get(seconds=seconds)
@@ -76,9 +76,10 @@ def notBefore(player: Player, began: float, seconds: float, what: str) -> float:
     Check that something took its time.
 
     @param began: When it began, or earlier.
-    @param seconds: How long it is to take.
+    @param seconds: The seconds that it has to take.
+    @param what: What it is, for the report.
 
-    @return: How long it took.
+    @return: The seconds that it took.
 
     @raise Broken: It came too soon.
     """
@@ -90,9 +91,9 @@ def notBefore(player: Player, began: float, seconds: float, what: str) -> float:
 
 def checkShort(delivery: Delivery) -> None:
     """
-    See whether a lease is one whose end can be waited for.
+    See whether a lease is so short that its end can be waited for.
 
-    @raise Skipped: It is not.
+    @raise Skipped: It is longer than L{LONGEST_LEASE}.
     """
     if delivery.lease > LONGEST_LEASE:
         raise Skipped(
@@ -103,11 +104,11 @@ def checkShort(delivery: Delivery) -> None:
 
 def checkLost(lost: Container[str] | None, delivery: Delivery) -> None:
     """
-    See whether a receipt that is of no use any more was called lost.
+    See whether the receipt of a lease that has ended was called lost.
 
-    @param lost: The receipts that were; C{None}: the endpoint does not tell.
+    @param lost: The receipts that were called lost; C{None}: the endpoint does not say.
 
-    @raise Broken: It was not.
+    @raise Broken: The receipt is not among them.
     """
     if lost is not None and delivery.receipt is not None:
         seen = f"{asJSON(delivery.receipt)} was taken, or is not told of in lost"

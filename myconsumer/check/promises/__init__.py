@@ -1,4 +1,4 @@
 """
-What the contract promises, a module a chapter.  The docstring of each check is the line
-of the report.
+What the contract promises: each module names the chapters of docs/pull-contract.md
+that it holds an endpoint to.  The docstring of each check is its line of the report.
 """

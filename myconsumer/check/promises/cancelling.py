@@ -1,5 +1,6 @@
 """
-What becomes of claims that end before they are answered.
+What becomes of claims that end before they are answered: the chapter "End a claim" of
+docs/pull-contract.md.
 """
 
 from __future__ import annotations

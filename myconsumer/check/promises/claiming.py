@@ -1,5 +1,5 @@
 """
-What claims bring, and to whom.
+What claims bring, and to whom: the chapter "Claim" of docs/pull-contract.md.
 """
 
 from __future__ import annotations

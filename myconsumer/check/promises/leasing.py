@@ -1,5 +1,6 @@
 """
-How long a task is somebody's.
+How long a lease lasts: the chapters "Claim" and, of C{extend}, "Settle" of
+docs/pull-contract.md.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Whether payloads come as they were queued.
+Whether payloads come as they were queued: the field C{payload} in the chapter "Claim"
+of docs/pull-contract.md.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ async def _queue(player: Player, values: Sequence[Any], bare: bool) -> list[str]
 
 def _text(value: Any) -> str:
     """
-    What tells 1 from 1.0 and true, and does not care for the order of names.
+    Make a text in which 1, 1.0 and true differ, and the order of names does not count.
     """
     return json.dumps(value, sort_keys=True)
 

@@ -1,5 +1,6 @@
 """
-Requests that are wrong, or may not be made.
+Requests that are wrong, or may not be made: the chapters "Who may" and "Checklist" of
+docs/pull-contract.md.
 """
 
 from __future__ import annotations

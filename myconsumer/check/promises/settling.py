@@ -1,5 +1,5 @@
 """
-What settlements do, and how often.
+What settlements do: the chapter "Settle" of docs/pull-contract.md.
 """
 
 from __future__ import annotations

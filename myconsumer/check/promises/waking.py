@@ -1,5 +1,6 @@
 """
-What ends the waiting of a claim.
+What ends the waiting of a claim: the chapter "Claim", and "Checklist", of
+docs/pull-contract.md.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ async def waiting(player: Player, more: float = 0.0) -> Poll:
     """
     Begin a claim, and give it the time to arrive.
 
-    @param more: The seconds that it has to wait beyond the usual.
+    @param more: The seconds for which it waits, beyond the usual.
 
     @raise Skipped: The endpoint does not wait.
     """
