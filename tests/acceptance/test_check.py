@@ -162,10 +162,10 @@ class GoodTests(CheckCase):
     The example endpoint as it is.
     """
 
-    async def test_holds(self) -> None:
+    async def test_passesTheExample(self) -> None:
         """
-        All holds, as the command on a terminal tells; nothing is left in the queue, and
-        only the check that needs a token is skipped.
+        All holds for the example endpoint, as the command on a terminal tells; nothing
+        is left in the queue, and only the check that needs a token is skipped.
         """
         url = await self.serve()
         arguments = ["-m", "myconsumer.cli.main", "check", url]
@@ -186,9 +186,10 @@ class EmbeddedQueueTests(QueueCase):
     The embedded queue.
     """
 
-    async def test_holds(self) -> None:
+    async def test_passesTheEmbeddedQueue(self) -> None:
         """
-        All holds, with a token, and nothing is left in the queue.
+        All holds for the embedded queue, with a token, and nothing is left in the
+        queue.
         """
         token = self.directory / "token"
         token.write_text("t0ken")

@@ -31,9 +31,9 @@ class AccountTests(SynchronousTestCase):
         self.mark = self.own.mark()
         self.task = delivery(self.own.payload(self.mark, 1))
 
-    def test_whose(self) -> None:
+    def test_tellsWhoseATaskIs(self) -> None:
         """
-        A task is the current check's, one before's, or somebody else's.
+        A task belongs to the current check, to an earlier one, or to somebody else.
         """
         self.assertIs(self.own.whose(self.task), Whose.CURRENT)
         self.own.nextCheck()
@@ -41,9 +41,9 @@ class AccountTests(SynchronousTestCase):
         for payload in (None, 1, "a", [], {}, {"myconsumer check": 1}):
             self.assertIs(self.own.whose(delivery(payload)), Whose.FOREIGN)
 
-    def test_anotherRun(self) -> None:
+    def test_adoptsAnotherRun(self) -> None:
         """
-        What another run has left is somebody else's, unless it is adopted.
+        What another run has left belongs to somebody else, unless it is adopted.
         """
         other = Account()
         self.assertIs(other.whose(self.task), Whose.FOREIGN)
@@ -51,7 +51,7 @@ class AccountTests(SynchronousTestCase):
         self.assertIs(other.whose(self.task), Whose.STALE)
         self.assertIs(other.whose(delivery("theirs")), Whose.FOREIGN)
 
-    def test_byId(self) -> None:
+    def test_knowsATaskByItsId(self) -> None:
         """
         A task whose payload bears no mark is known by the name that it was given.
         """
@@ -61,7 +61,7 @@ class AccountTests(SynchronousTestCase):
         self.assertTrue(self.own.knowsId(bare))
         self.assertIs(self.own.whose(bare), Whose.CURRENT)
 
-    def test_left(self) -> None:
+    def test_countsWhatIsLeft(self) -> None:
         """
         A task is left from before it is queued, since it may come before the producer
         has its answer, until it has ended.
@@ -74,7 +74,7 @@ class AccountTests(SynchronousTestCase):
         self.own.ended("r", (), now=1)
         self.assertEqual(self.own.left, 0)
 
-    def test_notEnded(self) -> None:
+    def test_endsNothingByAnOldReceipt(self) -> None:
         """
         A settlement by a receipt that is of no use any more ends nothing.
         """
@@ -86,14 +86,14 @@ class AccountTests(SynchronousTestCase):
         self.own.ended("never", (), now=11)
         self.assertEqual(self.own.held, [again])
 
-    def test_refused(self) -> None:
+    def test_forgetsWhatWasRefused(self) -> None:
         """
         A task that was not queued is not left.
         """
         self.own.refused(self.mark)
         self.assertEqual(self.own.left, 0)
 
-    def test_repeated(self) -> None:
+    def test_remembersRepeatedReceipts(self) -> None:
         """
         A receipt that is given twice is remembered.
         """

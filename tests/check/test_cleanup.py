@@ -27,7 +27,7 @@ class TidyTests(StageCase):
         self.stage.play(tidying)
         return tidying
 
-    def test_claims(self) -> None:
+    def test_endsOpenClaims(self) -> None:
         """
         A claim that is open is ended by its name, for endpoints that would not notice
         that its client goes, and then dropped.
@@ -48,7 +48,7 @@ class TidyTests(StageCase):
         self.assertTrue(poll.answered.called)
         self.assertEqual(self.stage.player.polls, [])
 
-    def test_tasks(self) -> None:
+    def test_completesWhatIsLeft(self) -> None:
         """
         A task that nobody claimed, and one whose lease has to end first, are completed.
         """
@@ -66,9 +66,9 @@ class TidyTests(StageCase):
         self.successResultOf(self.tidy())
         self.assertEqual((self.queued(), player.own.left), (0, 0))
 
-    def test_somebodyElses(self) -> None:
+    def test_tellsOfForeignTasks(self) -> None:
         """
-        A task of somebody else that came to a claim that nobody looked at is told of.
+        A task of somebody else, brought by a claim that nobody looked at, is told of.
         """
         self.stage.player.begin(wait=20)
         self.stage.treq.flush()

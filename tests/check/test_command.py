@@ -24,9 +24,9 @@ class OptionsTests(SynchronousTestCase):
     Tests for L{Options}.
     """
 
-    def test_given(self) -> None:
+    def test_takesURLAndChecks(self) -> None:
         """
-        The URL is needed; checks may be chosen.
+        The URL is needed; checks may be chosen by parts of their lines.
         """
         options = Options()
         options.parseOptions(["http://h/q", "--only", "its limit", "--only=delay"])
@@ -35,9 +35,9 @@ class OptionsTests(SynchronousTestCase):
         self.assertIsNone(options["token-file"])
         self.assertRaises(UsageError, Options().parseOptions, [])
 
-    def test_unknown(self) -> None:
+    def test_refusesAnUnknownPart(self) -> None:
         """
-        A part that is in no line is refused.
+        A part that is in no line of the report is refused.
         """
         with self.assertRaises(UsageError) as caught:
             Options().parseOptions(["http://h/q", "--only", "nonsense"])
@@ -93,8 +93,8 @@ class LeavingTests(TestCase):
 
     async def test_leaves(self) -> None:
         """
-        The request is whole, and the connection is closed as a killed client's is: in
-        good order.
+        The request of a client that goes away is whole, and its connection is closed as
+        that of a killed client is: in good order.
         """
         server, answered = await self.leave()
         head, _, body = server.received.partition(b"\r\n\r\n")
@@ -104,16 +104,16 @@ class LeavingTests(TestCase):
         self.assertIn(b"Authorization: Bearer s3cret", headers)
         self.assertEqual(answered, b"")
 
-    async def test_answered(self) -> None:
+    async def test_returnsWhatWasAnswered(self) -> None:
         """
-        What was answered before it went is told.
+        What was answered before the client went away is returned.
         """
         _, answered = await self.leave(b"HTTP/1.1 204 No Content\r\n\r\n")
         self.assertTrue(answered.startswith(b"HTTP/1.1 204"))
 
-    async def test_nobodyThere(self) -> None:
+    async def test_failsWithoutAListener(self) -> None:
         """
-        Where nobody listens there is no connection.
+        Where nobody listens there is no connection, and the report says so.
         """
         from twisted.internet import reactor
 

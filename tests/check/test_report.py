@@ -15,7 +15,7 @@ class ReportTests(SynchronousTestCase):
     Tests for L{Report}.
     """
 
-    def test_lines(self) -> None:
+    def test_writesLines(self) -> None:
         """
         Each check is a line, what does not hold has its requests below it, and the last
         line counts.
@@ -52,7 +52,7 @@ class TableTests(SynchronousTestCase):
     Tests for L{CHECKS}.
     """
 
-    def test_sentences(self) -> None:
+    def test_everyCheckHasASentence(self) -> None:
         """
         Each check has a sentence of its own, which begins like the middle of one.
         """
@@ -61,9 +61,9 @@ class TableTests(SynchronousTestCase):
         for text in sentences:
             self.assertRegex(text, r"^([a-z]|DELETE ).*[a-z01]$")
 
-    def test_named(self) -> None:
+    def test_choosesByParts(self) -> None:
         """
-        Checks are chosen by parts of their sentences; without any, it is all of them.
+        Checks are chosen by parts of their sentences; without a part, all of them are.
         """
         self.assertEqual(list(named([])), list(CHECKS))
         chosen = [sentence(check) for check in named(["its limit", "obeys its delay"])]

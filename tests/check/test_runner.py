@@ -19,9 +19,10 @@ class RunTests(StageCase):
     Tests for L{run <myconsumer.check.runner.run>}.
     """
 
-    def test_allHold(self) -> None:
+    def test_passesTheExample(self) -> None:
         """
-        All holds for the example; nothing is left, and it takes no 20 seconds.
+        All holds for the example endpoint; nothing is left, and the checks take less
+        than 20 seconds.
         """
         self.assertEqual(self.stage.run(), 0)
         self.assertEqual(
@@ -35,7 +36,7 @@ class RunTests(StageCase):
         self.assertEqual(self.queued(), 0)
         self.assertLess(self.stage.clock.seconds(), 20)
 
-    def test_broken(self) -> None:
+    def test_tellsWhatDoesNotHold(self) -> None:
         """
         What does not hold is told with what was seen, what is wanted and the requests
         that show it; the status is 1.
@@ -59,7 +60,7 @@ class RunTests(StageCase):
         )
         self.assertEqual(self.stage.lines[-1], "0 hold, 1 does not")
 
-    def test_noProducer(self) -> None:
+    def test_checksWithoutAProducer(self) -> None:
         """
         Where tasks cannot be queued, all that needs none is checked; the status is 1,
         and the last line says why.
@@ -79,7 +80,7 @@ class RunTests(StageCase):
             "answers 405 Method Not Allowed",
         )
 
-    def test_lackingDelete(self) -> None:
+    def test_notesALackingDelete(self) -> None:
         """
         An endpoint may lack DELETE: that is noted with what it costs, once, and what
         needs it is skipped.
@@ -95,7 +96,7 @@ class RunTests(StageCase):
         skipped = [line for line in self.told("skip") if "answers 501" in line]
         self.assertEqual(len(skipped), 4)
 
-    def test_doesNotWait(self) -> None:
+    def test_notesAnEndpointThatDoesNotWait(self) -> None:
         """
         An endpoint may answer at once, which is noted; nothing can wake its claims, and
         all else holds.
@@ -106,10 +107,10 @@ class RunTests(StageCase):
         self.assertIn("does not wait is asked again and again", note)
         self.assertEqual(sum("does not wait" in x for x in self.told("skip")), 7)
 
-    def test_longLeases(self) -> None:
+    def test_believesLongLeases(self) -> None:
         """
         An endpoint that says that it leases for longer is believed: the ends of its
-        leases are not waited for, and it is rid of the tasks all the same.
+        leases are not waited for, and no task is left in it all the same.
         """
         self.stage.endpoint.claim = self.withChanged(lease=600)
         self.assertEqual(self.stage.run(), 0, self.told("FAIL"))
@@ -129,7 +130,7 @@ class RunTests(StageCase):
 
         return changed
 
-    def test_brokenOff(self) -> None:
+    def test_leavesNothingWhenCancelled(self) -> None:
         """
         A check that is cancelled, as by a signal, leaves nothing all the same.
         """
@@ -142,7 +143,7 @@ class RunTests(StageCase):
             self.assertEqual(self.queued(), 0)
             self.assertEqual(self.stage.endpoint.polls, {})
 
-    def test_somebodyElses(self) -> None:
+    def test_givesBackForeignTasks(self) -> None:
         """
         A task of somebody else is given back as it was, at once, and ends the check.
         """
@@ -155,16 +156,17 @@ class RunTests(StageCase):
         self.assertEqual((task["payload"], task["attempt"]), ("theirs", 0))
         self.assertLessEqual(due, self.stage.clock.seconds())
 
-    def test_somebodyElsesLater(self) -> None:
+    def test_givesBackForeignTasksLater(self) -> None:
         """
-        One that comes later does so, too, and the check leaves nothing of its own.
+        A task of somebody else that comes while checks are made ends them, too, and no
+        task of the checks is left.
         """
         put = self.stage.endpoint.put
         self.stage.clock.callLater(4, lambda: put({"id": "theirs", "payload": None}, 0))
         self.assertRaises(CommandError, self.stage.run)
         self.assertEqual(list(self.stage.endpoint.tasks), ["theirs"])
 
-    def test_leftBehind(self) -> None:
+    def test_completesWhatAnEarlierRunLeft(self) -> None:
         """
         What an earlier check has left, as one that was broken off does, is completed.
         """
@@ -178,7 +180,7 @@ class RunTests(StageCase):
         )
         self.assertEqual(self.queued(), 0)
 
-    def test_refused(self) -> None:
+    def test_endsWhereClaimsAreRefused(self) -> None:
         """
         An endpoint that refuses claims cannot be checked; where a token is wanted, the
         option for it is named.
@@ -192,7 +194,7 @@ class RunTests(StageCase):
             )
             self.assertIn(words, str(caught.exception))
 
-    def test_silent(self) -> None:
+    def test_endsWhereNothingIsAnswered(self) -> None:
         """
         An endpoint that falls silent ends the check.
         """
@@ -211,7 +213,7 @@ class RunTests(StageCase):
             self.stage.lines,
         )
 
-    def test_slow(self) -> None:
+    def test_skipsWhereAnswersAreSlow(self) -> None:
         """
         Where answers take longer than the leases that are asked for, nothing is said
         against the endpoint.
@@ -230,10 +232,10 @@ class RunTests(StageCase):
         self.assertIn("take too long to tell", self.told("skip")[0])
         self.assertEqual(self.queued(), 0)
 
-    def test_token(self) -> None:
+    def test_checksTheToken(self) -> None:
         """
-        With a token, requests without it and with another have to be answered 401; it
-        is never shown.
+        With a token, requests without it and with another have to be answered 401; the
+        token is never shown.
         """
         path = self.mktemp()
         with open(path, "w") as file:
@@ -271,7 +273,7 @@ class RunTests(StageCase):
         self.assertEqual(self.stage.endpoint.polls, {})
         self.assertEqual(len(self.told("ok")), 3)
 
-    def test_tasksWithoutReceipt(self) -> None:
+    def test_notesTasksWithoutReceipt(self) -> None:
         """
         Tasks need not have receipts: that is noted, and nothing is settled.
         """

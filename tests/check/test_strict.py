@@ -28,7 +28,7 @@ class TasksTests(SynchronousTestCase):
     Tests for L{tasksIn}.
     """
 
-    def test_proper(self) -> None:
+    def test_readsTasks(self) -> None:
         """
         Tasks need an id and a payload, and may have more.
         """
@@ -38,9 +38,9 @@ class TasksTests(SynchronousTestCase):
         self.assertEqual(tasksIn(answer({"tasks": []}), "200"), [])
         self.assertEqual(tasksIn(answer(b"whatever", 204), "204"), [])
 
-    def test_codes(self) -> None:
+    def test_refusesOtherCodes(self) -> None:
         """
-        No other code will do.
+        No code but 200 and 204 answers a claim.
         """
         for code in (201, 202, 302, 400, 404, 500):
             with self.assertRaises(Rejected) as caught:
@@ -50,9 +50,9 @@ class TasksTests(SynchronousTestCase):
                 "POST URL/claim answered so; wanted: 200", str(caught.exception)
             )
 
-    def test_notTheAnswer(self) -> None:
+    def test_refusesOtherBodies(self) -> None:
         """
-        What is not JSON in UTF-8, or no object with a list of tasks, is told of.
+        What is not JSON in UTF-8, or no object with a list of tasks, is refused.
         """
         latin = '{"tasks": [{"id": 1, "payload": "\xfc"}]}'.encode("latin-1")
         for body in (
@@ -69,7 +69,7 @@ class TasksTests(SynchronousTestCase):
         self.assertRaises(Broken, tasksIn, answer(utf16), "200")
         self.assertRaises(Broken, tasksIn, answer(b'{"tasks": [], "a": NaN}'), "200")
 
-    def test_fields(self) -> None:
+    def test_namesAWrongField(self) -> None:
         """
         A field of a wrong type is named, with its value.
         """
@@ -102,27 +102,29 @@ class LostTests(SynchronousTestCase):
     Tests for L{lostIn} and L{idOf}.
     """
 
-    def test_proper(self) -> None:
+    def test_readsWhatIsLost(self) -> None:
         """
-        What is lost is a set; where it is not told there is none.
+        The receipts that are lost are a set; where the endpoint does not tell there is
+        none.
         """
         self.assertEqual(lostIn(answer({"lost": ["a", "b"]}), ""), {"a", "b"})
         self.assertEqual(lostIn(answer({"lost": []}), ""), set())
         for silent in (answer(b"", 204), answer(b""), answer({}), answer({"a": 1})):
             self.assertIsNone(lostIn(silent, ""))
 
-    def test_notTheAnswer(self) -> None:
+    def test_refusesOtherAnswers(self) -> None:
         """
-        All else is told of.
+        An answer to a settle request with another code, or with C{lost} of another
+        type, is refused.
         """
         for body in (b"no", [], {"lost": None}, {"lost": "a"}, {"lost": [1]}):
             self.assertRaises(Broken, lostIn, answer(body), "200")
         for code in (201, 400, 409, 500):
             self.assertRaises(Broken, lostIn, answer({"lost": []}, code), "")
 
-    def test_idOf(self) -> None:
+    def test_readsTheId(self) -> None:
         """
-        The name of a task is what the answer to the producer tells, if it does.
+        The name of a task is what the answer to its producer tells, if it tells one.
         """
         self.assertEqual(idOf(answer({"ids": ["a"]})), "a")
         self.assertEqual(idOf(answer({"ids": [7]})), "7")

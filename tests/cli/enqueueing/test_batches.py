@@ -85,7 +85,7 @@ class BatchesTests(BatchesCase):
     Tests for L{Batches}.
     """
 
-    def test_full(self) -> None:
+    def test_givesAFullBatch(self) -> None:
         """
         A batch comes as soon as it is full, and the next begins with what is left.
         """
@@ -99,7 +99,7 @@ class BatchesTests(BatchesCase):
         self.assertIsNone(self.got())
         self.assertIsNone(self.got())
 
-    def test_several(self) -> None:
+    def test_dividesAPiece(self) -> None:
         """
         One piece of input may be several batches.
         """
@@ -110,8 +110,8 @@ class BatchesTests(BatchesCase):
 
     def test_lingers(self) -> None:
         """
-        What is not full comes when its first task has waited for others, whether or
-        not somebody waited for it meanwhile.
+        A batch that is not full comes when its first task has waited for others,
+        whether or not somebody waited for it meanwhile.
         """
         asked = self.batches.next()
         self.batches.dataReceived(b"1\n")
@@ -127,7 +127,7 @@ class BatchesTests(BatchesCase):
 
     def test_readsAhead(self) -> None:
         """
-        It reads on until one batch is full, and then not before that is taken.
+        The input is read until one batch is full, and then not before that is taken.
         """
         self.batches.dataReceived(b"1\n2\n")
         self.assertEqual(self.input.producerState, "producing")
@@ -138,15 +138,15 @@ class BatchesTests(BatchesCase):
         self.got()
         self.assertEqual(self.input.producerState, "producing")
 
-    def test_bytes(self) -> None:
+    def test_isFullByBytes(self) -> None:
         """
-        Some megabytes fill a batch as well.
+        A batch is full, too, when it has enough bytes.
         """
         long = b'"' + b"x" * (ENOUGH // 2) + b'"'
         self.batches.dataReceived(b"\n".join([long] * 4) + b"\n")
         self.assertEqual([len(self.got()), len(self.got())], [2, 2])
 
-    def test_blank(self) -> None:
+    def test_skipsBlankLines(self) -> None:
         """
         Lines without text are skipped, but counted, and a mark of the byte order is
         no text.
@@ -155,7 +155,7 @@ class BatchesTests(BatchesCase):
         self.end()
         self.assertEqual(self.refused(), "input, line 5: it is a question")
 
-    def test_wrong(self) -> None:
+    def test_refusesAWrongLine(self) -> None:
         """
         A line that is wrong is told of in the place of its batch.
         """
@@ -165,17 +165,18 @@ class BatchesTests(BatchesCase):
         for _ in range(2):
             self.assertEqual(self.refused(), "input, line 5: it is a question")
 
-    def test_wrongWhileWaiting(self) -> None:
+    def test_refusesAWrongLineAtOnce(self) -> None:
         """
-        Somebody who waits is told at once.
+        Somebody who waits for a batch is told at once of a line that is wrong.
         """
         asked = self.batches.next()
         self.batches.dataReceived(b"?\n")
         self.failureResultOf(asked, CommandError)
 
-    def test_longest(self) -> None:
+    def test_limitsLines(self) -> None:
         """
-        A line may have 8 MiB and not a byte more; it is not waited for its end.
+        A line may have 8 MiB and not a byte more; the end of a longer one is not waited
+        for.
         """
         self.batches.dataReceived(b'"' + b"x" * (LARGEST_PAYLOAD - 2))
         self.batches.dataReceived(b'"\n')
@@ -185,25 +186,25 @@ class BatchesTests(BatchesCase):
         self.batches.dataReceived(b"1")
         self.assertEqual(self.refused(), "input, line 2: it is longer than 8 MiB")
 
-    def test_pipe(self) -> None:
+    def test_endsWithAPipe(self) -> None:
         """
-        A pipe that is closed has come to its end.
+        A pipe that is closed is an input that has ended.
         """
         self.batches.dataReceived(b"1")
         self.batches.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.got(), [1])
         self.assertIsNone(self.got())
 
-    def test_unreadable(self) -> None:
+    def test_failsIfUnreadable(self) -> None:
         """
         An input that cannot be read any more is told of.
         """
         self.batches.connectionLost(Failure(OSError(5, "Input/output error")))
         self.assertEqual(self.refused(), "input cannot be read: Input/output error")
 
-    def test_cancelled(self) -> None:
+    def test_losesNothingWhenCancelled(self) -> None:
         """
-        Nothing is lost for somebody who asks again.
+        Nothing is lost where somebody no longer waits for a batch, and asks again.
         """
         self.batches.dataReceived(b"1\n")
         asked = self.batches.next()
@@ -212,9 +213,9 @@ class BatchesTests(BatchesCase):
         self.clock.advance(LINGER)
         self.assertEqual(self.got(), [1])
 
-    def test_told(self) -> None:
+    def test_tellsWhatWasRead(self) -> None:
         """
-        A batch tells what it was made of.
+        A batch tells how many bytes it was made of, and the number of its last line.
         """
         self.batches.dataReceived(b"1\n\n2\n3\n\n4\n")
         self.end()
@@ -228,7 +229,7 @@ class BatchTests(BatchesCase):
     Tests for L{Batch}.
     """
 
-    def test_halves(self) -> None:
+    def test_isDivided(self) -> None:
         """
         A batch can be divided: each half has its own tasks, and knows the last line
         that was read for it.
@@ -250,9 +251,9 @@ class AnyPiecesTests(SynchronousTestCase):
         st.lists(st.sampled_from(["1", "22", "333", "", " "]), max_size=20),
         st.lists(st.integers(0, 60), max_size=10),
     )
-    def test_pieces(self, lines: Sequence[str], cuts: Sequence[int]) -> None:
+    def test_takesAnyPieces(self, lines: Sequence[str], cuts: Sequence[int]) -> None:
         """
-        The same tasks come in the same batches.
+        The same lines make the same batches, whatever pieces they come in.
         """
         batches = Batches(Clock(), read, "input", 3)
         batches.makeConnection(StringTransport())

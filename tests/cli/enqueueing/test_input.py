@@ -72,15 +72,15 @@ class InputTests(TestCase):
         end, other = os.pipe()
         return *self.read(FileIO(end)), other
 
-    def test_interfaces(self) -> None:
+    def test_provides(self) -> None:
         """
-        It provides what the reactor and the protocol want of it.
+        An input provides what the reactor and the protocol want of it.
         """
         read, _ = self.read(FileIO(os.devnull))
         verifyObject(IReadDescriptor, read)
         verifyObject(IPushProducer, read)
 
-    async def test_file(self) -> None:
+    async def test_readsAFile(self) -> None:
         """
         A file is read to its end.
         """
@@ -91,7 +91,7 @@ class InputTests(TestCase):
         self.assertIsInstance(await protocol.ended, ConnectionDone)
         self.assertEqual(protocol.data, path.read_bytes())
 
-    async def test_pipe(self) -> None:
+    async def test_readsAPipe(self) -> None:
         """
         A pipe is read as something comes, to its end.
         """
@@ -105,9 +105,9 @@ class InputTests(TestCase):
         os.close(other)
         self.assertIsInstance(await protocol.ended, ConnectionDone | ConnectionLost)
 
-    async def test_paused(self) -> None:
+    async def test_readsNothingWhilePaused(self) -> None:
         """
-        Nothing is read before that is asked for, nor after a pause.
+        Nothing is read before the protocol asks for it, and nothing after a pause.
         """
         read, protocol, other = self.pipe()
         self.addCleanup(os.close, other)
@@ -122,7 +122,7 @@ class InputTests(TestCase):
         await deferLater(reactor, 0.01)
         self.assertEqual(protocol.data, b"a")
 
-    async def test_blocks(self) -> None:
+    async def test_leavesAPipeBlocking(self) -> None:
         """
         A pipe that blocks still does for whoever shares it.
         """
@@ -132,9 +132,9 @@ class InputTests(TestCase):
         os.close(other)
         await protocol.ended
 
-    async def test_unreadable(self) -> None:
+    async def test_endsIfUnreadable(self) -> None:
         """
-        What cannot be read ends with the reason.
+        An input that cannot be read ends with the reason.
         """
         end, other = os.pipe()
         self.addCleanup(os.close, end)
@@ -150,7 +150,7 @@ class OpenedTests(TestCase):
     Tests for L{opened}.
     """
 
-    def test_file(self) -> None:
+    def test_opensAFile(self) -> None:
         """
         A file is opened, called by its path, and closed.
         """
@@ -160,7 +160,7 @@ class OpenedTests(TestCase):
             self.assertEqual((file.read(), name), (b"1", path))
         self.assertTrue(file.closed)
 
-    def test_standardInput(self) -> None:
+    def test_opensStandardInput(self) -> None:
         """
         A dash stands for standard input, which stays open.
         """
@@ -168,9 +168,9 @@ class OpenedTests(TestCase):
             self.assertEqual((file.fileno(), name), (0, "standard input"))
         os.fstat(0)
 
-    def test_none(self) -> None:
+    def test_namesWhatIsNoFile(self) -> None:
         """
-        A file that is not there, or is none, is named.
+        A path at which there is no file, or something else, is named with the reason.
         """
         for path, reason in (("/none", "No such file"), ("/", "Is a directory")):
             with (

@@ -38,7 +38,7 @@ class PayloadTests(ReaderCase):
     Tests for L{payloadReader}.
     """
 
-    def test_plain(self) -> None:
+    def test_readsAPayload(self) -> None:
         """
         A task has the payload as it came, an id, and nothing that goes without saying.
         """
@@ -48,7 +48,7 @@ class PayloadTests(ReaderCase):
             self.assertIn(f'"payload":{text},'.encode(), task)
             self.assertEqual(set(json.loads(task)), {"payload", "id"})
 
-    def test_ids(self) -> None:
+    def test_makesIds(self) -> None:
         """
         Ids are different from line to line and from run to run, and the same for the
         same line.
@@ -58,14 +58,14 @@ class PayloadTests(ReaderCase):
         ids = {json.loads(read(b"1", number))["id"] for number in range(1000)}
         self.assertEqual(len(ids | {plain("1")["id"], plain("1")["id"]}), 1002)
 
-    def test_forAll(self) -> None:
+    def test_setsDelayAndPriority(self) -> None:
         """
-        Delay and priority are the same for all.
+        Delay and priority are the same for all tasks.
         """
         task = plain("1", delay=1.5, priority=-2)
         self.assertEqual((task["delay"], task["priority"]), (1.5, -2))
 
-    def test_idField(self) -> None:
+    def test_takesTheIdOfAField(self) -> None:
         """
         An id in the payload is the task's, an integer as its text.
         """
@@ -74,16 +74,16 @@ class PayloadTests(ReaderCase):
             self.assertEqual(task["id"], id)
         self.assertEqual(plain(f'{{"n": "{"x" * 255}"}}', idField="n")["id"], "x" * 255)
 
-    def test_noId(self) -> None:
+    def test_refusesAPayloadWithoutId(self) -> None:
         """
-        A payload without one is refused.
+        Where payloads are to have an id, one without it is refused.
         """
         read = payloadReader(0, 0, "n")
         values = ("true", "null", "1.0", '""', "[]", f'"{"x" * 256}"')
         for line in ("1", "[]", "{}", *(f'{{"n": {value}}}' for value in values)):
             self.assertIn("a field 'n'", self.refused(read, line.encode()))
 
-    def test_noJSON(self) -> None:
+    def test_refusesWhatIsNoJSON(self) -> None:
         """
         A line that is no JSON is refused, and so is one of a million brackets.
         """
@@ -99,9 +99,9 @@ class TaskTests(ReaderCase):
     Tests for L{taskReader}.
     """
 
-    def test_whole(self) -> None:
+    def test_readsATask(self) -> None:
         """
-        A task has what it says.
+        A line that is a task sets its id, delay and priority.
         """
         line = b'{"priority": 3, "id": 5, "delay": 2, "payload": {"a": 1.0}}'
         self.assertEqual(
@@ -109,17 +109,17 @@ class TaskTests(ReaderCase):
             {"payload": {"a": 1.0}, "id": "5", "delay": 2, "priority": 3},
         )
 
-    def test_bare(self) -> None:
+    def test_readsATaskOfAPayload(self) -> None:
         """
-        It needs no more than a payload, and gets an id.
+        A task needs no more than a payload, and gets an id.
         """
         task = json.loads(taskReader()(b'{"payload": null}', 9))
         self.assertEqual(task, {"payload": None, "id": task["id"]})
         self.assertTrue(task["id"].endswith("-9"))
 
-    def test_wrong(self) -> None:
+    def test_refusesWhatTheQueueWould(self) -> None:
         """
-        What the queue would refuse is refused here.
+        A task that the queue would refuse is refused before it is sent.
         """
         for line, reason in (
             ("{x}", "it is no JSON"),

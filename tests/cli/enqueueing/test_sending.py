@@ -67,7 +67,7 @@ class SendingTests(SendingCase):
     Tests for L{Sending}.
     """
 
-    def test_sent(self) -> None:
+    def test_sendsABatch(self) -> None:
         """
         A batch is one request.
         """
@@ -75,9 +75,9 @@ class SendingTests(SendingCase):
         tasks = [{"id": "a", "payload": 0}, {"id": "b", "payload": 0}]
         self.assertEqual(self.memory.seen, [("POST", "/q?key=1", tasks)])
 
-    def test_account(self) -> None:
+    def test_givesAccount(self) -> None:
         """
-        It is told how many were queued and how many were known.
+        The account tells how many tasks were queued and how many were known.
         """
         said = [self.sending.account()]
         for ids in (["a"], ["a", "b"], ["a", "b"]):
@@ -97,9 +97,9 @@ class SendingTests(SendingCase):
             "2 tasks were queued before that, up to line 10",
         )
 
-    def test_fault(self) -> None:
+    def test_retriesAfterAFault(self) -> None:
         """
-        A fault is waited out, and logged.
+        After a fault the batch is sent again, and the fault is logged.
         """
         self.memory.plan = [answers(500), answers(503, retry_after="3")]
         with capturedLogs() as logs:
@@ -115,10 +115,10 @@ class SendingTests(SendingCase):
         self.assertEqual(len(logs), 2)
         self.assertEqual(self.memory.count("ready"), 1)
 
-    def test_patience(self) -> None:
+    def test_givesUp(self) -> None:
         """
-        It gives up after some seconds, with a last try then; what became of the batch
-        is not known.
+        After the seconds of its patience it gives up, with a last try then; what became
+        of the batch is not known.
         """
         self.memory.plan = [None] + [answers(500)] * 9
         self.successResultOf(self.send("a"))
@@ -134,7 +134,7 @@ class SendingTests(SendingCase):
             "too",
         )
 
-    def test_patienceIsForABatch(self) -> None:
+    def test_hasPatienceForEachBatch(self) -> None:
         """
         Each batch has all the patience.
         """
@@ -144,14 +144,15 @@ class SendingTests(SendingCase):
             self.clock.pump([2, 2])
             self.successResultOf(sent)
 
-    def test_askedForTooMuch(self) -> None:
+    def test_givesUpWhereAskedToWaitTooLong(self) -> None:
         """
-        A queue that wants to be left alone for longer than that is left alone.
+        A queue that asks to be left alone for longer than the patience lasts is left
+        alone.
         """
         self.memory.plan = [answers(503, retry_after="6")]
         self.failureResultOf(self.send("a"), FaultError)
 
-    def test_refused(self) -> None:
+    def test_doesNotRetryARefusal(self) -> None:
         """
         A refusal is not tried again, and nothing of the batch is queued.
         """
@@ -215,7 +216,7 @@ class SendingTests(SendingCase):
             "2 tasks were queued before that, up to line 8",
         )
 
-    def test_noQueue(self) -> None:
+    def test_refusesWhatIsNoQueue(self) -> None:
         """
         Something that answers with other ids, or none, is no queue.
         """
@@ -229,9 +230,9 @@ class SendingTests(SendingCase):
             self.assertIn(text, str(error))
             self.assertNotIsInstance(error, FaultError)
 
-    def test_cancelled(self) -> None:
+    def test_isCancelled(self) -> None:
         """
-        It may be cancelled during a request and between two.
+        Sending may be cancelled during a request and between two.
         """
         for plan in (stalls, answers(500)):
             self.memory.plan = [plan]
@@ -259,23 +260,23 @@ class QueueTests(SendingCase):
         self.memory.plan = [answers(code, content, **headers)]
         return str(self.failureResultOf(self.ask(), RefusalError).value)
 
-    def test_url(self) -> None:
+    def test_addsStepsToTheURL(self) -> None:
         """
         Steps and a query are added to the queue's URL, whatever is in them.
         """
         self.ask("a b", "c", query={"after": "1&2"}).addErrback(lambda _: None)
         self.assertEqual(self.memory.seen[0][1], "/q/a%20b/c?after=1%262&key=1")
 
-    def test_deadline(self) -> None:
+    def test_givesUpAtTheDeadline(self) -> None:
         """
-        An answer has its time.
+        A request that is not answered within L{DEADLINE} fails.
         """
         self.memory.plan = [stalls]
         asked = self.ask()
         self.clock.advance(DEADLINE)
         self.failureResultOf(asked, FaultError)
 
-    def test_refusals(self) -> None:
+    def test_explainsARefusal(self) -> None:
         """
         A refusal says what can be done about it, with the words of the queue.
         """
