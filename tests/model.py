@@ -19,28 +19,28 @@ from myconsumer.testing import Claim
 
 def fault() -> FaultError:
     """
-    What passes by itself.
+    A failure that passes by itself.
     """
     return FaultError("the endpoint is down")
 
 
 def busy(seconds: float) -> FaultError:
     """
-    The endpoint asks to be left alone.
+    A failure that asks to be left alone for C{seconds}.
     """
     return FaultError("the endpoint is busy", retryAfter=seconds)
 
 
 def refusal() -> RefusalError:
     """
-    What somebody has to do something about.
+    A failure that somebody has to do something about.
     """
     return RefusalError("the token is wrong")
 
 
 def tooMuch() -> RefusalError:
     """
-    What may be right for a part of the batch.
+    A failure of a batch, a part of which may be taken.
     """
     return RefusalError("that is too much", divisible=True)
 
@@ -54,9 +54,6 @@ def task(number: int, **fields: Any) -> Task:
 
 
 def tasks(first: int, count: int) -> list[Task]:
-    """
-    Several of them.
-    """
     return [task(number) for number in range(first, first + count)]
 
 
@@ -109,9 +106,6 @@ class Endpoint:
         self._ended: set[str] = set()
 
     def put(self, payload: Any) -> None:
-        """
-        Queue a job.
-        """
         job = Job(f"job-{len(self.jobs)}", payload, self._clock.seconds())
         self.jobs.append(job)
 
@@ -132,7 +126,7 @@ class Endpoint:
 
     def lease(self, claim: Claim, most: int, answered: bool = True) -> list[Task]:
         """
-        Lease up to so many jobs; none if the claim was ended.
+        Lease up to C{most} jobs; none if the claim was ended.
         """
         if claim.claim in self._ended:
             return []
@@ -150,7 +144,7 @@ class Endpoint:
 
     def settle(self, settlements: Sequence[Settlement]) -> list[str]:
         """
-        Hear how tasks ended.
+        Take note of how tasks ended.
 
         @return: The receipts whose lease is over.
         """

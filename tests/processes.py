@@ -65,7 +65,7 @@ def descriptors(pid: int) -> list[str]:
 
 def withDescriptors(test: Any, spare: int) -> None:
     """
-    Leave so many descriptors to this process until C{test} ends.
+    Leave C{spare} descriptors to this process until C{test} ends.
     """
     lowest = os.dup(0)
     os.close(lowest)

@@ -177,9 +177,6 @@ class _Leaf(Resource):
         self._endpoint = endpoint
 
     def render(self, request: Request) -> int:
-        """
-        Serve C{request}.
-        """
         self._endpoint._served(request)
         return NOT_DONE_YET
 
@@ -204,9 +201,6 @@ class _Channel(HTTPChannel):
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Failure) -> None:
-        """
-        The connection is over.
-        """
         super().connectionLost(reason)
         self._endpoint._channels.discard(self)
         if self._endpoint._closed is not None and not self._endpoint._channels:

@@ -180,7 +180,7 @@ class ModelQueue:
 
     def settle(self, settlements: Iterable[dict[str, Any]]) -> list[str]:
         """
-        Hear how jobs ended.
+        Take note of how jobs ended.
 
         @return: The receipts whose lease is over.
         """

@@ -72,23 +72,14 @@ class Served(ProcessProtocol):
         self.output = ""
 
     def outReceived(self, data: bytes) -> None:
-        """
-        Look for the URL.
-        """
         self.output += data.decode()
         if self.output.endswith("\n") and not self.url.called:
             self.url.callback(self.output.strip())
 
     def errReceived(self, data: bytes) -> None:
-        """
-        Show what goes wrong there.
-        """
         print(data.decode())
 
     def processEnded(self, reason: Failure) -> None:
-        """
-        Tell.
-        """
         if not self.url.called:
             self.url.errback(reason)
         self.gone.callback(None)
@@ -102,9 +93,6 @@ class CheckCase(TestCase):
     timeout = 100
 
     def setUp(self) -> None:
-        """
-        Make a directory for the copy.
-        """
         from twisted.internet import reactor
 
         self.reactor: Any = reactor

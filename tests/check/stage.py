@@ -78,7 +78,7 @@ class Stage(Resource):
 
     def play(self, played: Deferred[Any]) -> None:
         """
-        Let time pass until something has ended.
+        Let time pass until C{played} has fired.
         """
         ended: list[Any] = []
 
@@ -125,9 +125,6 @@ class StageCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Build it.
-        """
         self.stage = Stage()
 
     def told(self, kind: str) -> Sequence[str]:
@@ -137,9 +134,6 @@ class StageCase(SynchronousTestCase):
         return [line for line in self.stage.lines if line.split()[0] == kind]
 
     def queued(self) -> int:
-        """
-        @return: How many tasks there are.
-        """
         return len(self.stage.endpoint.tasks)
 
 

@@ -20,9 +20,6 @@ class TidyTests(StageCase):
     """
 
     def tidy(self) -> Deferred[None]:
-        """
-        Tidy up.
-        """
         tidying = Deferred.fromCoroutine(tidy(self.stage.player))
         self.stage.play(tidying)
         return tidying

@@ -58,16 +58,10 @@ class Listening(Protocol):
         self.gone: Deferred[type] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Answer, if there is an answer.
-        """
         self.received += data
         self.transport.write(self.reply)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Tell.
-        """
         self.gone.callback(reason.type)
 
 

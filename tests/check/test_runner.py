@@ -120,7 +120,7 @@ class RunTests(StageCase):
 
     def withChanged(self, **fields: float) -> Any:
         """
-        Make a claim that takes some fields for other than they are.
+        Make what takes claims as if some of their fields were others.
         """
         claim = self.stage.endpoint.claim
 

@@ -40,9 +40,6 @@ class Console(ProcessProtocol):
         self.ended: Deferred[None] = Deferred()
 
     def spawn(self, arguments: list[str], terminal: bool, variables: Any) -> None:
-        """
-        Start it.
-        """
         from twisted.internet import reactor
 
         net: Any = reactor
@@ -60,34 +57,19 @@ class Console(ProcessProtocol):
         return self.output.splitlines(), self.errors.splitlines()
 
     def write(self, text: str) -> None:
-        """
-        Write to its standard input.
-        """
         self.transport.write(text.encode())
 
     def signal(self, name: str) -> None:
-        """
-        Send it a signal.
-        """
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess(name)
 
     def outReceived(self, data: bytes) -> None:
-        """
-        It wrote to standard output.
-        """
         self.output += data.decode()
 
     def errReceived(self, data: bytes) -> None:
-        """
-        It wrote to standard error.
-        """
         self.errors += data.decode()
 
     def processEnded(self, reason: Failure) -> None:
-        """
-        It is gone.
-        """
         value: Any = reason.value
         self.status = value.exitCode
         self.ended.callback(None)
@@ -101,17 +83,11 @@ class ConsoleCase(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        """
-        Serve a queue.
-        """
         self.queue, self.url = serve(self)
 
     def start(
         self, *arguments: str, terminal: bool = False, **variables: str
     ) -> Console:
-        """
-        Start a command.
-        """
         console = Console()
         console.spawn(list(arguments), terminal, variables)
 

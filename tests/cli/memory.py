@@ -51,9 +51,6 @@ class _API:
         return execute(function, self._connection, *args)
 
     def close(self) -> Deferred[None]:
-        """
-        Close the queue.
-        """
         closed = self._broker.close()
         return closed.addCallback(lambda _: self._connection.close())
 
@@ -82,9 +79,6 @@ class MemoryQueue(Resource):
         self.seen: list[tuple[str, str, Any]] = []
 
     def close(self) -> Deferred[None]:
-        """
-        Close the queue.
-        """
         return self._api.close()
 
     def render(self, request: Request) -> Any:
@@ -117,9 +111,6 @@ class MemoryQueue(Resource):
 
     @property
     def payloads(self) -> list[Any]:
-        """
-        The payloads of these tasks.
-        """
         return [task["payload"] for task in self.sent]
 
     @property
@@ -148,7 +139,7 @@ class MemoryQueue(Resource):
         self, ids: Sequence[str], error: str | None = None, attempts: int = 1
     ) -> None:
         """
-        Have tasks that have failed.
+        Queue tasks that have failed.
 
         @param ids: Their ids.
         @param error: Why each has failed.
@@ -203,7 +194,7 @@ def stalls(request: Request) -> int:
 
 def drops(request: Request) -> int:
     """
-    Close the connection instead.
+    Close the connection instead of answering.
     """
     request.channel.forceAbortClient()
     return NOT_DONE_YET

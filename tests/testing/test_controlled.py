@@ -25,9 +25,6 @@ class ControlledHandlerTests(SynchronousTestCase):
         self.handler = ControlledHandler()
 
     def begin(self, id: str = "1") -> tuple[Handling, Deferred[Any]]:
-        """
-        Handle a task.
-        """
         ended = self.handler.handle(Task(id, None))
         return self.handler.of(id), ended
 

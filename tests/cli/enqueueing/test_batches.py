@@ -43,9 +43,6 @@ class BatchesCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Connect them to an input.
-        """
         self.clock = Clock()
         self.input = StringTransport()
         self.batches = Batches(self.clock, read, "input", 3)
@@ -62,21 +59,18 @@ class BatchesCase(SynchronousTestCase):
 
     def got(self) -> Any:
         """
-        Take a batch that is there at once.
+        Take the tasks of a batch that is there at once.
         """
         batch = self.successResultOf(self.batches.next())
         return None if batch is None else tasks(batch)
 
     def refused(self) -> str:
         """
-        Fail to take a batch.
+        Ask for a batch, and give the reason why there is none.
         """
         return str(self.failureResultOf(self.batches.next(), CommandError).value)
 
     def end(self) -> None:
-        """
-        End the input.
-        """
         self.batches.connectionLost()
 
 

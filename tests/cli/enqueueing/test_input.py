@@ -34,17 +34,11 @@ class Keeping(Protocol):
         self.ended: Deferred[BaseException | None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Keep it.
-        """
         self.data += data
         came, self.came = self.came, Deferred()
         came.callback(None)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Be at the end.
-        """
         self.ended.callback(reason.value)
 
 
@@ -56,9 +50,6 @@ class InputTests(TestCase):
     timeout = 20
 
     def read(self, file: FileIO) -> tuple[Any, Keeping]:
-        """
-        Read a file.
-        """
         self.addCleanup(file.close)
         protocol = Keeping()
         read = Input(reactor, file, protocol)
@@ -66,9 +57,6 @@ class InputTests(TestCase):
         return read, protocol
 
     def pipe(self) -> tuple[Any, Keeping, int]:
-        """
-        Read a pipe.
-        """
         end, other = os.pipe()
         return *self.read(FileIO(end)), other
 

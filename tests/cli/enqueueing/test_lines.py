@@ -14,7 +14,7 @@ from myconsumer.cli.enqueueing.lines import Reader, payloadReader, taskReader
 
 def plain(line: str, number: int = 1, **options: Any) -> dict[str, Any]:
     """
-    Read a payload.
+    Make a task of a payload.
     """
     given: dict[str, Any] = {"delay": 0, "priority": 0, "idField": None} | options
     task: dict[str, Any] = json.loads(payloadReader(**given)(line.encode(), number))
@@ -27,9 +27,6 @@ class ReaderCase(SynchronousTestCase):
     """
 
     def refused(self, read: Reader, line: bytes) -> str:
-        """
-        Give the reason why a line is refused.
-        """
         return str(self.assertRaises(ValueError, read, line, 1))
 
 

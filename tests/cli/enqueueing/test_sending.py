@@ -30,7 +30,7 @@ class SendingCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Speak to the queue, and wait 2 s after each failure, but for 5 s in all.
+        Wait 2 s after each failure, for 5 s in all.
         """
         self.clock = Clock()
         self.memory = MemoryQueue()
@@ -247,16 +247,10 @@ class QueueTests(SendingCase):
     """
 
     def ask(self, *steps: str, **more: Any) -> Deferred[Any]:
-        """
-        Ask for something.
-        """
         asked = self.queue.ask(dict[str, int], "counts", "GET", steps, **more)
         return Deferred.fromCoroutine(asked)
 
     def refusal(self, code: int, content: Any = b"", **headers: str) -> str:
-        """
-        Give the words of a refusal.
-        """
         self.memory.plan = [answers(code, content, **headers)]
         return str(self.failureResultOf(self.ask(), RefusalError).value)
 
