@@ -40,6 +40,7 @@ class Endpoint:
     @ivar seen: Every request.
     @ivar refused: When connections were reset for being L{down}.
     @ivar mostOpenClaims: The most claims that ever waited for their answer at once.
+    @ivar channels: The connections that are open.
     """
 
     reactor: Any
@@ -56,7 +57,7 @@ class Endpoint:
     mostOpenClaims: int = 0
     _exchanges: list[Exchange] = field(default_factory=list)
     _serving: set[Deferred[None]] = field(default_factory=set)
-    _channels: set[_Channel] = field(default_factory=set)
+    channels: set[_Channel] = field(default_factory=set)
     _closed: Deferred[None] | None = None
 
     def __post_init__(self) -> None:
@@ -93,8 +94,16 @@ class Endpoint:
         Begin an outage: every connection is reset, those that are open too.
         """
         self.down = True
-        for channel in list(self._channels):
+        for channel in list(self.channels):
             channel.transport.abortConnection()
+
+    def lost(self, channel: _Channel) -> None:
+        """
+        Called when a connection is gone.
+        """
+        self.channels.discard(channel)
+        if self._closed is not None and not self.channels:
+            self._closed.callback(None)
 
     async def close(self) -> None:
         """
@@ -104,12 +113,15 @@ class Endpoint:
         self.queue.close()
         for served in list(self._serving):
             served.cancel()
-        if self._channels:
+        if self.channels:
             self._closed = Deferred()
             self.goDown()
             await self._closed
 
-    def _served(self, request: Request) -> None:
+    def serve(self, request: Request) -> None:
+        """
+        Take a request.
+        """
         exchange = Exchange(self, see(request, self.reactor.seconds()), request)
         self.seen.append(exchange.seen)
         self._exchanges.append(exchange)
@@ -177,7 +189,7 @@ class _Leaf(Resource):
         self._endpoint = endpoint
 
     def render(self, request: Request) -> int:
-        self._endpoint._served(request)
+        self._endpoint.serve(request)
         return NOT_DONE_YET
 
 
@@ -194,7 +206,7 @@ class _Channel(HTTPChannel):
         """
         A connection was made, and is reset at once if the endpoint is down.
         """
-        self._endpoint._channels.add(self)
+        self._endpoint.channels.add(self)
         super().connectionMade()
         if self._endpoint.down:
             self._endpoint.refused.append(self._endpoint.reactor.seconds())
@@ -202,9 +214,7 @@ class _Channel(HTTPChannel):
 
     def connectionLost(self, reason: Failure) -> None:
         super().connectionLost(reason)
-        self._endpoint._channels.discard(self)
-        if self._endpoint._closed is not None and not self._endpoint._channels:
-            self._endpoint._closed.callback(None)
+        self._endpoint.lost(self)
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         """
