@@ -96,7 +96,8 @@ class Delivery:
 
 class Endpoint:
     """
-    Jobs and their leases, to the letter of the pull contract.
+    Jobs and their leases, to the letter of the pull contract.  It has no delayed calls:
+    what a test finds on its clock is the consumer's.
     """
 
     def __init__(self, clock: Clock) -> None:

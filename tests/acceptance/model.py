@@ -2,7 +2,8 @@
 What an endpoint is behind its HTTP: jobs, leases that run out, and long polls.
 
 It follows the pull contract to the letter and is as unkind as the contract
-allows: it never notices that a client has hung up.
+allows: it never notices that a client has hung up.  It has nothing of the embedded
+queue in it, lest a fault of ours hides another.
 """
 
 from __future__ import annotations
