@@ -24,7 +24,7 @@ from myconsumer.text import oneLine
 LINGER = 0.2
 
 #: The bytes of a batch that is full.  With a long line on top it may have more values
-#: than a queue takes; it is divided then.
+#: than a queue takes, and is divided when the queue says so.
 ENOUGH = 256 * 1024
 
 
@@ -35,7 +35,7 @@ class Batch(Struct):
     @ivar tasks: Each as JSON.
     @ivar lines: The number of each task's line.
     @ivar size: The bytes of C{tasks}.
-    @ivar read: The bytes of input that it was made of.
+    @ivar read: The bytes of the lines that were read for it.
     @ivar lastLine: The number of the last line that was read for it.
     """
 

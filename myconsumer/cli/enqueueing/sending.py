@@ -49,7 +49,7 @@ class Sending:
         """
         @param queue: The queue.
         @param clock: What keeps the time.
-        @param patience: The seconds for which a batch is tried again.
+        @param patience: The seconds for which a batch is retried.
         @param policy: The number of failures before this one -> seconds to wait.
         """
         self._queue = queue
@@ -61,12 +61,13 @@ class Sending:
 
     async def send(self, batch: Batch) -> None:
         """
-        Send a batch, again and again if need be; one that is too large in parts.
+        Send a batch, and retry after faults; one that is too large for the queue is
+        sent in parts.
 
         @param batch: The batch.
 
-        @raise QueueError: A part of it was refused, or the patience has come to its
-            end.
+        @raise QueueError: The queue refused a part of it, or no answer came while the
+            patience lasted.
         """
         parts = deque([batch])
         while parts:
