@@ -16,8 +16,8 @@ from twisted.web.client import HTTPConnectionPool
 
 from myconsumer.errors import RefusalError
 from myconsumer.http.answer import Answer
-from myconsumer.http.connecting import NO_COOKIES, makeTreq
 from myconsumer.http.connection import ConnectionPool
+from myconsumer.http.endpoints import NO_COOKIES, makeTreq
 from myconsumer.http.exchange import Exchange
 from myconsumer.http.headers import RequestHeaders
 from myconsumer.http.offload import Offload, Readings, offloadTo

@@ -24,7 +24,7 @@ from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.http.verdict import unfit
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import UNDECODABLE, loads
-from myconsumer.queues.findings import Complaints, Findings
+from myconsumer.queues.defects import Complaints, Findings
 from myconsumer.queues.reading import Malformed, fieldsOf, receiptOf, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import encodable

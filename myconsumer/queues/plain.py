@@ -21,7 +21,7 @@ from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import unfit
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
-from myconsumer.queues.findings import Complaints, Findings
+from myconsumer.queues.defects import Complaints, Findings
 from myconsumer.queues.reading import Malformed, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
 from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
-from myconsumer.queues.findings import Findings
+from myconsumer.queues.defects import Findings
 from myconsumer.task import LONGEST_LEASE, Task
 from myconsumer.text import oneLine
 

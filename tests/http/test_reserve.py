@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from myconsumer.http.connecting import LastingEndpoint
+from myconsumer.http.endpoints import LastingEndpoint
 from myconsumer.http.reserve import Reserve
 
 

@@ -23,7 +23,7 @@ from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import parseURL
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import MOST_VALUES
-from myconsumer.queues.findings import QUIET
+from myconsumer.queues.defects import QUIET
 from myconsumer.queues.json import JSONQueue, makeQueue
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.tokenfile import TokenFile

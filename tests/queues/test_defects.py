@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.queues.findings}.
+Tests for L{myconsumer.queues.defects}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.queues.findings import QUIET, Complaints, Findings
+from myconsumer.queues.defects import QUIET, Complaints, Findings
 
 
 class ComplaintsTests(SynchronousTestCase):
