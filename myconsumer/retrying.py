@@ -17,11 +17,12 @@ from myconsumer.errors import QueueError, RefusalError
 #: The longest that a queue is left alone for, unless it asks for more, in seconds.
 LONGEST = 30.0
 
-#: Seconds between two lines of the log about the same fault.
+#: The seconds between two lines of the log about the same fault.
 QUIET = 60.0
 
-#: Seconds between two lines about the same refusal: somebody has been told.
-QUIET_REFUSED = 3600.0
+#: The seconds between two lines of the log about the same refusal, or about whatever
+#: else lasts until somebody acts.
+QUIET_LASTING = 3600.0
 
 Policy = Callable[[int], float]
 
@@ -100,7 +101,7 @@ class Retry:
             return
         if len(self._quietUntil) > 16:
             self._quietUntil.clear()
-        self._quietUntil[text] = now + (QUIET_REFUSED if refused else QUIET)
+        self._quietUntil[text] = now + (QUIET_LASTING if refused else QUIET)
         if not isinstance(failure.value, QueueError):
             self._log.failure("{what} failed unexpectedly", failure, what=self._what)
             return

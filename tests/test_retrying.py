@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError, RefusalError
-from myconsumer.retrying import LONGEST, QUIET, QUIET_REFUSED, Retry, faultPolicy
+from myconsumer.retrying import LONGEST, QUIET, QUIET_LASTING, Retry, faultPolicy
 
 
 class RetryCase(SynchronousTestCase):
@@ -153,7 +153,7 @@ class LogTests(RetryCase):
         """
         refusals = [RefusalError("no token")] * 5
         self.assertEqual(len(self.logged(*refusals)), 1)
-        self.clock.advance(QUIET_REFUSED - 1)
+        self.clock.advance(QUIET_LASTING - 1)
         self.assertEqual(len(self.logged(*refusals)), 0)
         self.clock.advance(1)
         self.assertEqual(len(self.logged(*refusals)), 1)

@@ -24,7 +24,7 @@ from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.http.verdict import unfit
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import UNDECODABLE, loads
-from myconsumer.queues.defects import Complaints, Findings
+from myconsumer.queues.defects import DefectLog, Defects
 from myconsumer.queues.reading import Malformed, fieldsOf, receiptOf, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import encodable
@@ -63,7 +63,7 @@ class _Elements(Struct):
 
 class _Checked(NamedTuple):
     claimed: Claimed
-    findings: Findings
+    defects: Defects
 
 
 class _Lost(Struct):
@@ -96,7 +96,7 @@ class JSONQueue:
         self._claimURL = below(url, "claim")
         self._settleURL = below(url, "settle")
         self._consumer = consumer
-        self._complaints = Complaints(self._log, client.clock)
+        self._defectLog = DefectLog(self._log, client.clock)
 
     def __repr__(self) -> str:
         return f"<JSONQueue {withoutSecrets(self._url)}>"
@@ -154,7 +154,7 @@ class JSONQueue:
     def _claimed(self, decoded: Claimed | _Checked) -> Claimed:
         if isinstance(decoded, Claimed):
             return decoded
-        self._complaints.tell(decoded.findings)
+        self._defectLog.add(decoded.defects)
         return decoded.claimed
 
     def _decode(self, answer: Answer) -> Claimed | _Checked:
@@ -212,22 +212,22 @@ def _checked(elements: Sequence[object]) -> _Checked:
     """
     tasks: list[Task] = []
     malformed: list[Settlement] = []
-    findings = Findings()
+    defects = Defects()
     # each text once, however many elements it is about
     reasons: dict[str, str] = {}
     for element in elements:
         fields: Mapping[str, Any] = {}
         try:
             fields = fieldsOf(element)
-            tasks.append(taskOf(fields, findings))
+            tasks.append(taskOf(fields, defects))
         except Malformed as error:
             text = f"malformed task: {error}"
             reason = reasons.setdefault(text, text)
             if (receipt := receiptOf(fields)) is None:
-                findings.drop(reason)
+                defects.drop(reason)
             else:
                 malformed.append(Settlement(receipt, "fail", error=reason))
-    return _Checked(Claimed(tasks, malformed, findings.dropped), findings)
+    return _Checked(Claimed(tasks, malformed, defects.dropped), defects)
 
 
 def _whole(seconds: float) -> float:

@@ -21,7 +21,7 @@ from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import unfit
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
-from myconsumer.queues.defects import Complaints, Findings
+from myconsumer.queues.defects import DefectLog, Defects
 from myconsumer.queues.reading import Malformed, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 
@@ -49,7 +49,7 @@ class PlainQueue:
         """
         self._client = client
         self._url = FixedURL.of(url)
-        self._complaints = Complaints(self._log, client.clock)
+        self._defectLog = DefectLog(self._log, client.clock)
 
     def __repr__(self) -> str:
         return f"<PlainQueue {withoutSecrets(self._url)}>"
@@ -63,7 +63,7 @@ class PlainQueue:
         asking = self._client.request(
             "GET", self._url, None, wait + GRACE, accept=_NONE
         )
-        decoding: Deferred[tuple[list[Task], Findings]] = asking.addCallback(
+        decoding: Deferred[tuple[list[Task], Defects]] = asking.addCallback(
             self._client.read, self._decode
         )
         return decoding.addCallback(self._claimed)
@@ -88,22 +88,22 @@ class PlainQueue:
         """
         return self._client.close()
 
-    def _claimed(self, found: tuple[list[Task], Findings]) -> Claimed:
-        tasks, findings = found
-        self._complaints.tell(findings)
-        return Claimed(tasks, dropped=findings.dropped)
+    def _claimed(self, found: tuple[list[Task], Defects]) -> Claimed:
+        tasks, defects = found
+        self._defectLog.add(defects)
+        return Claimed(tasks, dropped=defects.dropped)
 
-    def _decode(self, answer: Answer) -> tuple[list[Task], Findings]:
+    def _decode(self, answer: Answer) -> tuple[list[Task], Defects]:
         tasks: list[Task] = []
-        findings = Findings()
+        defects = Defects()
         if answer.code not in _NONE:
             requireFew(answer)
             for value in _values(answer, self._client.secret):
                 try:
-                    tasks.append(taskOf(_fieldsOf(value), findings))
+                    tasks.append(taskOf(_fieldsOf(value), defects))
                 except Malformed as error:
-                    findings.drop(str(error))
-        return tasks, findings
+                    defects.drop(str(error))
+        return tasks, defects
 
 
 def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:

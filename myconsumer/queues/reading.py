@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from myconsumer.errors import FaultError
 from myconsumer.http.answer import Answer
 from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
-from myconsumer.queues.defects import Findings
+from myconsumer.queues.defects import Defects
 from myconsumer.task import LONGEST_LEASE, Task
 from myconsumer.text import oneLine
 
@@ -101,12 +101,12 @@ def fieldsOf(element: object) -> dict[str, Any]:
     return {name: readRaw(raw) for name, raw in found if raw is not _ABSENT}
 
 
-def taskOf(fields: Mapping[str, Any], findings: Findings) -> Task:
+def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
     """
     Make a task.
 
     @param fields: Its fields.
-    @param findings: Is told of each field that is taken as absent.
+    @param defects: Notes each field that is taken as absent.
 
     @raise Malformed: It has no C{id} or no C{payload}.
     """
@@ -126,7 +126,7 @@ def taskOf(fields: Mapping[str, Any], findings: Findings) -> Task:
         if option.fits(value):
             options[key] = value
         else:
-            findings.takeAsAbsent(key, shortened(name), option.takes)
+            defects.takeAsAbsent(key, shortened(name), option.takes)
     return Task(name, payload, **options)
 
 

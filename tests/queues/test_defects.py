@@ -10,47 +10,45 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.queues.defects import QUIET, Complaints, Findings
+from myconsumer.queues.defects import DefectLog, Defects
+from myconsumer.retrying import QUIET
 
 
-class ComplaintsTests(SynchronousTestCase):
+class DefectLogTests(SynchronousTestCase):
     """
-    Tests for L{Complaints} and L{Findings}.
+    Tests for L{DefectLog} and L{Defects}.
     """
 
     def setUp(self) -> None:
-        """
-        Make what complains.
-        """
         self.clock = Clock()
-        self.complaints = Complaints(Logger(), self.clock)
+        self.defectLog = DefectLog(Logger(), self.clock)
 
-    def told(self, findings: Findings) -> list[dict[str, Any]]:
+    def logged(self, defects: Defects) -> list[dict[str, Any]]:
         """
-        @return: What is logged of some findings.
+        @return: The events that the defects of an answer are logged with.
         """
         with capturedLogs() as events:
-            self.complaints.tell(findings)
+            self.defectLog.add(defects)
         return events
 
     def absent(self, *fields: str) -> list[str]:
         """
-        @return: What is said of an answer in which these fields are wrong.
+        @return: The lines about an answer in which these fields are wrong.
         """
-        findings = Findings()
+        defects = Defects()
         for field in fields:
-            findings.takeAsAbsent(field, "17", "a string")
-        return [event["fields"] for event in self.told(findings)]
+            defects.takeAsAbsent(field, "17", "a string")
+        return [event["fields"] for event in self.logged(defects)]
 
-    def test_nothing(self) -> None:
+    def test_logsNothingWithoutDefects(self) -> None:
         """
-        Where nothing is wrong, nothing is said.
+        An answer without defects is not logged.
         """
-        self.assertEqual(self.told(Findings()), [])
+        self.assertEqual(self.logged(Defects()), [])
 
-    def test_onceAMinute(self) -> None:
+    def test_logsEachFieldOnceAMinute(self) -> None:
         """
-        Of each field something is said once a minute, however many answers have it.
+        An unfit field is logged once a minute, however many tasks and answers have it.
         """
         first = "lease of task 17 is not a string"
         self.assertEqual(
@@ -62,14 +60,14 @@ class ComplaintsTests(SynchronousTestCase):
         self.clock.advance(QUIET)
         self.assertEqual(self.absent("lease", "attempt"), [f"{first}; {other}"])
 
-    def test_dropped(self) -> None:
+    def test_countsDroppedTasks(self) -> None:
         """
-        Of what is dropped the first reasons are given, and the number.
+        Dropped tasks are logged in one line: the first reasons, and the number.
         """
-        findings = Findings()
+        defects = Defects()
         for number in range(1000):
-            findings.drop(f"reason {number}")
-        [event] = self.told(findings)
+            defects.drop(f"reason {number}")
+        [event] = self.logged(defects)
         self.assertEqual(event["count"], 1000)
         reasons = "reason 0; reason 1; reason 2; and 997 more"
         self.assertEqual(event["reasons"], reasons)

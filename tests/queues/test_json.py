@@ -23,8 +23,8 @@ from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import parseURL
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import MOST_VALUES
-from myconsumer.queues.defects import QUIET
 from myconsumer.queues.json import JSONQueue, makeQueue
+from myconsumer.retrying import QUIET
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.tokenfile import TokenFile
 from tests.http.test_client import ClientCase, says, stalls
