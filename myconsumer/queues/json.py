@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from myconsumer.http import Client, makeClient, parseURL
+from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
@@ -197,13 +197,10 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
     See L{ITaskQueueMaker.makeQueue
     <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
     """
-    url = options["url"]
-    if url is None:
-        raise ValueError("--url is missing; it takes the URL of the queue")
     # one for each claim, one each for a settle, a heartbeat and the end of a claim
     connections = options["pollers"] + 3
     client = makeClient(reactor, connections, options["token-file"], reserved=True)
-    return JSONQueue(client, url if isinstance(url, URL) else parseURL(url))
+    return JSONQueue(client, options["url"])
 
 
 def _checked(elements: Sequence[object]) -> _Checked:

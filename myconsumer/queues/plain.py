@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from myconsumer.http import Client, makeClient, parseURL
+from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import unfit
@@ -111,15 +111,12 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
     See L{ITaskQueueMaker.makeQueue
     <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
     """
-    url = options["url"]
-    if url is None:
-        raise ValueError("--url is missing; it takes the URL that returns tasks")
     # An HTTP/1.0 server closes a connection under the next GET, and a GET that was
     # lost may have taken a task: none is kept.
     client = makeClient(
         reactor, 1, options["token-file"], persistent=False, reserved=True
     )
-    return PlainQueue(client, url if isinstance(url, URL) else parseURL(url))
+    return PlainQueue(client, options["url"])
 
 
 def _values(answer: Answer, secret: bytes | None) -> list[Any]:
