@@ -118,16 +118,14 @@ class Client:
         exchange = send(token, deadline)
 
         def judged(answer: Answer) -> Answer | Deferred[Answer]:
-            code = answer.code
-            if 200 <= code < 300 or code in accept:
+            if _isAccepted(answer.code, accept):
                 return answer
-            if code in (401, 403) and self._token is not None:
-                fresh = self._token.reread()
-                left = exchange.ends - self.clock.seconds()
-                if fresh != token and left > 0:
-                    again = send(fresh, left)
-                    return again.answered.addCallback(self._finally, url, accept, fresh)
-            return self._finally(answer, url, accept, token)
+            fresh = self._freshToken(answer.code)
+            left = exchange.ends - self.clock.seconds()
+            if fresh in (None, token) or left <= 0:
+                raise judge(answer, url, token)
+            again = send(fresh, left)
+            return again.answered.addCallback(_accepted, accept, url, fresh)
 
         return exchange.answered.addCallback(judged)
 
@@ -196,12 +194,14 @@ class Client:
         exchange.follow(head)
         return exchange
 
-    def _finally(
-        self, answer: Answer, url: URL, accept: Container[int], token: bytes | None
-    ) -> Answer:
-        if 200 <= answer.code < 300 or answer.code in accept:
-            return answer
-        raise judge(answer, url, token)
+    def _freshToken(self, code: int) -> bytes | None:
+        """
+        @return: The token that the file holds by now, where C{code} refuses the one
+            that was sent.
+        """
+        if self._token is None or code not in (401, 403):
+            return None
+        return self._token.reread()
 
     def _ended(self, exchange: Exchange) -> None:
         self._open.discard(exchange)
@@ -245,6 +245,18 @@ def makeClient(
     treq = makeTreq(reactor, pool, reserve)
     kept = pool if persistent else None
     return Client(treq, reactor, token, kept, offloadTo(reactor), reserve)
+
+
+def _isAccepted(code: int, accept: Container[int]) -> bool:
+    return 200 <= code < 300 or code in accept
+
+
+def _accepted(
+    answer: Answer, accept: Container[int], url: URL, token: bytes | None
+) -> Answer:
+    if _isAccepted(answer.code, accept):
+        return answer
+    raise judge(answer, url, token)
 
 
 def _closeKept(pool: HTTPConnectionPool) -> Deferred[None]:
