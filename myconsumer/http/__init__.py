@@ -4,7 +4,8 @@ head and body, bounded answers, and failures that say whether trying again may h
 """
 
 from myconsumer.http.answer import Answer
-from myconsumer.http.client import Client, makeClient
+from myconsumer.http.assembly import makeClient
+from myconsumer.http.client import Client
 from myconsumer.http.urls import parseURL
 
 __all__ = ["Answer", "Client", "makeClient", "parseURL"]

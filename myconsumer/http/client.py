@@ -12,15 +12,13 @@ from typing import Any, TypeVar
 from hyperlink import URL
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.client import HTTPConnectionPool
 
 from myconsumer.errors import RefusalError
 from myconsumer.http.answer import Answer
 from myconsumer.http.connection import ConnectionPool
-from myconsumer.http.endpoints import NO_COOKIES, makeTreq
 from myconsumer.http.exchange import Exchange
-from myconsumer.http.headers import RequestHeaders
-from myconsumer.http.offload import Offload, Readings, offloadTo
+from myconsumer.http.headers import NO_COOKIES, RequestHeaders
+from myconsumer.http.offload import Offload, Readings
 from myconsumer.http.reserve import Reserve
 from myconsumer.http.verdict import judge
 from myconsumer.tokenfile import TokenFile
@@ -31,12 +29,8 @@ EVERY_CODE = range(1000)
 #: The most seconds that L{Client.close} takes.
 CLOSING = 1.0
 
-# Common servers close a connection that was idle for five seconds: a request
-# must not be written into it just then.
-_IDLE = 4
-
-#: The descriptors that looking up a host's name may take.
-LOOKUP = 4
+#: The seconds that the answer to a long poll may take past its wait.
+POLL_GRACE = 10.0
 
 _CLOSED = "the request was given up: its client is closed"
 
@@ -55,7 +49,7 @@ class Client:
         treq: Any,
         clock: IReactorTime,
         token: TokenFile | None = None,
-        pool: HTTPConnectionPool | None = None,
+        pool: ConnectionPool | None = None,
         offload: Offload = execute,
         reserve: Reserve | None = None,
     ) -> None:
@@ -64,7 +58,7 @@ class Client:
         @param clock: Measures the deadlines.
         @param token: Where the bearer token is; C{None}: none is sent.
         @param pool: The connections that C{treq} keeps; C{None}: it keeps none.
-        @param offload: Runs what takes long.
+        @param offload: Decompresses and decodes large answers.
         @param reserve: The descriptors that C{treq} keeps for its connections.
         """
         self._treq = treq
@@ -153,16 +147,7 @@ class Client:
             self._reserve.free()
         if self._pool is None:
             return succeed(None)
-        closed: Deferred[None] = Deferred()
-        timer = self.clock.callLater(CLOSING, closed.callback, None)
-
-        def done(_: object) -> None:
-            if timer.active():
-                timer.cancel()
-                closed.callback(None)
-
-        _closeKept(self._pool).addBoth(done)
-        return closed
+        return self._pool.closeWithin(CLOSING, self.clock)
 
     def _send(
         self,
@@ -206,45 +191,7 @@ class Client:
     def _ended(self, exchange: Exchange) -> None:
         self._open.discard(exchange)
         if self._pool is not None and exchange.version is not None:
-            # A server that speaks HTTP/1.0 closes a connection that the pool keeps
-            # for the next request.  A proxy may speak so in its error pages only.
-            current = exchange.version >= (1, 1)
-            self._pool.persistent = current
-            if not current:
-                _closeKept(self._pool)
-
-
-def makeClient(
-    reactor: Any,
-    connections: int,
-    tokenFile: str | None = None,
-    persistent: bool = True,
-    reserved: bool = False,
-) -> Client:
-    """
-    Make a client with connections of its own.  Opens none yet.
-
-    @param reactor: The reactor.
-    @param connections: How many idle connections to keep at most.
-    @param tokenFile: The path of the file with the bearer token, or C{None}.
-    @param persistent: Whether to keep connections at all.
-    @param reserved: Whether to keep descriptors in reserve, so that there are
-        connections also where the process has run out of them.
-
-    @raise ValueError: C{tokenFile} holds no token.
-    """
-    token = None
-    if tokenFile is not None:
-        token = TokenFile(tokenFile)
-        token.read()
-    pool = ConnectionPool(reactor, persistent)
-    pool.maxPersistentPerHost = connections
-    pool.cachedConnectionTimeout = _IDLE
-    pool.retryAutomatically = False
-    reserve = Reserve(connections + LOOKUP if reserved else 0)
-    treq = makeTreq(reactor, pool, reserve)
-    kept = pool if persistent else None
-    return Client(treq, reactor, token, kept, offloadTo(reactor), reserve)
+            self._pool.noteVersion(exchange.version)
 
 
 def _isAccepted(code: int, accept: Container[int]) -> bool:
@@ -257,8 +204,3 @@ def _accepted(
     if _isAccepted(answer.code, accept):
         return answer
     raise judge(answer, url, token)
-
-
-def _closeKept(pool: HTTPConnectionPool) -> Deferred[None]:
-    closed: Deferred[None] = pool.closeCachedConnections()
-    return closed

@@ -1,5 +1,5 @@
 """
-Connections whose answers have bounded heads.
+Connections whose answers have bounded heads, and the pool that keeps them.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
 from twisted.web._newclient import HTTP11ClientProtocol, Request, ResponseFailed
 from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
@@ -73,10 +73,49 @@ class _Factory(_HTTP11ClientFactory):
 
 class ConnectionPool(HTTPConnectionPool):
     """
-    Keeps L{Connection}s.
+    Keeps L{Connection}s of servers that keep theirs, and sends nothing again by itself.
     """
 
     _factory = _Factory
+
+    # common servers close a connection that was idle for five seconds: a request must
+    # not be written into it just then
+    cachedConnectionTimeout = 4
+
+    # a GET whose answer is lost may have taken a task
+    retryAutomatically = False
+
+    def noteVersion(self, version: tuple[int, int]) -> None:
+        """
+        Keep no connection of a server that speaks HTTP/1.0, which closes it under the
+        next request; until the server speaks HTTP/1.1 again, as one does behind a proxy
+        whose error pages alone are older.
+
+        @param version: The version of an answer.
+        """
+        self.persistent = version >= (1, 1)
+        if not self.persistent:
+            self.closeCachedConnections()
+
+    def closeWithin(self, seconds: float, clock: IReactorTime) -> Deferred[None]:
+        """
+        Close the connections that are kept.
+
+        @param seconds: The most seconds to wait until they are closed.
+        @param clock: Measures them.
+
+        @return: Fires once they are closed, or after C{seconds}; never fails.
+        """
+        closed: Deferred[None] = Deferred()
+        timer = clock.callLater(seconds, closed.callback, None)
+
+        def done(_: object) -> None:
+            if timer.active():
+                timer.cancel()
+                closed.callback(None)
+
+        self.closeCachedConnections().addBoth(done)
+        return closed
 
 
 def abort(transport: Any) -> None:

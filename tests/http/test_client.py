@@ -14,7 +14,6 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -23,6 +22,7 @@ from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import FixedURL, parseURL
 from myconsumer.tokenfile import TokenFile
@@ -449,7 +449,7 @@ class FailureTests(ClientCase):
         Closing waits for connections to be closed, a second at most, whatever comes.
         """
 
-        class Pool(HTTPConnectionPool):
+        class Pool(ConnectionPool):
             closed: Deferred[None]
 
             def closeCachedConnections(self) -> Deferred[None]:

@@ -34,7 +34,8 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import FaultError
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
-from myconsumer.http.endpoints import CachedEndpoints, WholeBody
+from myconsumer.http.assembly import WholeBody
+from myconsumer.http.endpoints import CachedEndpoints
 from myconsumer.http.keepalive import keepAlive
 from myconsumer.http.urls import FixedURL, parseURL
 from tests.http.wire import OK, Connection, Reply, Server, sends, serve
