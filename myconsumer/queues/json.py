@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
+from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.http.verdict import unfit
@@ -28,9 +29,6 @@ from myconsumer.queues.defects import DefectLog, Defects
 from myconsumer.queues.reading import Malformed, fieldsOf, receiptOf, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import encodable
-
-#: The seconds that an answer may take past the time that it was asked to wait.
-GRACE = 10.0
 
 #: The seconds that ending a claim may take.
 CANCELLING = 1.0
@@ -119,7 +117,7 @@ class JSONQueue:
         """
         asked = _Claim(limit, _whole(wait), _whole(lease), self.consumer, claim)
         asking = self._client.request(
-            "POST", self._claimURL, _encode(asked), wait + GRACE
+            "POST", self._claimURL, _encode(asked), wait + POLL_GRACE
         )
         decoding: Deferred[Claimed | _Checked] = asking.addCallback(
             self._client.read, self._decode

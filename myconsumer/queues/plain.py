@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
+from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import unfit
 from myconsumer.interfaces import ISelfTimedTaskQueue
@@ -24,9 +25,6 @@ from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
 from myconsumer.queues.defects import DefectLog, Defects
 from myconsumer.queues.reading import Malformed, requireFew, taskOf
 from myconsumer.task import Claimed, Settlement, Task
-
-#: The seconds that an answer may take past the time that it may wait.
-GRACE = 10.0
 
 _NONE = frozenset({204, 404})
 _WANTED = "a JSON value, or a list of them,"
@@ -61,7 +59,7 @@ class PlainQueue:
         See L{ITaskQueue.claim}.  The endpoint is told nothing of what is asked.
         """
         asking = self._client.request(
-            "GET", self._url, None, wait + GRACE, accept=_NONE
+            "GET", self._url, None, wait + POLL_GRACE, accept=_NONE
         )
         decoding: Deferred[tuple[list[Task], Defects]] = asking.addCallback(
             self._client.read, self._decode
