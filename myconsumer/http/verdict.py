@@ -6,19 +6,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from html import unescape
-from urllib.parse import unquote
 
 from hyperlink import URL
-from msgspec import MsgspecError, Struct
-from msgspec.json import Decoder
 from twisted.web.http import RESPONSES
 
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
+from myconsumer.http.quotation import beginning, quoted
 from myconsumer.http.urls import withoutSecrets
 from myconsumer.text import oneLine
 
@@ -28,15 +24,6 @@ LONGEST_RETRY_AFTER = 300.0
 _PASSING = frozenset({408, 425, 429})
 _DIVISIBLE = frozenset({400, 413, 422})
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
-_QUOTED = 100
-_INSTEAD = b"(token)"
-
-
-class _Reason(Struct):
-    error: str
-
-
-_readReason: Callable[[bytes], _Reason] = Decoder(_Reason).decode
 
 
 def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
@@ -109,57 +96,6 @@ def _redirected(answer: Answer, url: URL) -> str:
         f"the endpoint answered {named(answer.code)} and points to {place}: "
         "redirects are not followed; set --url to where it leads"
     )
-
-
-def quoted(answer: Answer, secret: bytes | None = None, limit: int = _QUOTED) -> str:
-    """
-    Quote the reason that a body gives, in the field C{error} of an object, or else the
-    beginning of the body.
-
-    @param answer: The answer.
-    @param secret: What must not be quoted.
-    @param limit: The most characters to quote; of a reason twice as many.
-
-    @return: The end of a sentence of one line; empty where the body is.
-    """
-    try:
-        text, most = _readReason(answer.body).error, 2 * limit
-    except (MsgspecError, ValueError, RecursionError):
-        text, most = beginning(answer, secret, 8 * limit), limit
-    text = oneLine(redacted(text, secret), most)
-    return f"; it says: {text}" if text else ""
-
-
-def beginning(answer: Answer, secret: bytes | None, longest: int) -> str:
-    """
-    @param secret: What must not be quoted, or C{None}.
-    @param longest: The most bytes.
-
-    @return: The first bytes of a body, as text.
-    """
-    body = answer.body.replace(secret, _INSTEAD) if secret else answer.body
-    return redacted(body[:longest].decode("utf-8", "replace"), secret)
-
-
-def redacted(text: str, secret: bytes | None) -> str:
-    """
-    Take the token out of a text, also where it is escaped as in JSON, HTML or a URL.
-
-    @param text: What an endpoint said.
-    @param secret: The token, or C{None} where none was sent.
-    """
-    if not secret:
-        return text
-    token = secret.decode("ascii")
-    for read in (str, _unslashed, unescape, unquote):
-        plain = read(text)
-        if token in plain:
-            text = plain.replace(token, _INSTEAD.decode("ascii"))
-    return text
-
-
-def _unslashed(text: str) -> str:
-    return text.replace(r"\/", "/")
 
 
 def named(code: int) -> str:

@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
 from myconsumer.http.urls import FixedURL, parseURL
-from myconsumer.http.verdict import judge, named, quoted, retryAfter
+from myconsumer.http.verdict import judge, named, retryAfter
 
 URL = FixedURL.of(parseURL("http://host/q?key=s3cret"))
 
@@ -112,53 +112,10 @@ class JudgeTests(SynchronousTestCase):
         self.assertTrue(str(error).isprintable())
 
 
-class QuotedTests(SynchronousTestCase):
+class NamedTests(SynchronousTestCase):
     """
-    Tests for L{quoted} and L{named}.
+    Tests for L{named}.
     """
-
-    def test_limit(self) -> None:
-        """
-        As much is quoted as one likes.
-        """
-        for limit in (10, 1000):
-            text = quoted(answer(500, b"x" * 9999), limit=limit)
-            self.assertEqual(len(text), len("; it says: ") + limit)
-
-    def test_reason(self) -> None:
-        """
-        Of a body that gives a reason for itself only that is quoted, and more of it.
-        """
-        body = b'{"code": 7, "error": "no such\\nqueue", "more": "' + b"x" * 999 + b'"}'
-        self.assertEqual(quoted(answer(500, body)), "; it says: no such queue")
-        body = b'{"error": "' + b"x" * 999 + b'"}'
-        self.assertEqual(len(quoted(answer(500, body), limit=50)), 111)
-        for other in (b'{"error": 7}', b'["error"]', b'{"error": "\\ud800"}'):
-            said = quoted(answer(500, other))
-            self.assertEqual(said, f"; it says: {other.decode()}")
-
-    def test_secret(self) -> None:
-        """
-        The token is not quoted, however it is escaped.
-        """
-        for body in (
-            b"bad t0/k+n",
-            b'{"error": "bad t0\\/k+n"}',
-            b'{"error": "bad t\\u0030/k+n"}',
-            b'["bad t0\\/k+n"]',
-            b"bad t0&#x2F;k+n",
-            b"bad t0%2Fk%2Bn",
-        ):
-            said = quoted(answer(401, body), b"t0/k+n")
-            self.assertIn("bad (token)", said)
-            self.assertNotIn("k+n", said)
-
-    def test_nothing(self) -> None:
-        """
-        Where there is nothing to quote, nothing is said.
-        """
-        for body in (b"", b" \r\n", b'{"error": " "}'):
-            self.assertEqual(quoted(answer(500, body)), "")
 
     def test_named(self) -> None:
         """
