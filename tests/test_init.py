@@ -32,7 +32,7 @@ class PackageTests(SynchronousTestCase):
             " ".join(sorted(myconsumer.__all__)),
             "AlreadyRunningError ConsumerService ITaskConsumer ITaskHandler ITaskQueue "
             "ITaskSource NotRunningError ParallelLimitedTaskConsumer PollingTaskSource "
-            "Reject Release Task",
+            "Reject Release Task TaskFailedError",
         )
         for name in myconsumer.__all__:
             self.assertEqual(getattr(myconsumer, name).__name__, name)
