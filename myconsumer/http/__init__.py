@@ -1,6 +1,6 @@
 """
 The HTTP client of the queues, made of treq: connections of its own, one deadline over
-head and body, bounded answers, and failures that say whether trying again may help.
+head and body, bounded answers, and failures that say whether a retry may help.
 """
 
 from myconsumer.http.answer import Answer

@@ -1,6 +1,6 @@
 """
 The HTTP client of the queues: one deadline a request, bounded answers, no
-redirects, and failures that say whether trying again may help.
+redirects, and failures that say whether a retry may help.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ class Client:
         reserve: Reserve | None = None,
     ) -> None:
         """
-        @param treq: What sends requests, as C{treq.client.HTTPClient} does.
+        @param treq: Sends requests, as C{treq.client.HTTPClient} does.
         @param clock: Measures the deadlines.
-        @param token: Where the bearer token is; C{None}: none is sent.
+        @param token: The file with the bearer token; C{None}: no token is sent.
         @param pool: The connections that C{treq} keeps; C{None}: it keeps none.
         @param offload: Decompresses and decodes large answers.
         @param reserve: The descriptors that C{treq} keeps for its connections.
@@ -96,7 +96,7 @@ class Client:
         @param url: What to ask for: a L{FixedURL <myconsumer.http.urls.FixedURL>}.
         @param body: JSON, or C{None} for no body.
         @param deadline: The seconds for head and body of the answer together.
-        @param accept: Status codes beside 2xx that are no failure here.
+        @param accept: Status codes beside 2xx that are no failure of this request.
         @param headers: Headers of this request alone: names and values.
         @param codeIsEnough: Whether a body that is too long is left out of the
             answer; else it is a fault.
@@ -128,7 +128,7 @@ class Client:
         Decode an answer; a large one in a thread.
 
         @param answer: What L{request} has fired with.
-        @param decode: Called with it, maybe in a thread.
+        @param decode: Called with C{answer}, maybe in a thread.
 
         @return: What C{decode} returns, or a C{Deferred} of it.
         """
@@ -136,9 +136,11 @@ class Client:
 
     def close(self) -> Deferred[None]:
         """
-        Let go of all connections: requests under way fail, kept ones are closed.
+        Close all connections; requests in flight fail.  The client can be used again
+        afterwards.
 
-        @return: Fires once they are closed, or after L{CLOSING} seconds; never fails.
+        @return: Fires once the connections are closed, or after L{CLOSING} seconds;
+            never fails.
         """
         for exchange in list(self._open):
             exchange.abandon(_CLOSED)
@@ -181,8 +183,8 @@ class Client:
 
     def _freshToken(self, code: int) -> bytes | None:
         """
-        @return: The token that the file holds by now, where C{code} refuses the one
-            that was sent.
+        @return: The token that the file holds by now, if C{code} refuses the token
+            that was sent; else C{None}.
         """
         if self._token is None or code not in (401, 403):
             return None

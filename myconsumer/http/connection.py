@@ -73,7 +73,7 @@ class _Factory(_HTTP11ClientFactory):
 
 class ConnectionPool(HTTPConnectionPool):
     """
-    Keeps L{Connection}s of servers that keep theirs, and sends nothing again by itself.
+    Keeps idle L{Connection}s, and never sends a request twice by itself.
     """
 
     _factory = _Factory
@@ -87,11 +87,11 @@ class ConnectionPool(HTTPConnectionPool):
 
     def noteVersion(self, version: tuple[int, int]) -> None:
         """
-        Keep no connection of a server that speaks HTTP/1.0, which closes it under the
-        next request; until the server speaks HTTP/1.1 again, as one does behind a proxy
-        whose error pages alone are older.
+        Keep connections only while the server speaks HTTP/1.1: one that speaks HTTP/1.0
+        closes a kept connection under the next request.  A proxy may speak HTTP/1.0 in
+        its error pages alone.
 
-        @param version: The version of an answer.
+        @param version: The HTTP version of the last answer.
         """
         self.persistent = version >= (1, 1)
         if not self.persistent:
@@ -99,10 +99,10 @@ class ConnectionPool(HTTPConnectionPool):
 
     def closeWithin(self, seconds: float, clock: IReactorTime) -> Deferred[None]:
         """
-        Close the connections that are kept.
+        Close the kept connections.
 
-        @param seconds: The most seconds to wait until they are closed.
-        @param clock: Measures them.
+        @param seconds: The most seconds to wait for their end.
+        @param clock: Measures C{seconds}.
 
         @return: Fires once they are closed, or after C{seconds}; never fails.
         """

@@ -67,7 +67,7 @@ class CachedEndpoints:
     def __init__(self, reactor: Any, reserve: Reserve | None = None) -> None:
         """
         @param reactor: The reactor.
-        @param reserve: Descriptors for connections, or C{None}.
+        @param reserve: Descriptors held in reserve for connections; C{None}: none are.
         """
         self._reactor = reactor
         self._reserve = Reserve(0) if reserve is None else reserve

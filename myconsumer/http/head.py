@@ -23,8 +23,8 @@ _LINE_END = b"\n"
 
 class Head:
     """
-    Watches an answer's bytes for what its parser does not bound, until its head has
-    come.
+    Bounds what the parser of an answer does not bound, until the head has come: its
+    length, and the number of answers of 1xx before it.
     """
 
     def __init__(self) -> None:
@@ -34,9 +34,9 @@ class Head:
 
     def before(self, data: bytes) -> None:
         """
-        Look at some bytes before they are parsed.
+        Look at C{data} before it is parsed.
 
-        @raise BadHeadError: They are not to be parsed.
+        @raise BadHeadError: C{data} must not be parsed.
         """
         if self._begun is None:
             return
@@ -47,9 +47,9 @@ class Head:
 
     def after(self, data: bytes) -> None:
         """
-        Count some bytes that were parsed, while the head has not come.
+        Count C{data}, which was parsed without completing the head.
 
-        @raise BadHeadError: They are too many.
+        @raise BadHeadError: The head is too long.
         """
         self._size += len(data)
         if self._size > LONGEST_HEAD:

@@ -36,7 +36,7 @@ class RequestHeaders:
     """
     Makes the headers that all requests have in common, anew when the token changes.
 
-    @ivar token: The token that is in them, or C{None}.
+    @ivar token: The bearer token in the headers, or C{None}.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class RequestHeaders:
         Give the headers of a request.
 
         @param token: The bearer token, or C{None} to send none.
-        @param hasBody: Whether it has a body, which is JSON.
+        @param hasBody: Whether the request has a body, which is JSON.
         @param more: Headers of this request alone: names and values.
         """
         if token != self.token:

@@ -18,7 +18,7 @@ from myconsumer.http.quotation import beginning, quoted
 from myconsumer.http.urls import withoutSecrets
 from myconsumer.text import oneLine
 
-#: The most seconds for which an endpoint can ask to be left alone.
+#: The longest C{Retry-After} that is obeyed, in seconds.
 LONGEST_RETRY_AFTER = 300.0
 
 _PASSING = frozenset({408, 425, 429})
@@ -57,10 +57,10 @@ def retryAfter(answer: Answer, longest: float = LONGEST_RETRY_AFTER) -> float | 
     Read C{Retry-After}.
 
     @param answer: The answer.
-    @param longest: The most seconds to make of it.
+    @param longest: The most seconds to return.
 
-    @return: The seconds to leave the other side alone, from 0 to C{longest};
-        C{None} where it does not say so, or not clearly.
+    @return: The seconds to wait before the next request, from 0 to C{longest}; C{None}
+        without the header, or where its value cannot be read.
     """
     text = answer.header(b"retry-after").strip()
     if _SECONDS.fullmatch(text):
@@ -110,11 +110,11 @@ def unfit(
     answer: Answer, wanted: str, error: Exception, secret: bytes | None = None
 ) -> FaultError:
     """
-    Make the error for a body that is not what it should be.
+    Make the error for an unfit body.
 
     @param answer: The answer with the body.
-    @param wanted: What it should be.
-    @param error: What decoding it has raised.
+    @param wanted: What the body should be.
+    @param error: What decoding the body has raised.
     @param secret: The token that was sent: never part of the text.
     """
     kind = oneLine(answer.header(b"content-type"), 60) or "no content type"

@@ -86,8 +86,8 @@ class JSONQueue:
         """
         @param client: Sends the requests.
         @param url: Where the queue is.
-        @param consumer: What this consumer calls itself; C{None}: made up from the
-            host and the process when it is first needed.
+        @param consumer: The name of this consumer; C{None}: made up from the host and
+            the process when it is first needed.
         """
         self._client = client
         self._url = url
@@ -102,7 +102,7 @@ class JSONQueue:
     @property
     def consumer(self) -> str:
         """
-        What this consumer calls itself.
+        The name of this consumer.
         """
         if self._consumer is None:
             host = socket.gethostname().encode("ascii", "replace").decode()
@@ -203,7 +203,7 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
 
 def _checked(elements: Sequence[object]) -> _Checked:
     """
-    Take each element for itself.
+    Read each element on its own, so that a malformed one costs no other.
     """
     tasks: list[Task] = []
     malformed: list[Settlement] = []
@@ -227,14 +227,14 @@ def _checked(elements: Sequence[object]) -> _Checked:
 
 def _whole(seconds: float) -> float:
     """
-    Make C{20} of C{20.0}, for endpoints that are strict about integers.
+    Turn C{20.0} into C{20}, for endpoints that are strict about integers.
     """
     return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _plain(settlement: Settlement) -> Settlement:
     """
-    Make a settlement that can be encoded and that strict endpoints take.
+    Make a settlement that can be encoded and that strict endpoints accept.
     """
     if settlement.outcome == "complete":
         return settlement

@@ -43,7 +43,7 @@ class PlainQueue:
     def __init__(self, client: Client, url: URL) -> None:
         """
         @param client: Sends the requests.
-        @param url: What is asked for tasks.
+        @param url: The URL that returns tasks.
         """
         self._client = client
         self._url = FixedURL.of(url)
@@ -56,7 +56,7 @@ class PlainQueue:
         self, claim: str, limit: int, wait: float, lease: float
     ) -> Deferred[Claimed]:
         """
-        See L{ITaskQueue.claim}.  The endpoint is told nothing of what is asked.
+        See L{ITaskQueue.claim}.  No argument is sent to the endpoint.
         """
         asking = self._client.request(
             "GET", self._url, None, wait + POLL_GRACE, accept=_NONE
@@ -137,7 +137,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _eachValue(answer: Answer, error: Exception, secret: bytes | None) -> list[Any]:
     """
-    Decode each value of a list for itself.
+    Decode each value of a list on its own.
     """
     try:
         return [readRaw(raw) for raw in _readList(answer.body)]

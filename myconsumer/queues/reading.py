@@ -1,5 +1,5 @@
 """
-Tasks out of JSON, each for itself: what is wrong with one costs that one alone.
+Tasks out of JSON, each read on its own: what is wrong with one costs no other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Malformed(Exception):
 
 class _Parts(Struct):
     """
-    The fields of a task, not looked into yet.
+    The fields of a task, not decoded yet.
     """
 
     id: Raw = _ABSENT
@@ -91,7 +91,7 @@ def fieldsOf(element: object) -> dict[str, Any]:
 
     @return: The values of those fields that are there.
 
-    @raise Malformed: It is no object.
+    @raise Malformed: C{element} is no object.
     """
     value = readRaw(element) if isinstance(element, Raw) else element
     if isinstance(value, dict):
@@ -110,10 +110,10 @@ def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
     """
     Make a task.
 
-    @param fields: Its fields.
+    @param fields: The task's fields.
     @param defects: Notes each field that is taken as absent.
 
-    @raise Malformed: It has no C{id} or no C{payload}.
+    @raise Malformed: The task has no C{id} or no C{payload}.
     """
     name = fields.get("id")
     if not isinstance(name, str | int) or isinstance(name, bool):
@@ -137,9 +137,9 @@ def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
 
 def receiptOf(fields: Mapping[str, Any]) -> str | None:
     """
-    Find what proves the lease of a task, malformed or not.
+    Find the receipt of a task, malformed or not.
 
-    @param fields: Its fields.
+    @param fields: The task's fields.
     """
     receipt = fields.get("receipt")
     return cast(str, receipt) if _isText(receipt) else None
