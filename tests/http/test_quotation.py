@@ -15,17 +15,18 @@ class QuotedTests(SynchronousTestCase):
     Tests for L{quoted}.
     """
 
-    def test_limit(self) -> None:
+    def test_boundsQuotation(self) -> None:
         """
-        As much is quoted as one likes.
+        A quotation of a body is truncated to C{limit} characters.
         """
         for limit in (10, 1000):
             text = quoted(answer(500, b"x" * 9999), limit=limit)
             self.assertEqual(len(text), len("; it says: ") + limit)
 
-    def test_reason(self) -> None:
+    def test_quotesReason(self) -> None:
         """
-        Of a body that gives a reason for itself only that is quoted, and more of it.
+        The reason that a body gives in its field C{error} is quoted alone, with up to
+        twice as many characters.
         """
         body = b'{"code": 7, "error": "no such\\nqueue", "more": "' + b"x" * 999 + b'"}'
         self.assertEqual(quoted(answer(500, body)), "; it says: no such queue")
@@ -35,7 +36,7 @@ class QuotedTests(SynchronousTestCase):
             said = quoted(answer(500, other))
             self.assertEqual(said, f"; it says: {other.decode()}")
 
-    def test_secret(self) -> None:
+    def test_leavesOutToken(self) -> None:
         """
         The token is not quoted, however it is escaped.
         """
@@ -51,9 +52,9 @@ class QuotedTests(SynchronousTestCase):
             self.assertIn("bad (token)", said)
             self.assertNotIn("k+n", said)
 
-    def test_nothing(self) -> None:
+    def test_quotesNothingOfEmptyBody(self) -> None:
         """
-        Where there is nothing to quote, nothing is said.
+        A body without text is not quoted.
         """
         for body in (b"", b" \r\n", b'{"error": " "}'):
             self.assertEqual(quoted(answer(500, body)), "")

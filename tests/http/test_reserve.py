@@ -67,29 +67,23 @@ class Endpoint:
         return succeed(Connected())
 
     def close(self, count: int) -> None:
-        """
-        Close the last connections.
-        """
         for _ in range(count):
             os.close(self.open.pop())
 
 
 class DescriptorCase(SynchronousTestCase):
     """
-    A process that can run out of descriptors.
+    A process that can run out of descriptors, with three in reserve.
     """
 
     def setUp(self) -> None:
-        """
-        Make a reserve of three.
-        """
         self.reserve = Reserve(3)
         self.addCleanup(self.reserve.free)
 
     @contextlib.contextmanager
     def exhausted(self) -> Iterator[None]:
         """
-        Leave no descriptor meanwhile.
+        Leave no descriptor within the context.
         """
         held: list[int] = []
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -111,9 +105,10 @@ class ReserveTests(DescriptorCase):
     Tests for L{Reserve}.
     """
 
-    def test_free(self) -> None:
+    def test_freesDescriptors(self) -> None:
         """
-        What is freed can be had by others; where nothing is left nothing is taken.
+        Freed descriptors can be opened by others; where none is left the reserve takes
+        none.
         """
         self.reserve.fill()
         self.assertFalse(self.reserve.isNeeded())
@@ -143,17 +138,17 @@ class ConnectingTests(DescriptorCase):
         self.endpoint = Endpoint(lacking)
         return LastingEndpoint(self.endpoint, self.reserve)
 
-    def test_interface(self) -> None:
+    def test_providesInterface(self) -> None:
         """
-        It is an endpoint.
+        L{LastingEndpoint} provides its interface.
         """
         endpoint = self.connecting(DNSLookupError())
         verifyObject(IStreamClientEndpoint, endpoint)
 
-    def test_reserved(self) -> None:
+    def test_connectsWithReserve(self) -> None:
         """
-        Where descriptors run out, those of the reserve are used, for a name that has
-        to be looked up as well; what is closed fills the reserve again.
+        Where descriptors run out, those of the reserve are used, for looking up a name
+        as well; closed connections fill the reserve again.
         """
         lacking = (ConnectBindError(24, "Too many open files"), DNSLookupError())
         for error in lacking:
@@ -169,9 +164,9 @@ class ConnectingTests(DescriptorCase):
                     self.successResultOf(each)
                 self.failureResultOf(failed, type(error))
 
-    def test_otherFailures(self) -> None:
+    def test_doesNotRetryOtherFailures(self) -> None:
         """
-        What fails for other reasons is not tried again.
+        A connection that fails for another reason is not tried again.
         """
         self.reserve.fill()
         endpoint = self.connecting(ConnectionRefusedError())
