@@ -27,15 +27,10 @@ from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
-from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
-from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
-from myconsumer.http.assembly import WholeBody
-from myconsumer.http.endpoints import CachedEndpoints
 from myconsumer.http.keepalive import keepAlive
 from myconsumer.http.urls import FixedURL, parseURL
 from tests.http.wire import OK, Connection, Reply, Server, sends, serve
@@ -598,29 +593,3 @@ def writeSelfSigned(path: str) -> None:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with open(path, "wb") as file:
         file.write(private + public)
-
-
-class PieceTests(TestCase):
-    """
-    Tests for the pieces that the client is made of.
-    """
-
-    def test_providesInterfaces(self) -> None:
-        """
-        The endpoint factory and the producer of bodies provide their interfaces.
-        """
-        verifyObject(IAgentEndpointFactory, CachedEndpoints(reactor))
-        verifyObject(IBodyProducer, WholeBody(b""))
-
-    def test_cachesEndpoints(self) -> None:
-        """
-        There is one endpoint for each origin.
-        """
-        endpoints = CachedEndpoints(reactor)
-
-        def made(url: bytes) -> object:
-            return endpoints.endpointForURI(URI.fromBytes(url))
-
-        self.assertIs(made(b"http://a/1"), made(b"http://a:80/2?3"))
-        different = {made(b"http://a/"), made(b"http://b/"), made(b"https://a/")}
-        self.assertEqual(len({*different, made(b"http://a:81/")}), 4)
