@@ -16,6 +16,7 @@ from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
 from myconsumer.http.quotation import beginning, quoted
 from myconsumer.http.urls import withoutSecrets
+from myconsumer.jsontext import MOST_VALUES, isCrowded
 from myconsumer.text import oneLine
 
 #: The longest C{Retry-After} that is obeyed, in seconds.
@@ -131,3 +132,13 @@ def unfit(
         f"the endpoint answered {answer.code} with {what} ({kind}); "
         f"{wanted} is expected"
     )
+
+
+def requireFew(answer: Answer) -> None:
+    """
+    @raise FaultError: The body of an answer holds too many values.
+    """
+    if isCrowded(answer.body):
+        raise FaultError(
+            f"the answer holds more than {MOST_VALUES} JSON values", tooLong=True
+        )

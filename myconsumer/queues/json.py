@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from hyperlink import URL
@@ -22,11 +22,11 @@ from myconsumer.http.answer import Answer
 from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
-from myconsumer.http.verdict import unfit
+from myconsumer.http.verdict import requireFew, unfit
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import UNDECODABLE, loads
-from myconsumer.queues.defects import DefectLog, Defects
-from myconsumer.queues.reading import Malformed, fieldsOf, receiptOf, requireFew, taskOf
+from myconsumer.queues.defects import DefectLog
+from myconsumer.queues.reading import Checked, checked
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import encodable
 
@@ -57,11 +57,6 @@ class _Tasks(Struct):
 
 class _Elements(Struct):
     tasks: list[Raw] | None
-
-
-class _Checked(NamedTuple):
-    claimed: Claimed
-    defects: Defects
 
 
 class _Lost(Struct):
@@ -119,7 +114,7 @@ class JSONQueue:
         asking = self._client.request(
             "POST", self._claimURL, _encode(asked), wait + POLL_GRACE
         )
-        decoding: Deferred[Claimed | _Checked] = asking.addCallback(
+        decoding: Deferred[Claimed | Checked] = asking.addCallback(
             self._client.read, self._decode
         )
         return decoding.addCallback(self._claimed)
@@ -149,13 +144,13 @@ class JSONQueue:
         """
         return self._client.close()
 
-    def _claimed(self, decoded: Claimed | _Checked) -> Claimed:
+    def _claimed(self, decoded: Claimed | Checked) -> Claimed:
         if isinstance(decoded, Claimed):
             return decoded
         self._defectLog.add(decoded.defects)
         return decoded.claimed
 
-    def _decode(self, answer: Answer) -> Claimed | _Checked:
+    def _decode(self, answer: Answer) -> Claimed | Checked:
         if answer.code == 204:
             return Claimed([])
         if len(answer.body) > LARGE:
@@ -165,7 +160,7 @@ class JSONQueue:
                 return Claimed(_readTasks(answer.body).tasks or [])
             except UNDECODABLE:
                 pass
-        return _checked(self._elements(answer))
+        return checked(self._elements(answer))
 
     def _elements(self, answer: Answer) -> Sequence[object]:
         try:
@@ -199,30 +194,6 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
     connections = options["pollers"] + 3
     client = makeClient(reactor, connections, options["token-file"], reserved=True)
     return JSONQueue(client, options["url"])
-
-
-def _checked(elements: Sequence[object]) -> _Checked:
-    """
-    Read each element on its own, so that a malformed one costs no other.
-    """
-    tasks: list[Task] = []
-    malformed: list[Settlement] = []
-    defects = Defects()
-    # each text once, however many elements it is about
-    reasons: dict[str, str] = {}
-    for element in elements:
-        fields: Mapping[str, Any] = {}
-        try:
-            fields = fieldsOf(element)
-            tasks.append(taskOf(fields, defects))
-        except Malformed as error:
-            text = f"malformed task: {error}"
-            reason = reasons.setdefault(text, text)
-            if (receipt := receiptOf(fields)) is None:
-                defects.drop(reason)
-            else:
-                malformed.append(Settlement(receipt, "fail", error=reason))
-    return _Checked(Claimed(tasks, malformed, defects.dropped), defects)
 
 
 def _whole(seconds: float) -> float:

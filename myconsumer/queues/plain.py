@@ -19,11 +19,11 @@ from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
 from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.urls import FixedURL, withoutSecrets
-from myconsumer.http.verdict import unfit
+from myconsumer.http.verdict import requireFew, unfit
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
 from myconsumer.queues.defects import DefectLog, Defects
-from myconsumer.queues.reading import Malformed, requireFew, taskOf
+from myconsumer.queues.reading import Malformed, taskOf
 from myconsumer.task import Claimed, Settlement, Task
 
 _NONE = frozenset({204, 404})

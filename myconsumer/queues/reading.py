@@ -6,17 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, cast, get_args
+from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
-from myconsumer.errors import FaultError
 from myconsumer.fields import Attempt, Enqueued, Lease, takes
-from myconsumer.http.answer import Answer
-from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
+from myconsumer.jsontext import UNDECODABLE, Unreadable, readRaw
 from myconsumer.queues.defects import Defects
-from myconsumer.task import Task
+from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import oneLine
 
 _ABSENT = Raw(b"")
@@ -26,6 +24,18 @@ class Malformed(Exception):
     """
     An element is no task.  Its text says why.
     """
+
+
+class Checked(NamedTuple):
+    """
+    Tasks that were read on their own.
+
+    @ivar claimed: The tasks, and the settlements of those that are malformed.
+    @ivar defects: What is wrong with them.
+    """
+
+    claimed: Claimed
+    defects: Defects
 
 
 class _Parts(Struct):
@@ -83,7 +93,33 @@ _OPTIONS: Sequence[tuple[str, Callable[[object], bool], str]] = (
 )
 
 
-def fieldsOf(element: object) -> dict[str, Any]:
+def checked(elements: Sequence[object]) -> Checked:
+    """
+    Read each element on its own, so that a malformed one costs no other.
+
+    @param elements: The elements of a list of tasks: C{Raw}, or decoded already.
+    """
+    tasks: list[Task] = []
+    malformed: list[Settlement] = []
+    defects = Defects()
+    # each text once, however many elements it is about
+    reasons: dict[str, str] = {}
+    for element in elements:
+        fields: Mapping[str, Any] = {}
+        try:
+            fields = _fieldsOf(element)
+            tasks.append(taskOf(fields, defects))
+        except Malformed as error:
+            text = f"malformed task: {error}"
+            reason = reasons.setdefault(text, text)
+            if (receipt := _receiptOf(fields)) is None:
+                defects.drop(reason)
+            else:
+                malformed.append(Settlement(receipt, "fail", error=reason))
+    return Checked(Claimed(tasks, malformed, defects.dropped), defects)
+
+
+def _fieldsOf(element: object) -> dict[str, Any]:
     """
     Take a task apart.
 
@@ -131,11 +167,11 @@ def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
         if fits(value):
             options[key] = value
         else:
-            defects.takeAsAbsent(key, shortened(name), wanted)
+            defects.takeAsAbsent(key, _shortened(name), wanted)
     return Task(name, payload, **options)
 
 
-def receiptOf(fields: Mapping[str, Any]) -> str | None:
+def _receiptOf(fields: Mapping[str, Any]) -> str | None:
     """
     Find the receipt of a task, malformed or not.
 
@@ -145,20 +181,10 @@ def receiptOf(fields: Mapping[str, Any]) -> str | None:
     return cast(str, receipt) if _isText(receipt) else None
 
 
-def shortened(name: str | int) -> str:
+def _shortened(name: str | int) -> str:
     """
     Make a task's id fit to be logged.
 
     @param name: The id.
     """
     return oneLine(repr(name[:60] if isinstance(name, str) else name), 62)
-
-
-def requireFew(answer: Answer) -> None:
-    """
-    @raise FaultError: The body of an answer holds too many values.
-    """
-    if isCrowded(answer.body):
-        raise FaultError(
-            f"the answer holds more than {MOST_VALUES} JSON values", tooLong=True
-        )
