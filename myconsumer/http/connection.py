@@ -9,8 +9,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol, Request, ResponseFailed
-from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
+from twisted.web._newclient import HTTP11ClientProtocol, Request
+from twisted.web.client import (
+    HTTPConnectionPool,
+    ResponseFailed,
+    _HTTP11ClientFactory,
+)
 from twisted.web.iweb import IResponse
 
 from myconsumer.http.faults import BadHeadError
