@@ -19,15 +19,14 @@ class ITaskConsumer(Interface):
     """
     Takes what a task source finds.
 
-    Before one of these methods returns, it may start or stop the source: a source that
-    calls one has to expect a call of its own L{ITaskSource.start} or
-    L{ITaskSource.stop} from within.
+    Each method may call L{ITaskSource.start} or L{ITaskSource.stop} of the source that
+    has called it, before it returns.
     """
 
     def taskStarted(task: Callable[[], Any]) -> None:
         """
-        Called by the source for each task that it has found, once.  Starts the source
-        again where another task may run, and stops it where none may.
+        Called by the source for each task that it has found, once.  The consumer may
+        start the source from within, for the next task, or stop it.
 
         @param task: Runs the task when called.  It may return a C{Deferred} or a
             coroutine: the task then runs until that has ended.
@@ -58,7 +57,7 @@ class ITaskSlots(Interface):
     """
 
     running: int = Attribute("The number of tasks that run now.")
-    freeSlots: int = Attribute("The number of further tasks that may run now.")
+    freeSlots: int = Attribute("How many further tasks may run now: 0 or more.")
 
 
 class ITaskSource(Interface):
@@ -152,15 +151,15 @@ class ISelfTimedTaskQueue(ITaskQueue):
 
 class ITaskHandler(Interface):
     """
-    Does the work that tasks ask for.
+    What is done with a task.
     """
 
     def handle(task: Task) -> Any:
         """
         Do what C{task} asks for.
 
-        @return: The result, or a C{Deferred} that fires with the result and that is
-            cancelled when the task has to end.  The task has succeeded unless this
+        @return: The result, or a C{Deferred} that fires with it, or that is
+            cancelled when the task has to end.  It has succeeded unless this
             raises, or the C{Deferred} fails.
 
         @raise Release: To have the task delivered again later.

@@ -1,5 +1,5 @@
 """
-Connections whose answers have bounded heads, and the pool that keeps them.
+Connections whose answers have bounded heads.
 """
 
 from __future__ import annotations
