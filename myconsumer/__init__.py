@@ -4,7 +4,13 @@ is stopped: C{twistd consumer}, and the parts that it is made of.
 """
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.errors import AlreadyRunningError, NotRunningError, Reject, Release
+from myconsumer.errors import (
+    AlreadyRunningError,
+    NotRunningError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
 from myconsumer.interfaces import (
     ITaskConsumer,
     ITaskHandler,
@@ -28,4 +34,5 @@ __all__ = [
     "Reject",
     "Release",
     "Task",
+    "TaskFailedError",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 class AlreadyRunningError(Exception):
     """
-    A consumer was told to consume a second time.
+    C{consume} of a consumer was called a second time.
     """
 
     def __init__(self, consumer: object, source: object) -> None:
@@ -22,10 +22,14 @@ class AlreadyRunningError(Exception):
 
 class NotRunningError(Exception):
     """
-    A consumer was told of a task, or of none, before it was told to consume.
+    A method of L{ITaskConsumer <myconsumer.interfaces.ITaskConsumer>} was called before
+    C{consume()} was, and for no other reason.
     """
 
     def __init__(self, consumer: object) -> None:
+        """
+        @param consumer: What does not consume yet.
+        """
         super().__init__(f"{consumer!r} does not consume yet: call consume() first")
 
 
@@ -33,9 +37,9 @@ def checkedDelay(delay: Any) -> float | None:
     """
     @param delay: Seconds, as a number of any type; or C{None}.
 
-    @return: The same as a C{float}, which every protocol can encode.
+    @return: C{delay} as a C{float}, which every protocol can encode.
 
-    @raise ValueError: It is negative, infinite or no number.
+    @raise ValueError: C{delay} is negative, infinite or no number.
     """
     if delay is None:
         return None
@@ -51,8 +55,8 @@ class Release(Exception):
     """
     Raised by a handler: give the task back, to be delivered again later.
 
-    @ivar delay: The seconds after which it may be delivered again; C{None}
-        leaves them to the backoff that a failure gets.
+    @ivar delay: The seconds after which the task may be delivered again; C{None}:
+        as many as after a failure.
     """
 
     # for subclasses that do not call our __init__
@@ -76,11 +80,11 @@ class Reject(Exception):
 
 class TaskFailedError(Exception):
     """
-    Raised by a handler: the task was not done, for a reason that needs no traceback.
-    It is retried as after any other exception, and counts as one.
+    Raised by a handler: this attempt has failed, for a reason that needs no traceback
+    in the log.  The task is retried as after any other exception.
 
-    @ivar delay: The seconds before the next attempt; C{None} leaves them to the
-        backoff.
+    @ivar delay: The seconds before the next attempt; C{None}: as many as after any
+        other failure.
     """
 
     delay: float | None = None
@@ -96,32 +100,33 @@ class TaskFailedError(Exception):
 class NotBegunError(Exception):
     """
     Raised by a handler: the task could not be begun, for a reason that is this
-    machine's and not the task's: no descriptors, no processes, no threads left, or
-    the program gone.  The task is given back, uncounted, and claiming pauses.
+    machine's and not the task's: no descriptors, processes or threads are left, or
+    the program is gone.  The task is given back, the attempt is not counted, and
+    claiming pauses.
     """
 
 
 class LeaseLostError(Exception):
     """
-    A lease is not to be extended: the task is somebody else's, or has ended.
+    A lease cannot be extended: it is lost, has ended, or never was.
     """
 
 
 class QueueError(Exception):
     """
-    A request to a queue did not do what was asked.  Its text is for the operator.
+    A request to a queue has failed.  Its text is for the operator.
     """
 
 
 class FaultError(QueueError):
     """
-    A fault that may pass by itself: the same request is worth trying again.
+    A fault that may pass by itself: the same request is worth a retry.
 
-    @ivar retryAfter: The seconds that the endpoint asks to be left alone for,
-        or C{None} where it does not say.
-    @ivar tooLong: Whether the answer was longer than is read, so that a smaller
-        request may have one that is not.
-    @ivar unreachable: Whether no connection was to be had: nothing was sent.
+    @ivar retryAfter: The seconds to wait before the retry, as the endpoint asks for;
+        C{None} where it asks for none.
+    @ivar tooLong: Whether the answer was too long to be read, so that asking for less
+        may succeed.
+    @ivar unreachable: Whether no connection could be made, so that nothing was sent.
     """
 
     def __init__(
@@ -140,9 +145,10 @@ class FaultError(QueueError):
 
 class RefusalError(QueueError):
     """
-    The endpoint refuses the request as it stands; somebody has to change something.
+    The endpoint refuses the request as it stands: a retry is refused as well until
+    somebody has changed the configuration or the endpoint.
 
-    @ivar divisible: Whether a part of the same batch might be taken, as after
+    @ivar divisible: Whether the endpoint may accept a part of the same batch, as after
         HTTP's 400, 413 and 422.
     """
 

@@ -17,67 +17,70 @@ if TYPE_CHECKING:
 
 class ITaskConsumer(Interface):
     """
-    What a task source tells of the tasks it finds.
+    Takes what a task source finds.
+
+    Each method may call L{ITaskSource.start} or L{ITaskSource.stop} of the source that
+    has called it, before it returns.
     """
 
     def taskStarted(task: Callable[[], Any]) -> None:
         """
-        Called by the source for each task, which it will not send again.
+        Called by the source for each task that it has found, once.  The consumer may
+        start the source from within, for the next task, or stop it.
 
-        @param task: Runs the task when called; may return a C{Deferred} or a
-            coroutine, and the task runs until that has fired.
+        @param task: Runs the task when called.  It may return a C{Deferred} or a
+            coroutine: the task then runs until that has ended.
 
-        @raise NotRunningError: Nothing is consumed yet.
+        @raise NotRunningError: The consumer has not been told to consume yet.
         """
 
     def noTasksFound() -> None:
         """
-        Called by the source when it has looked and there was nothing to do.
+        Called by the source when it has looked for tasks and found none.
 
-        @raise NotRunningError: Nothing is consumed yet.
+        @raise NotRunningError: The consumer has not been told to consume yet.
         """
 
     def taskProductionFailed(reason: Failure) -> None:
         """
         Called by the source when looking for tasks has failed.
 
-        @param reason: Why.
+        @param reason: Why looking for tasks has failed.
 
-        @raise NotRunningError: Nothing is consumed yet.
+        @raise NotRunningError: The consumer has not been told to consume yet.
         """
 
 
 class ITaskSlots(Interface):
     """
-    How much room a consumer has: what a source that asks for several tasks at
-    once needs to know of it.
+    How much room a consumer has, for a source that asks for several tasks at once.
     """
 
     running: int = Attribute("The number of tasks that run now.")
-    freeSlots: int = Attribute("How many more may run now: 0 or more.")
+    freeSlots: int = Attribute("How many further tasks may run now: 0 or more.")
 
 
 class ITaskSource(Interface):
     """
-    Where tasks come from: can be started and stopped, as often as one likes.
+    Where tasks come from.  Can be started and stopped any number of times.
     """
 
     def start(consumer: ITaskConsumer) -> None:
         """
-        Look for tasks and tell C{consumer}.  Called again it looks again, for
-        the consumer given last.
+        Look for tasks and call C{consumer} for what is found.  When called again, look
+        again, for the consumer given last.
 
-        @param consumer: Is told of each task, of there being none, and of
-            faults: before C{start} returns, or later.
+        @param consumer: Called for each task, when there is none, and when looking for
+            tasks has failed: before C{start} returns, or later.
         """
 
     def stop() -> Deferred[bool]:
         """
         Look for no further tasks.  Harmless before C{start} and when repeated.
 
-        @return: Fires once nothing that was under way can bring a task any
-            more: with C{True} if the source is still stopped then, with
-            C{False} if it was started meanwhile.
+        @return: Fires once no search in flight can bring a task any more: with C{True}
+            if the source is still stopped then, with C{False} if it was started
+            meanwhile.
         """
 
 
@@ -88,38 +91,41 @@ class ITaskQueue(Interface):
     Each method's C{Deferred} fails with L{FaultError
     <myconsumer.errors.FaultError>} where the same request may succeed later, and
     with L{RefusalError <myconsumer.errors.RefusalError>} where something has to
-    be changed first, and with nothing else.
+    be changed first, and with nothing else unless it is cancelled.
     """
 
     def claim(claim: str, limit: int, wait: float, lease: float) -> Deferred[Claimed]:
         """
-        Ask for tasks.  Cancelling the C{Deferred} drops the request; what the
-        endpoint leases under it all the same is lost until its lease ends.
+        Claim tasks.  Cancelling the C{Deferred} drops the request: a task that the
+        endpoint leases to it all the same is delivered to nobody until its lease
+        expires.
 
         @param claim: A name for this claim, never used before.
-        @param limit: The most tasks to bring, 1 or more; the answer may hold more.
-        @param wait: The seconds to wait for the first task, 0 or more.
-        @param lease: The seconds for which the tasks are to be ours.
+        @param limit: The most tasks to claim, 1 or more; the answer may hold more.
+        @param wait: The seconds that the endpoint may wait for a first task, 0 or more.
+        @param lease: The seconds for which the tasks are to be leased to us.
 
-        @return: Fires with what came, within a bounded time.
+        @return: Fires with the endpoint's answer, within a bounded time after C{wait}.
         """
 
     def settle(
         settlements: Sequence[Settlement], deadline: float
     ) -> Deferred[Collection[str]]:
         """
-        Tell how tasks ended, or that they still run.  Safe to repeat.
+        Report how tasks ended, and extend the leases of tasks that still run.  Safe to
+        repeat.
 
-        @param settlements: One or more.
+        @param settlements: One or more settlements.
         @param deadline: The seconds after which to give up and fail.
 
-        @return: Fires with the receipts of those whose lease is no longer ours.
+        @return: Fires with the receipts of those tasks that are not leased to us any
+            more.
         """
 
     def cancelClaim(claim: str) -> Deferred[bool]:
         """
-        End a claim that may be open: what was leased under it and has not been
-        answered goes back.  Harmless for a claim that was never made.
+        End a claim that may be open: a task that was leased to it, and not delivered
+        with its answer, becomes ready again.  Harmless for a claim that was never made.
 
         @return: Fires with C{True} once the endpoint has ended it, with
             C{False} where the endpoint cannot end claims at all.
@@ -127,17 +133,19 @@ class ITaskQueue(Interface):
 
     def close() -> Deferred[None]:
         """
-        Let go of all connections.  The queue can be used again afterwards.
+        Close all connections; requests in flight fail.  The queue can be used again
+        afterwards.
 
-        @return: Fires once that is done; never fails.
+        @return: Fires once the connections are closed; never fails.
         """
 
 
 class ISelfTimedTaskQueue(ITaskQueue):
     """
-    A queue whose endpoint is not told for how long a claim is to wait: a smaller
-    C{wait} makes it answer no sooner, and may lose what it answers later.  So it is
-    always given the C{wait} that was configured.
+    A queue that cannot tell its endpoint C{wait}: a claim with a smaller C{wait} than
+    the configured one is not answered sooner, but may be given up before it is
+    answered, with the tasks of that answer lost.  Such a queue is always given the
+    configured C{wait}.
     """
 
 
@@ -154,8 +162,8 @@ class ITaskHandler(Interface):
             cancelled when the task has to end.  It has succeeded unless this
             raises, or the C{Deferred} fails.
 
-        @raise Release: To have it delivered again later.
-        @raise Reject: To have it never delivered again.
+        @raise Release: To have the task delivered again later.
+        @raise Reject: To have the task never delivered again.
         """
 
 

@@ -49,10 +49,10 @@ def decoded(raw: Raw, depth: int = _DEEPEST) -> Any:
     Decode a value.
 
     @param raw: JSON.
-    @param depth: How many levels down large values are taken apart.
+    @param depth: The number of levels down to which large values are taken apart.
 
-    @raise msgspec.MsgspecError: It is no JSON.
-    @raise RecursionError: It is nested too deeply.
+    @raise msgspec.MsgspecError: C{raw} is no JSON.
+    @raise RecursionError: C{raw} is nested too deeply.
     """
     if depth and len(memoryview(raw)) > _PART:
         for split in _splitters:
@@ -87,7 +87,7 @@ def isCrowded(body: bytes) -> bool:
 
 def _marks(body: bytes, start: int, end: int) -> int:
     """
-    Count what stands before each value but the first.
+    Count the marks one of which stands before each value but the first.
     """
     return sum(body.count(mark, start, end) for mark in _MARKS)
 
@@ -113,8 +113,8 @@ def loads(body: bytes) -> Any:
 
     @param body: The text, as UTF-8.
 
-    @raise ValueError: It is no JSON.
-    @raise RecursionError: It is nested too deeply.
+    @raise ValueError: C{body} is no JSON.
+    @raise RecursionError: C{body} is nested too deeply.
     """
     text = body.decode("utf-8-sig")
     return json.loads(text, parse_constant=_noConstant, object_hook=_unchanged)
@@ -124,7 +124,7 @@ def encoded(value: Any) -> bytes:
     """
     @param value: A payload, or a structure that holds one.
 
-    @return: It as JSON.
+    @return: C{value} as JSON.
     """
     try:
         return msgspec.json.encode(value)
@@ -135,7 +135,7 @@ def encoded(value: Any) -> bytes:
 
 def _unchanged(value: dict[str, Any]) -> dict[str, Any]:
     """
-    A step of Python's own at each object, at which other threads get their turn.
+    Do nothing, but in Python, for each object: there other threads get their turn.
     """
     return value
 

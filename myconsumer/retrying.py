@@ -1,5 +1,5 @@
 """
-How long to leave a queue alone after a failure, and what the log hears of it.
+How long to wait after a failure before the retry, and what is logged of it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import QueueError, RefusalError
 
-#: The longest that a queue is left alone for, unless it asks for more, in seconds.
+#: The longest wait before a retry, unless the endpoint asks for more, in seconds.
 LONGEST = 30.0
 
-#: Seconds between two lines of the log about the same fault.
+#: The seconds between two lines of the log about the same fault.
 QUIET = 60.0
 
-#: Seconds between two lines about the same refusal: somebody has been told.
-QUIET_REFUSED = 3600.0
+#: The seconds between two lines of the log about the same refusal, or about whatever
+#: else lasts until somebody acts.
+QUIET_LASTING = 3600.0
 
+#: Takes the number of failures before this one, returns the seconds to wait.
 Policy = Callable[[int], float]
 
-#: 0.5 s and doubling, up to 2 minutes of failures and more; jitter adds up to 1 s.
+#: 0.5 s, doubled with each failure up to 29 s; jitter adds up to 1 s.
 faultPolicy: Policy = backoffPolicy(0.5, LONGEST - 1.0, 2.0)
 
 
@@ -33,7 +35,7 @@ class Retry:
     """
     Counts the failures in a row of one kind of request.
 
-    @ivar failures: How many there were since the last success.
+    @ivar failures: The number of failures since the last success.
     """
 
     _log = Logger()
@@ -44,9 +46,9 @@ class Retry:
         self, what: str, clock: IReactorTime, policy: Policy = faultPolicy
     ) -> None:
         """
-        @param what: What is tried, for the log: a plural in capitals.
-        @param clock: What keeps the time.
-        @param policy: The number of failures before this one -> seconds to wait.
+        @param what: What is tried, as a log line begins: a plural with a capital.
+        @param clock: Measures the time between lines of the log.
+        @param policy: Says how long to wait after a fault.
         """
         self._what = what
         self._clock = clock
@@ -56,9 +58,9 @@ class Retry:
 
     def failed(self, failure: Failure) -> float:
         """
-        A request has failed.
+        Count and log a failed request.
 
-        @return: The seconds to wait before the next.
+        @return: The seconds to wait before the retry.
         """
         error = failure.value
         if isinstance(error, RefusalError):
@@ -72,7 +74,7 @@ class Retry:
 
     def succeeded(self) -> None:
         """
-        A request has been answered.
+        Note that a request has succeeded.
         """
         if self.failures == 0:
             return
@@ -100,7 +102,7 @@ class Retry:
             return
         if len(self._quietUntil) > 16:
             self._quietUntil.clear()
-        self._quietUntil[text] = now + (QUIET_REFUSED if refused else QUIET)
+        self._quietUntil[text] = now + (QUIET_LASTING if refused else QUIET)
         if not isinstance(failure.value, QueueError):
             self._log.failure("{what} failed unexpectedly", failure, what=self._what)
             return
@@ -115,8 +117,8 @@ class Retry:
 
 class Quiet:
     """
-    Counts one kind of event, and says when to log it: at once, and then at most
-    once in L{QUIET} seconds.
+    Counts one kind of event, and says when to log it: at once, and then at most once
+    every L{QUIET} seconds.
     """
 
     _quietUntil = -inf
@@ -124,7 +126,7 @@ class Quiet:
 
     def __init__(self, clock: IReactorTime) -> None:
         """
-        @param clock: What keeps the time.
+        @param clock: Measures the time between lines of the log.
         """
         self._clock = clock
 
@@ -132,8 +134,8 @@ class Quiet:
         """
         Count an event.
 
-        @return: If it is time for a line, how many events there were since the last
-            one; else 0.
+        @return: If it is time for a line, the number of events since the last line;
+            else 0.
         """
         self._count += 1
         now = self._clock.seconds()

@@ -17,8 +17,8 @@ _SECRET = re.compile(r"@|%40|://.*[?#]|^\s*(?:\w+\s*,\s*)*[A-Za-z_]\w*=", re.DOT
 
 def printable(text: str) -> str:
     """
-    @return: A text that does nothing to a terminal: control characters and the like
-        are escaped.
+    @return: C{text} with control characters and the like escaped, so that it does
+        nothing to a terminal.
     """
     if text.isprintable():
         return text
@@ -27,8 +27,8 @@ def printable(text: str) -> str:
 
 def encodable(text: str) -> str:
     """
-    @return: A text that UTF-8 has room for: halves of surrogate pairs, which
-        C{os.fsdecode} makes of other bytes, become question marks.
+    @return: C{text} as far as UTF-8 can encode it: halves of surrogate pairs, which
+        C{os.fsdecode} makes of bytes that are no UTF-8, become question marks.
     """
     return text.encode("utf-8", "replace").decode()
 
@@ -40,8 +40,8 @@ def oneLine(text: str, limit: int = LONGEST) -> str:
     @param text: The text, of whatever source.
     @param limit: The most characters to keep.
 
-    @return: The text, its blanks and line ends made single blanks, and what cannot be
-        printed made printable.
+    @return: The text with blanks and line ends made single blanks, what cannot be
+        printed escaped, and what is longer than C{limit} truncated.
     """
     line = " ".join(text[: 4 * limit].split())
     line = printable(line)

@@ -30,7 +30,7 @@ class TokenFile:
         self.path = path
         self._token: bytes | None = None
         self._signature: tuple[int, int, int] | None = None
-        self._warned = False
+        self._isBad = False
 
     def read(self) -> bytes:
         """
@@ -38,8 +38,8 @@ class TokenFile:
 
         @return: The token, without the white space around it.
 
-        @raise ValueError: The file cannot be read or holds no token; the text
-            names the file and never tells what is in it.
+        @raise ValueError: The file cannot be read or holds no token; the text names the
+            file and never quotes what is in it.
         """
         try:
             # a pipe would block the reactor, and be empty the next time
@@ -63,9 +63,9 @@ class TokenFile:
 
     def current(self) -> bytes:
         """
-        Give the token, read again if the file has changed since.
+        Give the token; read the file again if it has changed since it was read.
 
-        @return: The token; the one before, if the file holds none now.
+        @return: The token; the last good one, if the file holds none now.
 
         @raise ValueError: No token was ever read.
         """
@@ -79,10 +79,10 @@ class TokenFile:
 
     def reread(self) -> bytes:
         """
-        Give the token, read again in any case.  A file that holds none now is
-        warned of once, until it holds one again.
+        Give the token; read the file again in any case.  Log one warning when the file
+        holds no token, until it holds one again.
 
-        @return: The token; the one before, if the file holds none now.
+        @return: The token; the last good one, if the file holds none now.
 
         @raise ValueError: No token was ever read.
         """
@@ -91,12 +91,12 @@ class TokenFile:
         except ValueError as error:
             if self._token is None:
                 raise
-            if not self._warned:
-                self._warned = True
+            if not self._isBad:
+                self._isBad = True
                 self._log.warn(
-                    "The token file {reason}; the token before it is used on.",
+                    "The token file {reason}; the last good token stays in use",
                     reason=str(error),
                 )
             return self._token
-        self._warned = False
+        self._isBad = False
         return token

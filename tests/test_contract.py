@@ -46,7 +46,7 @@ anyJSON = st.recursive(
 
 def found(reference: str) -> Schema:
     """
-    @return: What is at a place in the description.
+    @return: The part of the description that C{reference} points to.
     """
     at: Any = DESCRIPTION
     for name in reference.removeprefix("#/").split("/"):
@@ -57,7 +57,7 @@ def found(reference: str) -> Schema:
 
 def problems(name: str, value: object) -> list[str]:
     """
-    @return: What is wrong with a value, by the schema of that name.
+    @return: What is wrong with C{value}, by the schema C{name}.
     """
     schema = {
         "$ref": f"#/components/schemas/{name}",
@@ -68,7 +68,7 @@ def problems(name: str, value: object) -> list[str]:
 
 def valuesOf(schema: Schema) -> st.SearchStrategy[Any]:
     """
-    @return: Makes values that a schema allows.
+    @return: Makes values that C{schema} allows.
     """
     if "$ref" in schema:
         return valuesOf(found(schema["$ref"]))
@@ -99,7 +99,7 @@ def valuesOf(schema: Schema) -> st.SearchStrategy[Any]:
 
 def objectsOf(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     """
-    @return: Makes objects that a schema allows, now and then with a field more.
+    @return: Makes objects that C{schema} allows, now and then with a field more.
     """
     values = {name: valuesOf(each) for name, each in schema["properties"].items()}
     needed = {name: values.pop(name) for name in schema.get("required", ())}
@@ -108,7 +108,7 @@ def objectsOf(schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
 
 def values(name: str) -> st.SearchStrategy[Any]:
     """
-    @return: Makes values that the schema of that name allows.
+    @return: Makes values that the schema C{name} allows.
     """
     return valuesOf({"$ref": f"#/components/schemas/{name}"})
 
@@ -138,13 +138,10 @@ class Endpoint(Resource):
 
 class QueueCase(SynchronousTestCase):
     """
-    Has a queue at an endpoint of which a test says what it answers.
+    A queue at an endpoint whose answer a test sets.
     """
 
     def setUp(self) -> None:
-        """
-        Make both.
-        """
         self.clock = Clock()
         self.endpoint = Endpoint()
         self.queue = queueThrough(StubTreq(self.endpoint), self.clock)
@@ -152,7 +149,7 @@ class QueueCase(SynchronousTestCase):
 
     def act(self, path: str) -> Any:
         """
-        Have the queue send what goes to one of the paths.
+        Have the queue send a request to C{path}.
         """
         if path == "/claim":
             return self.queue.claim("c", 4, 20.0, 60.0)
@@ -162,9 +159,6 @@ class QueueCase(SynchronousTestCase):
 
 
 def queueThrough(treq: StubTreq, clock: Clock) -> JSONQueue:
-    """
-    Make a queue that sends its requests through C{treq}.
-    """
     return JSONQueue(Client(treq, clock), parseURL("http://endpoint.test"))
 
 
@@ -173,15 +167,15 @@ class DescriptionTests(SynchronousTestCase):
     The description for itself.
     """
 
-    def test_valid(self) -> None:
+    def test_isOpenAPI(self) -> None:
         """
-        It is OpenAPI.
+        The description of the pull contract is OpenAPI.
         """
         validate(DESCRIPTION)
 
-    def test_examples(self) -> None:
+    def test_examplesFitSchemas(self) -> None:
         """
-        Its examples are what its schemas allow.
+        The examples of the description are what its schemas allow.
         """
         count = 0
         for path in DESCRIPTION["paths"].values():
@@ -199,9 +193,9 @@ class DescriptionTests(SynchronousTestCase):
                         count += 1
         self.assertEqual(count, 4)
 
-    def test_refuses(self) -> None:
+    def test_schemasRefuseOthers(self) -> None:
         """
-        Its schemas are not so wide that they allow anything.
+        The schemas of the description are not so wide that they allow anything.
         """
         for name, value in (
             ("Claim", {}),
@@ -225,7 +219,9 @@ class SentTests(QueueCase):
     """
 
     @given(st.text(min_size=1), st.integers(1, 10**6), numbers, positive)
-    def test_claim(self, claim: str, limit: int, wait: float, lease: float) -> None:
+    def test_sendsClaims(
+        self, claim: str, limit: int, wait: float, lease: float
+    ) -> None:
         """
         A claim bears every field.
         """
@@ -255,9 +251,9 @@ class SentTests(QueueCase):
             min_size=1,
         )
     )
-    def test_settle(self, settlements: list[Settlement]) -> None:
+    def test_sendsSettlements(self, settlements: list[Settlement]) -> None:
         """
-        Settlements of each outcome are what they should be.
+        Settlements of each outcome fit the description.
         """
         self.endpoint.answer = b"{}"
         self.successResultOf(self.queue.settle(settlements, 10.0))
@@ -272,7 +268,7 @@ class TakenTests(QueueCase):
     """
 
     @given(values("Tasks"))
-    def test_tasks(self, answer: Any) -> None:
+    def test_takesTasks(self, answer: Any) -> None:
         """
         Each task of each answer is taken as it is.
         """
@@ -287,18 +283,18 @@ class TakenTests(QueueCase):
                 self.assertEqual(getattr(task, name), given_.get(name))
 
     @given(values("Settled"))
-    def test_settled(self, answer: Any) -> None:
+    def test_takesLostReceipts(self, answer: Any) -> None:
         """
-        What is lost is heard.
+        Lost receipts are taken as they are.
         """
         self.assertEqual(problems("Settled", answer), [])
         self.endpoint.answer = json.dumps(answer).encode()
         lost = self.successResultOf(self.act("/settle"))
         self.assertEqual(list(lost), answer.get("lost", []))
 
-    def test_codes(self) -> None:
+    def test_obeysCodes(self) -> None:
         """
-        Each status code of the description does what it says there.
+        Each status code does what the description says.
         """
         for path, methods in DESCRIPTION["paths"].items():
             (operation,) = methods.values()
@@ -334,9 +330,12 @@ class ExampleTests(EndpointCase):
         return content
 
     @given(st.lists(anyJSON, max_size=3), values("Claim"), values("Settle"))
-    def test_answers(self, payloads: list[Any], claim: Any, settle: Any) -> None:
+    def test_answersAnyRequest(
+        self, payloads: list[Any], claim: Any, settle: Any
+    ) -> None:
         """
-        It takes every request that the description allows, and answers as it says.
+        The example endpoint takes every request that the description allows, and
+        answers as it says.
         """
         self.setUp()
         self.queue(*payloads)
@@ -350,9 +349,10 @@ class ExampleTests(EndpointCase):
         content = self.conforming("/settle", settle, "Settled")
         self.assertEqual(receipts & set(content["lost"]), set())
 
-    def test_queue(self) -> None:
+    def test_worksWithClient(self) -> None:
         """
-        The client gets along with it: tasks come, are settled, and claims ended.
+        The client works with the example endpoint: tasks come, are settled, and claims
+        ended.
         """
         queue = queueThrough(self.treq, self.clock)
         self.queue("a", "b")

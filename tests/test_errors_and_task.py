@@ -37,9 +37,9 @@ class ErrorTests(SynchronousTestCase):
     L{myconsumer.errors}.
     """
 
-    def test_runningErrors(self) -> None:
+    def test_runningErrorsNameConsumer(self) -> None:
         """
-        Both name the consumer, and say what to do.
+        The errors about a consumer's run name the consumer, and say what to do.
         """
         consumer = ParallelLimitedTaskConsumer(1)
         source = PollingTaskSource(1, lambda: None)
@@ -50,18 +50,18 @@ class ErrorTests(SynchronousTestCase):
         self.assertIn(repr(consumer), str(NotRunningError(consumer)))
         self.assertIn("call consume() first", str(NotRunningError(consumer)))
 
-    def test_release(self) -> None:
+    def test_releaseKeepsDelay(self) -> None:
         """
-        The delay is none, or seconds, and the text is kept.
+        The delay of a release is none, or seconds, and its text is kept.
         """
         self.assertIsNone(Release().delay)
         for delay in (0, 0.5, 3600):
             self.assertEqual(Release("busy", delay=delay).delay, delay)
         self.assertEqual(str(Release("busy", delay=1)), "busy")
 
-    def test_releaseWithWrongDelay(self) -> None:
+    def test_releaseRefusesWrongDelay(self) -> None:
         """
-        A delay that is no such number of seconds is refused.
+        A release refuses a delay that is no finite number of seconds, or negative.
         """
         wrong: list[Any] = [-1, -0.001, inf, -inf, nan, "5", Decimal("nan"), 10**400]
         for delay in wrong:
@@ -69,9 +69,9 @@ class ErrorTests(SynchronousTestCase):
                 Release(delay=delay)
             self.assertIn(repr(delay), str(caught.exception))
 
-    def test_delayOfAnyNumericType(self) -> None:
+    def test_makesDelayFloat(self) -> None:
         """
-        A delay is made a float: not everything can be said of a fraction.
+        A delay is made a float: no protocol can encode a fraction.
         """
         numbers: list[Any] = [Fraction(3, 2), Decimal("1.5")]
         for kind in (Release, TaskFailedError):
@@ -79,33 +79,33 @@ class ErrorTests(SynchronousTestCase):
                 delay = kind("later", delay=number).delay
                 self.assertEqual((type(delay), delay), (float, 1.5))
 
-    def test_reject(self) -> None:
+    def test_rejectKeepsReason(self) -> None:
         """
-        The reason is kept.
+        The reason of a reject is kept.
         """
         self.assertEqual(str(Reject("no such customer")), "no such customer")
 
-    def test_taskFailed(self) -> None:
+    def test_failureKeepsReasonAndDelay(self) -> None:
         """
-        The reason is kept, and the delay is none, or seconds.
+        The reason of a failed task is kept, and its delay is none, or seconds.
         """
         self.assertEqual(str(TaskFailedError("exit status 3")), "exit status 3")
         self.assertIsNone(TaskFailedError("no").delay)
         for delay in (0, 0.5, 86400.0):
             self.assertEqual(TaskFailedError("no", delay=delay).delay, delay)
 
-    def test_taskFailedWithWrongDelay(self) -> None:
+    def test_failureRefusesWrongDelay(self) -> None:
         """
-        A delay that is no such number of seconds is refused.
+        A failed task refuses a delay that is no finite number of seconds, or negative.
         """
         for delay in (-1, -0.001, inf, -inf, nan):
             with self.assertRaises(ValueError) as caught:
                 TaskFailedError("no", delay=delay)
             self.assertIn(repr(delay), str(caught.exception))
 
-    def test_queueErrors(self) -> None:
+    def test_queueErrorsHaveOneClass(self) -> None:
         """
-        Both classes of failure are caught as one, with what each adds.
+        Faults and refusals are caught as one class, and each has what it adds.
         """
         fault, refusal = FaultError("down", retryAfter=5), RefusalError("no such page")
         self.assertIsInstance(fault, QueueError)
@@ -120,14 +120,14 @@ class ValueTests(SynchronousTestCase):
     L{myconsumer.task}.
     """
 
-    def test_taskDefaults(self) -> None:
+    def test_taskNeedsIdAndPayload(self) -> None:
         """
-        A task needs an id and a payload; the rest says that nothing is known.
+        A task needs an id and a payload; its other fields say that nothing is known.
         """
         task = msgspec.json.decode(b'{"id": "17", "payload": [1]}', type=Task)
         self.assertEqual(task, Task("17", [1], 1, None, None, None))
 
-    def test_taskAsText(self) -> None:
+    def test_taskHidesPayloadAndReceipt(self) -> None:
         """
         A task in a log is its id and its attempt, without payload and receipt.
         """
@@ -146,9 +146,9 @@ class ValueTests(SynchronousTestCase):
         assert isinstance(failure, Failure)
         self.assertIn("17", str(failure.value))
 
-    def test_taskRefusals(self) -> None:
+    def test_refusesOtherJSON(self) -> None:
         """
-        What is no task is not taken for one.
+        JSON that is no task is not taken for one.
         """
         for text in (
             b"[]",
@@ -163,7 +163,7 @@ class ValueTests(SynchronousTestCase):
             with self.assertRaises(msgspec.ValidationError):
                 msgspec.json.decode(text, type=Task)
 
-    def test_frozen(self) -> None:
+    def test_valuesAreFrozen(self) -> None:
         """
         Nobody can change a value that others hold.
         """
@@ -171,9 +171,10 @@ class ValueTests(SynchronousTestCase):
             with self.assertRaises(AttributeError):
                 setattr(value, value.__struct_fields__[0], 3)
 
-    def test_settlementAsJSON(self) -> None:
+    def test_settlementLeavesOutUnset(self) -> None:
         """
-        What is not said is left out; what is said is sent, however false it is.
+        A field of a settlement that is not set is left out; one that is set is sent,
+        however false it is.
         """
         for settlement, text in (
             (Settlement("r", "complete"), '{"receipt":"r","outcome":"complete"}'),

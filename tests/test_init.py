@@ -24,23 +24,23 @@ class PackageTests(SynchronousTestCase):
     L{myconsumer} itself.
     """
 
-    def test_names(self) -> None:
+    def test_exportsNames(self) -> None:
         """
-        It exports these names, and no others.
+        The package exports these names, and no others.
         """
         self.assertEqual(
             " ".join(sorted(myconsumer.__all__)),
             "AlreadyRunningError ConsumerService ITaskConsumer ITaskHandler ITaskQueue "
             "ITaskSource NotRunningError ParallelLimitedTaskConsumer PollingTaskSource "
-            "Reject Release Task",
+            "Reject Release Task TaskFailedError",
         )
         for name in myconsumer.__all__:
             self.assertEqual(getattr(myconsumer, name).__name__, name)
 
-    def test_lightImport(self) -> None:
+    def test_importsLittle(self) -> None:
         """
-        Importing it installs no reactor, so that the program can choose one, and
-        does not load treq, which not every use needs.
+        Importing the package installs no reactor, so that the program can choose one,
+        and does not load treq, which not every use needs.
         """
         result = subprocess.run(
             [sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True

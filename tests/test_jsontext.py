@@ -31,13 +31,13 @@ class DecodedTests(SynchronousTestCase):
 
     @settings(deadline=None, max_examples=50)
     @given(VALUES)
-    def test_any(self, value: Any) -> None:
+    def test_decodesInParts(self, value: Any) -> None:
         """
-        What is decoded in parts is what is decoded at once.
+        A value that is decoded in parts equals one that is decoded at once.
         """
         self.assertEqual(decoded(Raw(json.dumps(value).encode())), value)
 
-    def test_deep(self) -> None:
+    def test_decodesDeepValues(self) -> None:
         """
         Large values within large values are decoded, however deep they are.
         """
@@ -46,9 +46,9 @@ class DecodedTests(SynchronousTestCase):
             value = [{"a": value}, 1]
         self.assertEqual(decoded(Raw(json.dumps(value).encode())), value)
 
-    def test_broken(self) -> None:
+    def test_refusesBrokenJSON(self) -> None:
         """
-        What is no JSON is not decoded, whatever its size.
+        Bytes that are no JSON are not decoded, whatever their number.
         """
         long = json.dumps([LONG]).encode()
         for body in (b"[1", long[:-1], long + b"x", b'{"a":\xff,"b":' + long + b"}"):
@@ -60,9 +60,9 @@ class IsCrowdedTests(SynchronousTestCase):
     Tests for L{isCrowded}.
     """
 
-    def test_values(self) -> None:
+    def test_countsValues(self) -> None:
         """
-        A million values are many enough, wherever they are.
+        More than a million values are too many, wherever they are.
         """
         for value in (b"1", b"[]", b"{}", b'""', b'{"a":1}'):
             crowd = b",".join([value] * (MOST_VALUES + 1))
@@ -73,23 +73,23 @@ class IsCrowdedTests(SynchronousTestCase):
         )
         self.assertFalse(isCrowded(b"[" + b",".join([b"1"] * 900_000) + b"]"))
 
-    def test_strings(self) -> None:
+    def test_ignoresStrings(self) -> None:
         """
-        What is in strings does not count, behind whatever they escape.
+        Marks within strings do not count, whatever stands escaped before them.
         """
         for text in ('"', "\\", '\\"', "\n", "ü"):
             body = json.dumps([text, "[,{" * 500_000, text]).encode()
             self.assertFalse(isCrowded(body))
 
-    def test_openString(self) -> None:
+    def test_looksAtOpenStringOnce(self) -> None:
         """
         A string that does not end is looked at once, whatever it escapes.
         """
         body = b'["' + rb"\"" * 500_000 + b"," * (MOST_VALUES + 1)
         self.assertFalse(isCrowded(body))
 
-    def test_nothingButQuotes(self) -> None:
+    def test_endsEarlyOnQuotes(self) -> None:
         """
-        What is no JSON is not looked at for long.
+        Bytes that are no JSON, but millions of quotes, are not looked at for long.
         """
         self.assertTrue(isCrowded(b"," * MOST_VALUES + b'"",' + b'""' * 3_000_000))

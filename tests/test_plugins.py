@@ -28,7 +28,12 @@ from myconsumer.makers import HandlerMaker, QueueMaker
 from myconsumer.options import HANDLERS
 from myconsumer.plugins import handlerMakers, queueMakers
 
-OPTIONS = {"url": "http://host/q", "limit": 1, "pollers": 1, "token-file": None}
+OPTIONS = {
+    "url": URL.from_text("http://host/q"),
+    "limit": 1,
+    "pollers": 1,
+    "token-file": None,
+}
 
 #: The options of handlers when none of them is given.
 NO_HANDLER: dict[str, Any] = {

@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError, RefusalError
-from myconsumer.retrying import LONGEST, QUIET, QUIET_REFUSED, Retry, faultPolicy
+from myconsumer.retrying import LONGEST, QUIET, QUIET_LASTING, Retry, faultPolicy
 
 
 class RetryCase(SynchronousTestCase):
@@ -19,15 +19,12 @@ class RetryCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make one that has seen nothing yet.
-        """
         self.clock = Clock()
         self.retry = Retry("Claims", self.clock, lambda failures: 2.0**failures)
 
     def tearDown(self) -> None:
         """
-        It has no timers of its own.
+        A L{Retry} has no timers of its own.
         """
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -43,10 +40,10 @@ class DelayTests(RetryCase):
     The delays.
     """
 
-    def test_policy(self) -> None:
+    def test_policyDoubles(self) -> None:
         """
-        The usual policy begins with half a second, doubles, is jittered, and ends
-        at half a minute.
+        The usual policy begins with half a second, doubles, is jittered, and ends at
+        half a minute.
         """
         for failures, least in ((0, 0.5), (1, 1), (2, 2), (5, 16), (6, 29), (5000, 29)):
             delays = {faultPolicy(failures) for _ in range(50)}
@@ -54,14 +51,14 @@ class DelayTests(RetryCase):
             self.assertGreaterEqual(min(delays), least)
             self.assertLessEqual(max(delays), min(least + 1, LONGEST))
 
-    def test_usualPolicy(self) -> None:
+    def test_takesUsualPolicy(self) -> None:
         """
         Without another policy the usual one is taken.
         """
         delay = Retry("Claims", self.clock).failed(Failure(FaultError("down")))
         self.assertTrue(0.5 <= delay <= 1.5, delay)
 
-    def test_failuresInARow(self) -> None:
+    def test_waitsLongerEachTime(self) -> None:
         """
         Each failure in a row waits for longer; a success begins anew.
         """
@@ -71,7 +68,7 @@ class DelayTests(RetryCase):
         self.assertEqual(self.retry.failures, 0)
         self.assertEqual(self.refuse(FaultError("down")), 1)
 
-    def test_retryAfter(self) -> None:
+    def test_obeysRetryAfter(self) -> None:
         """
         Where the endpoint asks for more time than the policy, it gets it.
         """
@@ -79,14 +76,14 @@ class DelayTests(RetryCase):
         self.assertEqual(self.refuse(FaultError("busy", retryAfter=0)), 2)
         self.assertEqual(self.refuse(FaultError("busy", retryAfter=0.5)), 4)
 
-    def test_refusal(self) -> None:
+    def test_waitsLongestAfterRefusal(self) -> None:
         """
         A refusal waits for the longest time at once.
         """
         self.assertEqual(self.refuse(RefusalError("gone")), LONGEST)
         self.assertEqual(self.retry.failures, 1)
 
-    def test_surprise(self) -> None:
+    def test_takesUnexpectedErrorsForFaults(self) -> None:
         """
         An exception that queues do not fail with waits like a fault.
         """
@@ -113,10 +110,10 @@ class LogTests(RetryCase):
             for event in events
         ]
 
-    def test_levels(self) -> None:
+    def test_choosesLevels(self) -> None:
         """
-        A fault is a warning, a refusal an error, neither with a traceback; a
-        surprise is critical, with one.
+        A fault is a warning, a refusal an error, neither with a traceback; any other
+        exception is critical, with one.
         """
         self.assertEqual(
             self.logged(FaultError("down"), RefusalError("gone"), ZeroDivisionError()),
@@ -128,18 +125,18 @@ class LogTests(RetryCase):
         )
         self.flushLoggedErrors(ZeroDivisionError)
 
-    def test_text(self) -> None:
+    def test_namesWhatFails(self) -> None:
         """
-        The line says what fails, why, and when it is tried again.
+        The line says what fails, why, and when the retry is.
         """
         with capturedLogs() as events:
             self.refuse(FaultError("down"))
         [event] = events
         self.assertEqual((event["what"], event["delay"]), ("Claims", 1))
 
-    def test_repeated(self) -> None:
+    def test_logsSameFaultOnceAMinute(self) -> None:
         """
-        The same is said once a minute, however often it happens.
+        The same fault is logged once a minute, however often it happens.
         """
         self.assertEqual(len(self.logged(*[FaultError("down")] * 50)), 1)
         self.clock.advance(QUIET - 1)
@@ -147,20 +144,20 @@ class LogTests(RetryCase):
         self.clock.advance(1)
         self.assertEqual(len(self.logged(*[FaultError("down")] * 50)), 1)
 
-    def test_refusalLasts(self) -> None:
+    def test_logsLastingRefusalOnceAnHour(self) -> None:
         """
-        A refusal is said once, and again after each hour that it lasts.
+        A refusal is logged at once, and again after each hour that it lasts.
         """
         refusals = [RefusalError("no token")] * 5
         self.assertEqual(len(self.logged(*refusals)), 1)
-        self.clock.advance(QUIET_REFUSED - 1)
+        self.clock.advance(QUIET_LASTING - 1)
         self.assertEqual(len(self.logged(*refusals)), 0)
         self.clock.advance(1)
         self.assertEqual(len(self.logged(*refusals)), 1)
 
-    def test_refusedAgain(self) -> None:
+    def test_logsReturningRefusal(self) -> None:
         """
-        A refusal that comes back after requests have worked is said again, however
+        A refusal that comes back after requests have worked is logged again, however
         few of them were refused before.
         """
         for refusals in ([RefusalError("no token")], [RefusalError("no token")] * 5):
@@ -168,9 +165,9 @@ class LogTests(RetryCase):
             self.retry.succeeded()
             self.clock.advance(QUIET)
 
-    def test_refusedInTurns(self) -> None:
+    def test_logsRefusalInTurnsOnceAMinute(self) -> None:
         """
-        One that comes and goes is said once a minute.
+        A refusal that comes and goes is logged once a minute.
         """
         lines = 0
         for _ in range(60):
@@ -179,26 +176,28 @@ class LogTests(RetryCase):
             self.clock.advance(1)
         self.assertEqual(lines, 1)
 
-    def test_different(self) -> None:
+    def test_logsOtherReasonsAtOnce(self) -> None:
         """
-        Another reason is said at once, also in turns with the first.
+        Another reason is logged at once, also in turns with the first.
         """
         errors = [FaultError("down"), FaultError("slow")] * 20
         self.assertEqual(
             [reason for _, reason, _ in self.logged(*errors)], ["down", "slow"]
         )
 
-    def test_memory(self) -> None:
+    def test_forgetsReasons(self) -> None:
         """
         Reasons that differ each time are not kept for ever.
         """
-        self.assertEqual(len(self.logged(*[FaultError(str(n)) for n in range(99)])), 99)
-        self.assertLess(len(self.retry._quietUntil), 20)
+        errors = [FaultError(str(number)) for number in range(99)]
+        self.assertEqual(len(self.logged(*errors)), 99)
+        # fewer than 20 are still quiet
+        self.assertGreater(len(self.logged(*reversed(errors))), 79)
 
-    def test_recovery(self) -> None:
+    def test_logsRecovery(self) -> None:
         """
-        The end of an outage is said, with its length in failures; that of a
-        hiccup is not.
+        The end of an outage is logged, with the number of failures; the end of one or
+        two failures is not.
         """
         for failures, lines in ((0, []), (2, []), (3, [("info", 3)])):
             self.logged(*[FaultError("down")] * failures)

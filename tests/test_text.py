@@ -32,7 +32,7 @@ class OneLineTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.text(), st.integers(10, 50))
-    def test_any(self, text: str, limit: int) -> None:
+    def test_makesAnyTextOneLine(self, text: str, limit: int) -> None:
         """
         Any text becomes one printable line within the limit.
         """
@@ -40,16 +40,16 @@ class OneLineTests(SynchronousTestCase):
         self.assertTrue(line.isprintable())
         self.assertLessEqual(len(line), limit)
 
-    def test_kept(self) -> None:
+    def test_keepsFitText(self) -> None:
         """
-        What is fit stays as it is; what is too long is seen to be cut.
+        Printable text stays as it is; text that is too long is visibly truncated.
         """
         self.assertEqual(oneLine("ein Ä, a\n\n b"), "ein Ä, a b")
         self.assertEqual(oneLine("abcdefghijkl", 10), "abcdefg...")
 
-    def test_control(self) -> None:
+    def test_escapesControlCharacters(self) -> None:
         """
-        Control characters are shown, and do nothing.
+        Control characters are escaped.
         """
         self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")
 
@@ -59,17 +59,17 @@ class WordsTests(SynchronousTestCase):
     How values and reasons are put on one line.
     """
 
-    def test_shown(self) -> None:
+    def test_showsValues(self) -> None:
         """
-        Values look as one writes them, and end somewhere.
+        A value looks as one writes it, and is truncated.
         """
         self.assertEqual(shown("a\nb"), r"'a\nb'")
         self.assertEqual(shown(True), "true")
         self.assertEqual(len(shown("x" * 1000)), 120)
 
-    def test_isSecret(self) -> None:
+    def test_suspectsSecrets(self) -> None:
         """
-        What has a user's part or a query may be a secret; ordinary values are not.
+        A value with a user's part or a query may be a secret; an ordinary one is not.
         """
         for text in BAD_URLS_WITH_SECRETS:
             self.assertTrue(isSecret(text))

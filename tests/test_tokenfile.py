@@ -18,9 +18,6 @@ class TokenFileTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Name a file that is not there yet.
-        """
         self.path = self.mktemp()
         self.file = TokenFile(self.path)
 
@@ -32,17 +29,17 @@ class TokenFileTests(SynchronousTestCase):
             file.write(content)
         os.replace(self.path + ".new", self.path)
 
-    def test_read(self) -> None:
+    def test_readsToken(self) -> None:
         """
         The token is the content without the white space around it.
         """
         self.write(b"\n  s3cret \r\n")
         self.assertEqual(self.file.read(), b"s3cret")
 
-    def test_unfit(self) -> None:
+    def test_refusesOtherContent(self) -> None:
         """
-        A file that holds no token is refused with a sentence that names it, and that
-        never tells its content.
+        A file that holds no token is refused with a sentence that names it and does not
+        quote its content.
         """
         contents = (b"", b" \n", b"s3c\x00ret", b"s3cret\ns3cret", b"s3cret \xc3\xbc")
         for content in (*contents, b"s3cret b", b"s3cret" * 20000):
@@ -52,7 +49,7 @@ class TokenFileTests(SynchronousTestCase):
             self.assertIn(self.path, str(caught.exception))
             self.assertNotIn("s3c", str(caught.exception))
 
-    def test_notThere(self) -> None:
+    def test_refusesOtherFiles(self) -> None:
         """
         A file that is not there, a directory and a pipe are refused.
         """
@@ -62,7 +59,7 @@ class TokenFileTests(SynchronousTestCase):
             self.assertRaises(ValueError, TokenFile(path).read)
             self.assertRaises(ValueError, TokenFile(path).current)
 
-    def test_follows(self) -> None:
+    def test_followsFile(self) -> None:
         """
         The token in use follows the file.
         """
@@ -82,7 +79,7 @@ class TokenFileTests(SynchronousTestCase):
         os.utime(self.path, ns=(1, 1))
         self.assertEqual(self.file.current(), b"two")
 
-    def test_notReadAgain(self) -> None:
+    def test_readsChangedFileOnly(self) -> None:
         """
         A file that has not changed is not read again; C{reread} reads it all the same.
         """
@@ -95,10 +92,10 @@ class TokenFileTests(SynchronousTestCase):
         self.assertEqual(self.file.current(), b"one")
         self.assertEqual(self.file.reread(), b"two")
 
-    def test_keepsTheLastGood(self) -> None:
+    def test_keepsLastGoodToken(self) -> None:
         """
-        A file that is gone or broken leaves the token in use, with one warning until
-        it is good again, and the warning does not tell its content.
+        A file that is gone or broken leaves the token in use, with one warning until it
+        is good again, and the warning does not quote its content.
         """
         self.write(b"one")
         self.file.current()

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI
 
 from myconsumer.check.exceptions import Unanswered
-from myconsumer.http.connecting import CachedEndpoints
+from myconsumer.http.endpoints import CachedEndpoints
 from myconsumer.http.faults import explain
 from myconsumer.http.urls import FixedURL
 

@@ -17,8 +17,9 @@ from myconsumer.check.hangup import Leaving
 from myconsumer.errors import FaultError
 from myconsumer.http import Answer, Client
 from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.quotation import quoted
 from myconsumer.http.urls import FixedURL, below
-from myconsumer.http.verdict import named, quoted
+from myconsumer.http.verdict import named
 from myconsumer.text import oneLine
 
 #: The seconds that an answer may take, past those that it was asked to wait for.

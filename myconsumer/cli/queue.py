@@ -14,8 +14,9 @@ from hyperlink import URL
 
 from myconsumer.errors import QueueError, RefusalError
 from myconsumer.http import Answer, Client, makeClient
+from myconsumer.http.quotation import quoted
 from myconsumer.http.urls import FixedURL, below
-from myconsumer.http.verdict import named, quoted, unfit
+from myconsumer.http.verdict import named, unfit
 from myconsumer.jsontext import UNDECODABLE
 from myconsumer.text import oneLine
 

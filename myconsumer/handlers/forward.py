@@ -27,8 +27,9 @@ from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.quotation import quoted
 from myconsumer.http.urls import FixedURL, withoutSecrets
-from myconsumer.http.verdict import named, quoted, retryAfter
+from myconsumer.http.verdict import named, retryAfter
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
 from myconsumer.task import Task

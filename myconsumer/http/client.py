@@ -1,6 +1,6 @@
 """
 The HTTP client of the queues: one deadline a request, bounded answers, no
-redirects, and failures that say whether trying again may help.
+redirects, and failures that say whether a retry may help.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from typing import Any, TypeVar
 from hyperlink import URL
 from twisted.internet.defer import Deferred, execute, fail, succeed
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.client import HTTPConnectionPool
 
 from myconsumer.errors import RefusalError
 from myconsumer.http.answer import Answer
-from myconsumer.http.connecting import NO_COOKIES, makeTreq
 from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.exchange import Exchange
-from myconsumer.http.headers import RequestHeaders
-from myconsumer.http.offload import Offload, Readings, offloadTo
+from myconsumer.http.headers import NO_COOKIES, RequestHeaders
+from myconsumer.http.offload import Offload, Readings
 from myconsumer.http.reserve import Reserve
 from myconsumer.http.verdict import judge
 from myconsumer.tokenfile import TokenFile
@@ -31,12 +29,8 @@ EVERY_CODE = range(1000)
 #: The most seconds that L{Client.close} takes.
 CLOSING = 1.0
 
-# Common servers close a connection that was idle for five seconds: a request
-# must not be written into it just then.
-_IDLE = 4
-
-#: The descriptors that looking up a host's name may take.
-LOOKUP = 4
+#: The seconds that the answer to a long poll may take past its wait.
+POLL_GRACE = 10.0
 
 _CLOSED = "the request was given up: its client is closed"
 
@@ -55,16 +49,16 @@ class Client:
         treq: Any,
         clock: IReactorTime,
         token: TokenFile | None = None,
-        pool: HTTPConnectionPool | None = None,
+        pool: ConnectionPool | None = None,
         offload: Offload = execute,
         reserve: Reserve | None = None,
     ) -> None:
         """
-        @param treq: What sends requests, as C{treq.client.HTTPClient} does.
+        @param treq: Sends requests, as C{treq.client.HTTPClient} does.
         @param clock: Measures the deadlines.
-        @param token: Where the bearer token is; C{None}: none is sent.
+        @param token: The file with the bearer token; C{None}: no token is sent.
         @param pool: The connections that C{treq} keeps; C{None}: it keeps none.
-        @param offload: Runs what takes long.
+        @param offload: Decompresses and decodes large answers.
         @param reserve: The descriptors that C{treq} keeps for its connections.
         """
         self._treq = treq
@@ -102,7 +96,7 @@ class Client:
         @param url: What to ask for: a L{FixedURL <myconsumer.http.urls.FixedURL>}.
         @param body: JSON, or C{None} for no body.
         @param deadline: The seconds for head and body of the answer together.
-        @param accept: Status codes beside 2xx that are no failure here.
+        @param accept: Status codes beside 2xx that are no failure of this request.
         @param headers: Headers of this request alone: names and values.
         @param codeIsEnough: Whether a body that is too long is left out of the
             answer; else it is a fault.
@@ -118,16 +112,14 @@ class Client:
         exchange = send(token, deadline)
 
         def judged(answer: Answer) -> Answer | Deferred[Answer]:
-            code = answer.code
-            if 200 <= code < 300 or code in accept:
+            if _isAccepted(answer.code, accept):
                 return answer
-            if code in (401, 403) and self._token is not None:
-                fresh = self._token.reread()
-                left = exchange.ends - self.clock.seconds()
-                if fresh != token and left > 0:
-                    again = send(fresh, left)
-                    return again.answered.addCallback(self._finally, url, accept, fresh)
-            return self._finally(answer, url, accept, token)
+            fresh = self._freshToken(answer.code)
+            left = exchange.ends - self.clock.seconds()
+            if fresh in (None, token) or left <= 0:
+                raise judge(answer, url, token)
+            again = send(fresh, left)
+            return again.answered.addCallback(_accepted, accept, url, fresh)
 
         return exchange.answered.addCallback(judged)
 
@@ -136,7 +128,7 @@ class Client:
         Decode an answer; a large one in a thread.
 
         @param answer: What L{request} has fired with.
-        @param decode: Called with it, maybe in a thread.
+        @param decode: Called with C{answer}, maybe in a thread.
 
         @return: What C{decode} returns, or a C{Deferred} of it.
         """
@@ -144,9 +136,11 @@ class Client:
 
     def close(self) -> Deferred[None]:
         """
-        Let go of all connections: requests under way fail, kept ones are closed.
+        Close all connections; requests in flight fail.  The client can be used again
+        afterwards.
 
-        @return: Fires once they are closed, or after L{CLOSING} seconds; never fails.
+        @return: Fires once the connections are closed, or after L{CLOSING} seconds;
+            never fails.
         """
         for exchange in list(self._open):
             exchange.abandon(_CLOSED)
@@ -155,16 +149,7 @@ class Client:
             self._reserve.free()
         if self._pool is None:
             return succeed(None)
-        closed: Deferred[None] = Deferred()
-        timer = self.clock.callLater(CLOSING, closed.callback, None)
-
-        def done(_: object) -> None:
-            if timer.active():
-                timer.cancel()
-                closed.callback(None)
-
-        _closeKept(self._pool).addBoth(done)
-        return closed
+        return self._pool.closeWithin(CLOSING, self.clock)
 
     def _send(
         self,
@@ -196,57 +181,28 @@ class Client:
         exchange.follow(head)
         return exchange
 
-    def _finally(
-        self, answer: Answer, url: URL, accept: Container[int], token: bytes | None
-    ) -> Answer:
-        if 200 <= answer.code < 300 or answer.code in accept:
-            return answer
-        raise judge(answer, url, token)
+    def _freshToken(self, code: int) -> bytes | None:
+        """
+        @return: The token that the file holds by now, if C{code} refuses the token
+            that was sent; else C{None}.
+        """
+        if self._token is None or code not in (401, 403):
+            return None
+        return self._token.reread()
 
     def _ended(self, exchange: Exchange) -> None:
         self._open.discard(exchange)
         if self._pool is not None and exchange.version is not None:
-            # A server that speaks HTTP/1.0 closes a connection that the pool keeps
-            # for the next request.  A proxy may speak so in its error pages only.
-            current = exchange.version >= (1, 1)
-            self._pool.persistent = current
-            if not current:
-                _closeKept(self._pool)
+            self._pool.noteVersion(exchange.version)
 
 
-def makeClient(
-    reactor: Any,
-    connections: int,
-    tokenFile: str | None = None,
-    persistent: bool = True,
-    reserved: bool = False,
-) -> Client:
-    """
-    Make a client with connections of its own.  Opens none yet.
-
-    @param reactor: The reactor.
-    @param connections: How many idle connections to keep at most.
-    @param tokenFile: The path of the file with the bearer token, or C{None}.
-    @param persistent: Whether to keep connections at all.
-    @param reserved: Whether to keep descriptors in reserve, so that there are
-        connections also where the process has run out of them.
-
-    @raise ValueError: C{tokenFile} holds no token.
-    """
-    token = None
-    if tokenFile is not None:
-        token = TokenFile(tokenFile)
-        token.read()
-    pool = ConnectionPool(reactor, persistent)
-    pool.maxPersistentPerHost = connections
-    pool.cachedConnectionTimeout = _IDLE
-    pool.retryAutomatically = False
-    reserve = Reserve(connections + LOOKUP if reserved else 0)
-    treq = makeTreq(reactor, pool, reserve)
-    kept = pool if persistent else None
-    return Client(treq, reactor, token, kept, offloadTo(reactor), reserve)
+def _isAccepted(code: int, accept: Container[int]) -> bool:
+    return 200 <= code < 300 or code in accept
 
 
-def _closeKept(pool: HTTPConnectionPool) -> Deferred[None]:
-    closed: Deferred[None] = pool.closeCachedConnections()
-    return closed
+def _accepted(
+    answer: Answer, accept: Container[int], url: URL, token: bytes | None
+) -> Answer:
+    if _isAccepted(answer.code, accept):
+        return answer
+    raise judge(answer, url, token)

@@ -4,85 +4,21 @@ Connections whose answers have bounded heads.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.python.failure import Failure
-from twisted.web._newclient import HTTP11ClientProtocol, Request, ResponseFailed
-from twisted.web.client import HTTPConnectionPool, _HTTP11ClientFactory
-from twisted.web.http import SWITCHING
+from twisted.web._newclient import HTTP11ClientProtocol, Request
+from twisted.web.client import (
+    HTTPConnectionPool,
+    ResponseFailed,
+    _HTTP11ClientFactory,
+)
 from twisted.web.iweb import IResponse
 
 from myconsumer.http.faults import BadHeadError
-
-#: The most bytes that come before a body, answers of 1xx among them.
-LONGEST_HEAD = 64 * 1024
-
-#: The most answers of 1xx that may come before an answer.
-MOST_INTERIM = 16
-
-_STATUS = re.compile(rb"[^ \n]* (\d{3})[ \r\n]")
-_END = re.compile(rb"\n\r?\n")
-_LINE_END = b"\n"
-
-
-class Head:
-    """
-    Watches an answer's bytes for what its parser does not bound, until its head has
-    come.
-    """
-
-    def __init__(self) -> None:
-        self._size = 0
-        self._interim = 0
-        self._begun: bytearray | None = bytearray()
-
-    def before(self, data: bytes) -> None:
-        """
-        Look at some bytes before they are parsed.
-
-        @raise BadHeadError: They are not to be parsed.
-        """
-        if self._begun is None:
-            return
-        self._begun += data
-        while self._begun is not None and _LINE_END in self._begun:
-            if not self._skipInterim(self._begun):
-                break
-
-    def after(self, data: bytes) -> None:
-        """
-        Count some bytes that were parsed, while the head has not come.
-
-        @raise BadHeadError: They are too many.
-        """
-        self._size += len(data)
-        if self._size > LONGEST_HEAD:
-            raise BadHeadError(f"its head is longer than {LONGEST_HEAD >> 10} KiB")
-
-    def _skipInterim(self, begun: bytearray) -> bool:
-        """
-        @return: Whether a whole answer of 1xx was skipped.
-        """
-        status = _STATUS.match(begun)
-        if status is None:
-            raise BadHeadError("it does not begin with a status")
-        code = int(status[1])
-        if code == SWITCHING:
-            raise BadHeadError("101 Switching Protocols came unasked")
-        if not 100 <= code < 200:
-            self._begun = None
-            return False
-        if end := _END.search(begun):
-            del begun[: end.end()]
-            self._interim += 1
-            if self._interim > MOST_INTERIM:
-                raise BadHeadError(
-                    f"more than {MOST_INTERIM} answers of 1xx came first"
-                )
-        return end is not None
+from myconsumer.http.head import Head
 
 
 class Connection(HTTP11ClientProtocol):
@@ -141,7 +77,59 @@ class _Factory(_HTTP11ClientFactory):
 
 class ConnectionPool(HTTPConnectionPool):
     """
-    Keeps L{Connection}s.
+    Keeps idle L{Connection}s, and never sends a request twice by itself.
     """
 
     _factory = _Factory
+
+    # common servers close a connection that was idle for five seconds: a request must
+    # not be written into it just then
+    cachedConnectionTimeout = 4
+
+    # a GET whose answer is lost may have taken a task
+    retryAutomatically = False
+
+    def noteVersion(self, version: tuple[int, int]) -> None:
+        """
+        Keep connections only while the server speaks HTTP/1.1: one that speaks HTTP/1.0
+        closes a kept connection under the next request.  A proxy may speak HTTP/1.0 in
+        its error pages alone.
+
+        @param version: The HTTP version of the last answer.
+        """
+        self.persistent = version >= (1, 1)
+        if not self.persistent:
+            self.closeCachedConnections()
+
+    def closeWithin(self, seconds: float, clock: IReactorTime) -> Deferred[None]:
+        """
+        Close the kept connections.
+
+        @param seconds: The most seconds to wait for their end.
+        @param clock: Measures C{seconds}.
+
+        @return: Fires once they are closed, or after C{seconds}; never fails.
+        """
+        closed: Deferred[None] = Deferred()
+        timer = clock.callLater(seconds, closed.callback, None)
+
+        def done(_: object) -> None:
+            if timer.active():
+                timer.cancel()
+                closed.callback(None)
+
+        self.closeCachedConnections().addBoth(done)
+        return closed
+
+
+def abort(transport: Any) -> None:
+    """
+    Drop a connection at once, unless it has another request by now.
+
+    @param transport: What an agent's response gives to the reader of its body.
+    """
+    # It hides abortConnection, and loseConnection waits for ever for a TLS peer
+    # that says no goodbye.
+    hidden = getattr(transport, "_producer", transport)
+    drop = getattr(hidden, "abortConnection", transport.loseConnection)
+    drop()

@@ -13,31 +13,25 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import GzipDecoder, ResponseDone
+from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from myconsumer.errors import FaultError
-from myconsumer.http.answer import LONGEST_BODY, Answer, inflated
-from myconsumer.http.faults import BadHeadError, explain, isUnreachable
-from myconsumer.http.offload import LARGE, Offload
+from myconsumer.http.answer import LONGEST_BODY, Answer
+from myconsumer.http.body import TOO_LONG, BadBodyError, Body, unwrapped
+from myconsumer.http.connection import abort
+from myconsumer.http.faults import explain, isUnreachable
+from myconsumer.http.offload import Offload
 
 _NONE = Headers()
-
-# Each chunk takes some microseconds, in which nothing else is done: so many are
-# taken if they hold so many bytes each.
-_MANY_PIECES = 50_000
-_TINY = 16
-
-# how often an answer may be compressed
-_MOST_LAYERS = 4
 
 
 class Exchange(Protocol):
     """
-    One request under way: waits for the head, then collects the body, and gives
-    both up at the deadline; then decompresses the body.
+    One request in flight: waits for the head, collects the body, and gives both up
+    at the deadline; then decompresses the body.
 
     @ivar answered: Fires with an L{Answer}, or fails with L{FaultError}.
         Cancelled, it fails with C{CancelledError}, and the connection is dropped.
@@ -60,7 +54,7 @@ class Exchange(Protocol):
         @param clock: Measures the deadline.
         @param deadline: The seconds for head and body together.
         @param ended: Called once, right before C{answered} fires.
-        @param offload: Runs what takes long.
+        @param offload: Decompresses a large body.
         @param codeIsEnough: Whether a body that is too long is left out; else it is
             a fault.
         """
@@ -69,18 +63,15 @@ class Exchange(Protocol):
         self._ended = ended
         self._offload = offload
         self._codeIsEnough = codeIsEnough
-        self._over = False
+        self._isOver = False
         self._deadline = deadline
         self._timer: Any = clock.callLater(deadline, self._expired)
         self.ends: float = self._timer.getTime()
         self._head: Deferred[Any] | None = None
         self._code = 0
         self._headers: Headers = _NONE
-        # not a list of pieces: there may be one for every second byte
-        self._body = bytearray()
-        self._pieces = 0
-        self._compressed = 0
-        self._unreachable = False
+        self._body = Body()
+        self._isUnreachable = False
 
     def follow(self, head: Deferred[Any]) -> None:
         """
@@ -98,10 +89,12 @@ class Exchange(Protocol):
         @param message: Why.
         @param tooLong: Whether the answer is too long.
         """
-        if not self._over:
+        if not self._isOver:
             self._end()
             self._drop()
-            fault = FaultError(message, tooLong=tooLong, unreachable=self._unreachable)
+            fault = FaultError(
+                message, tooLong=tooLong, unreachable=self._isUnreachable
+            )
             self.answered.errback(fault)
 
     def _headCame(self, response: Any) -> None:
@@ -112,12 +105,7 @@ class Exchange(Protocol):
             self._failed(Failure())
 
     def _collect(self, response: Any) -> None:
-        while isinstance(response, GzipDecoder):
-            # it neither tells of damage nor bounds what it makes
-            response = response.original
-            self._compressed += 1
-        if self._compressed > _MOST_LAYERS:
-            raise BadHeadError(f"it is compressed more than {_MOST_LAYERS} times")
+        response, self._body.layers = unwrapped(response)
         self._code = response.code
         self._headers = response.headers
         self.version = response.version[1:]
@@ -128,14 +116,14 @@ class Exchange(Protocol):
 
     def _headFailed(self, failure: Failure) -> None:
         self._head = None
-        self._unreachable = isUnreachable(failure)
+        self._isUnreachable = isUnreachable(failure)
         self._failed(failure)
 
     def connectionMade(self) -> None:
         """
         Called when the body begins.
         """
-        if self._over:
+        if self._isOver:
             self._drop()
 
     def dataReceived(self, data: bytes) -> None:
@@ -144,16 +132,12 @@ class Exchange(Protocol):
 
         @param data: The piece.
         """
-        if self._over:
+        if self._isOver:
             return
-        self._pieces += 1
-        size = len(self._body) + len(data)
-        if size > LONGEST_BODY:
-            self._tooLong()
-        elif self._pieces > _MANY_PIECES and size < _TINY * self._pieces:
-            self._cutShort("the answer comes in chunks of a few bytes")
-        else:
-            self._body += data
+        try:
+            self._body.add(data)
+        except BadBodyError as error:
+            self._cutShort(str(error), error.tooLong)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -164,59 +148,49 @@ class Exchange(Protocol):
         # a body without a length ends with its connection: that is no loss
         if not isinstance(reason.value, ResponseDone | PotentialDataLoss):
             self._failed(reason)
-        elif not self._over:
-            # what has arrived is not late because of what is made of it
+        elif not self._isOver:
+            # the deadline is met once all bytes are there, before they are decompressed
             self._timer.cancel()
-            body = self._taken()
-            if body and self._compressed:
-                self._inflate(body)
-            else:
-                self._succeeded(body)
+            self._bodyCame()
 
-    def _taken(self) -> bytes:
-        body, self._body = self._body, bytearray()
-        return bytes(body)
-
-    def _inflate(self, body: bytes) -> None:
+    def _bodyCame(self) -> None:
         try:
-            whole = inflated(body, self._compressed, LARGE)
+            whole = self._body.whole(self._offload)
         except zlib.error:
             self._failed(Failure())
         else:
-            if len(whole) > LARGE:
-                inflating = self._offload(inflated, body, self._compressed)
-                inflating.addCallbacks(self._succeeded, self._failed)
+            if isinstance(whole, Deferred):
+                whole.addCallbacks(self._succeeded, self._failed)
             else:
                 self._succeeded(whole)
 
     def _succeeded(self, body: bytes) -> None:
         if len(body) > LONGEST_BODY:
             self._tooLong()
-        elif not self._over:
+        elif not self._isOver:
             self._end()
             self.answered.callback(Answer(self._code, self._headers, body))
 
     def _failed(self, failure: Failure) -> None:
-        if self._over:
+        if self._isOver:
             return
         text, expected = explain(failure)
         if not expected:
-            self._log.failure("A request failed in a way not known.", failure)
+            self._log.failure("A request failed unexpectedly", failure)
         self._cutShort(text)
 
     def _expired(self) -> None:
         self._cutShort(f"no whole answer within {self._deadline:g} s")
 
     def _tooLong(self) -> None:
-        message = f"the answer is longer than {LONGEST_BODY >> 20} MiB"
-        self._cutShort(message, tooLong=True)
+        self._cutShort(TOO_LONG, tooLong=True)
 
     def _cutShort(self, message: str, tooLong: bool = False) -> None:
-        if self._over:
+        if self._isOver:
             return
         if self._code >= 300:
             # the code tells more than the missing rest of its page
-            self._answerWith(b"" if self._compressed else self._taken())
+            self._answerWith(self._body.beginning())
         elif tooLong and self._codeIsEnough:
             self._answerWith(b"", tooLong=True)
         else:
@@ -228,12 +202,12 @@ class Exchange(Protocol):
         self.answered.callback(Answer(self._code, self._headers, body, tooLong))
 
     def _cancelled(self, answered: Deferred[Answer]) -> None:
-        if not self._over:
+        if not self._isOver:
             self._end()
             self._drop()
 
     def _end(self) -> None:
-        self._over = True
+        self._isOver = True
         if self._timer.active():
             self._timer.cancel()
         self._ended(self)
@@ -242,17 +216,4 @@ class Exchange(Protocol):
         if self._head is not None:
             self._head.cancel()
         elif self.transport is not None:
-            _abort(self.transport)
-
-
-def _abort(transport: Any) -> None:
-    """
-    Drop a connection at once, unless it has another request by now.
-
-    @param transport: What an agent's response gives to the reader of its body.
-    """
-    # It hides abortConnection, and loseConnection waits for ever for a TLS peer
-    # that says no goodbye.
-    hidden = getattr(transport, "_producer", transport)
-    drop = getattr(hidden, "abortConnection", transport.loseConnection)
-    drop()
+            abort(self.transport)

@@ -26,7 +26,7 @@ from myconsumer.text import oneLine
 
 class BadHeadError(Exception):
     """
-    What came before the body of an answer is not to be taken.  Its text says why.
+    What came before the body of an answer is unfit.  The text says why.
     """
 
 
@@ -36,8 +36,8 @@ def explain(failure: Failure) -> tuple[str, bool]:
 
     @param failure: What the HTTP client failed with.
 
-    @return: One line, and whether such a failure is to be expected of a network;
-        one that is not may be a mistake of ours.
+    @return: One line, and whether a network can be expected to cause this failure;
+        one that it cannot may be a mistake of ours.
     """
     error: BaseException | None = failure.value
     stage = "the request was sent"
@@ -73,7 +73,7 @@ def isUnreachable(failure: Failure) -> bool:
     """
     @param failure: What the HTTP client failed with.
 
-    @return: Whether no connection was to be had: nothing was sent.
+    @return: Whether no connection could be made, so that nothing was sent.
     """
     kinds = (ConnectError, ConnectingCancelledError, DNSLookupError)
     return isinstance(failure.value, kinds)

@@ -1,5 +1,5 @@
 """
-What takes long, off the reactor's thread.
+Work on large answers, off the reactor's thread.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ T = TypeVar("T")
 #: Bodies of more bytes are worked on in a thread.
 LARGE = 256 * 1024
 
-#: How many such bodies are worked on at once.
+#: The most bodies that are worked on at once.
 MOST_THREADS = 2
 
-#: Called with a function and its arguments; gives a C{Deferred} of what it returns or
-#: raises, as C{twisted.internet.defer.execute} does, which does it at once.
+#: Calls a function with arguments, maybe in a thread, and returns a C{Deferred} of what
+#: the function returns or raises.  C{twisted.internet.defer.execute} calls it at once.
 Offload = Callable[..., Deferred[Any]]
 
 
@@ -42,9 +42,12 @@ class Readings:
 
     def read(self, answer: Answer, decode: Callable[[Answer], T]) -> T | Deferred[T]:
         """
-        Decode an answer.  A C{Deferred} can be cancelled: what comes of it is dropped.
+        Decode an answer.
 
-        @param decode: Called with it, maybe in a thread.
+        @param decode: Called with C{answer}, maybe in a thread.
+
+        @return: What C{decode} returns, or a C{Deferred} of it.  Once the C{Deferred}
+            is cancelled, the result of C{decode} is dropped.
         """
         if len(answer.body) <= LARGE:
             return decode(answer)
@@ -54,9 +57,9 @@ class Readings:
 
     def abandon(self, message: str) -> None:
         """
-        Have all that are under way fail with L{FaultError}.
+        Make the decoding in progress fail with L{FaultError}.
 
-        @param message: Why.
+        @param message: The text of the error.
         """
         self._message = message
         for reading in list(self._open):
@@ -72,8 +75,8 @@ class Readings:
 
 def offloadTo(reactor: Any) -> Offload:
     """
-    Make what calls functions in threads of their own: in the reactor's an answer would
-    wait for the lookup of a name, or for what a handler does there.
+    Make an L{Offload} with a pool of threads of its own: in the reactor's pool an
+    answer would wait for lookups of names, and for handlers.
 
     @param reactor: The reactor.
     """
@@ -98,9 +101,8 @@ def _unburdened(function: Callable[..., Any], *args: Any) -> Any:
 @contextmanager
 def _noCollection() -> Iterator[None]:
     """
-    Have no garbage looked for meanwhile: among the hundreds of thousands of new
-    objects of a large body it takes several times as long as decoding, and holds up
-    every thread.
+    Suspend garbage collection: among the hundreds of thousands of new objects of a
+    large body it takes several times as long as decoding, and holds up every thread.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,5 +1,5 @@
 """
-File descriptors that are kept free for connections that have to be had.
+File descriptors held in reserve for connections.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ import os
 
 class Reserve:
     """
-    Holds some descriptors, so that there are some where the process has run out of
-    them otherwise.
+    Holds descriptors open, to be closed when the process has run out of descriptors and
+    needs a connection.
     """
 
     def __init__(self, size: int) -> None:
         """
-        @param size: How many to hold.  None is taken yet.
+        @param size: The number of descriptors to hold.  None is opened yet.
         """
         self._size = size
         self._held: list[int] = []
 
     def fill(self) -> None:
         """
-        Take as many as are missing, or as can be had.
+        Open as many descriptors as are missing, or as the process can.
         """
         while len(self._held) < self._size:
             try:
@@ -32,7 +32,7 @@ class Reserve:
 
     def isNeeded(self) -> bool:
         """
-        @return: Whether some are held, and no other is to be had.
+        @return: Whether some are held, and the process can open no other.
         """
         try:
             os.close(os.open(os.devnull, os.O_RDONLY))
@@ -42,7 +42,7 @@ class Reserve:
 
     def free(self) -> None:
         """
-        Let go of all.
+        Close all that are held.
         """
         while self._held:
             os.close(self._held.pop())

@@ -25,9 +25,9 @@ class FixedURL(URL):
     @classmethod
     def of(cls, url: URL) -> FixedURL:
         """
-        Make one.
+        Make a L{FixedURL}.
 
-        @param url: The URL, as L{parseURL} gives it.
+        @param url: The URL, as L{parseURL} returns it.
         """
         return cls(
             url.scheme,
@@ -60,12 +60,12 @@ def parseURL(text: str) -> URL:
     """
     Check what is given with C{--url}.
 
-    @param text: The text.  White space around it is overlooked: a file or a secret
-        may end with a line end.
+    @param text: The text.  White space around it is ignored: a file or a secret may end
+        with a line end.
 
     @return: The URL, all in ASCII.
 
-    @raise ValueError: It is not fit; the text says why and never quotes it.
+    @raise ValueError: C{text} is unfit; the error says why and never quotes C{text}.
     """
     text = text.strip()
     if not text.isprintable():
@@ -93,10 +93,10 @@ def parseURL(text: str) -> URL:
 
 def below(url: URL, *names: str) -> FixedURL:
     """
-    Make the URL of something below another; the query stays.
+    Extend the path of a URL; the query stays.
 
-    @param url: The other; a slash at its end does not count.
-    @param names: The names of the steps down, which may hold any characters.
+    @param url: The URL; slashes at the end of its path do not count.
+    @param names: The further segments of the path, which may hold any characters.
     """
     path = list(url.path)
     while path and not path[-1]:

@@ -6,37 +6,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from html import unescape
-from urllib.parse import unquote
 
 from hyperlink import URL
-from msgspec import MsgspecError, Struct
-from msgspec.json import Decoder
 from twisted.web.http import RESPONSES
 
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
+from myconsumer.http.quotation import beginning, quoted
 from myconsumer.http.urls import withoutSecrets
+from myconsumer.jsontext import MOST_VALUES, isCrowded
 from myconsumer.text import oneLine
 
-#: The most seconds for which an endpoint can ask to be left alone.
+#: The longest C{Retry-After} that is obeyed, in seconds.
 LONGEST_RETRY_AFTER = 300.0
 
 _PASSING = frozenset({408, 425, 429})
 _DIVISIBLE = frozenset({400, 413, 422})
 _SECONDS = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")
-_QUOTED = 100
-_INSTEAD = b"(token)"
-
-
-class _Reason(Struct):
-    error: str
-
-
-_readReason: Callable[[bytes], _Reason] = Decoder(_Reason).decode
 
 
 def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
@@ -70,10 +58,10 @@ def retryAfter(answer: Answer, longest: float = LONGEST_RETRY_AFTER) -> float | 
     Read C{Retry-After}.
 
     @param answer: The answer.
-    @param longest: The most seconds to make of it.
+    @param longest: The most seconds to return.
 
-    @return: The seconds to leave the other side alone, from 0 to C{longest};
-        C{None} where it does not say so, or not clearly.
+    @return: The seconds to wait before the next request, from 0 to C{longest}; C{None}
+        without the header, or where its value cannot be read.
     """
     text = answer.header(b"retry-after").strip()
     if _SECONDS.fullmatch(text):
@@ -111,57 +99,6 @@ def _redirected(answer: Answer, url: URL) -> str:
     )
 
 
-def quoted(answer: Answer, secret: bytes | None = None, limit: int = _QUOTED) -> str:
-    """
-    Quote the reason that a body gives, in the field C{error} of an object, or else the
-    beginning of the body.
-
-    @param answer: The answer.
-    @param secret: What must not be quoted.
-    @param limit: The most characters to quote; of a reason twice as many.
-
-    @return: The end of a sentence of one line; empty where the body is.
-    """
-    try:
-        text, most = _readReason(answer.body).error, 2 * limit
-    except (MsgspecError, ValueError, RecursionError):
-        text, most = beginning(answer, secret, 8 * limit), limit
-    text = oneLine(redacted(text, secret), most)
-    return f"; it says: {text}" if text else ""
-
-
-def beginning(answer: Answer, secret: bytes | None, longest: int) -> str:
-    """
-    @param secret: What must not be quoted, or C{None}.
-    @param longest: The most bytes.
-
-    @return: The first bytes of a body, as text.
-    """
-    body = answer.body.replace(secret, _INSTEAD) if secret else answer.body
-    return redacted(body[:longest].decode("utf-8", "replace"), secret)
-
-
-def redacted(text: str, secret: bytes | None) -> str:
-    """
-    Take the token out of a text, also where it is escaped as in JSON, HTML or a URL.
-
-    @param text: What an endpoint said.
-    @param secret: The token, or C{None} where none was sent.
-    """
-    if not secret:
-        return text
-    token = secret.decode("ascii")
-    for read in (str, _unslashed, unescape, unquote):
-        plain = read(text)
-        if token in plain:
-            text = plain.replace(token, _INSTEAD.decode("ascii"))
-    return text
-
-
-def _unslashed(text: str) -> str:
-    return text.replace(r"\/", "/")
-
-
 def named(code: int) -> str:
     """
     @return: A status code and what it is called.
@@ -174,11 +111,11 @@ def unfit(
     answer: Answer, wanted: str, error: Exception, secret: bytes | None = None
 ) -> FaultError:
     """
-    Make the error for a body that is not what it should be.
+    Make the error for an unfit body.
 
     @param answer: The answer with the body.
-    @param wanted: What it should be.
-    @param error: What decoding it has raised.
+    @param wanted: What the body should be.
+    @param error: What decoding the body has raised.
     @param secret: The token that was sent: never part of the text.
     """
     kind = oneLine(answer.header(b"content-type"), 60) or "no content type"
@@ -195,3 +132,13 @@ def unfit(
         f"the endpoint answered {answer.code} with {what} ({kind}); "
         f"{wanted} is expected"
     )
+
+
+def requireFew(answer: Answer) -> None:
+    """
+    @raise FaultError: The body of an answer holds too many values.
+    """
+    if isCrowded(answer.body):
+        raise FaultError(
+            f"the answer holds more than {MOST_VALUES} JSON values", tooLong=True
+        )

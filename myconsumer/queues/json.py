@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from secrets import token_hex
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from hyperlink import URL
@@ -17,20 +17,18 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from myconsumer.http import Client, makeClient, parseURL
+from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
+from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
-from myconsumer.http.verdict import unfit
+from myconsumer.http.verdict import requireFew, unfit
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import UNDECODABLE, loads
-from myconsumer.queues.findings import Complaints, Findings
-from myconsumer.queues.reading import Malformed, fieldsOf, receiptOf, requireFew, taskOf
+from myconsumer.queues.defects import DefectLog
+from myconsumer.queues.reading import Checked, checked
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import encodable
-
-#: The seconds that an answer may take past the time that it was asked to wait.
-GRACE = 10.0
 
 #: The seconds that ending a claim may take.
 CANCELLING = 1.0
@@ -61,11 +59,6 @@ class _Elements(Struct):
     tasks: list[Raw] | None
 
 
-class _Checked(NamedTuple):
-    claimed: Claimed
-    findings: Findings
-
-
 class _Lost(Struct):
     lost: list[str] | None = None
 
@@ -88,15 +81,15 @@ class JSONQueue:
         """
         @param client: Sends the requests.
         @param url: Where the queue is.
-        @param consumer: What this consumer calls itself; C{None}: made up from the
-            host and the process when it is first needed.
+        @param consumer: The name of this consumer; C{None}: made up from the host and
+            the process when it is first needed.
         """
         self._client = client
         self._url = url
         self._claimURL = below(url, "claim")
         self._settleURL = below(url, "settle")
         self._consumer = consumer
-        self._complaints = Complaints(self._log, client.clock)
+        self._defectLog = DefectLog(self._log, client.clock)
 
     def __repr__(self) -> str:
         return f"<JSONQueue {withoutSecrets(self._url)}>"
@@ -104,7 +97,7 @@ class JSONQueue:
     @property
     def consumer(self) -> str:
         """
-        What this consumer calls itself.
+        The name of this consumer.
         """
         if self._consumer is None:
             host = socket.gethostname().encode("ascii", "replace").decode()
@@ -119,9 +112,9 @@ class JSONQueue:
         """
         asked = _Claim(limit, _whole(wait), _whole(lease), self.consumer, claim)
         asking = self._client.request(
-            "POST", self._claimURL, _encode(asked), wait + GRACE
+            "POST", self._claimURL, _encode(asked), wait + POLL_GRACE
         )
-        decoding: Deferred[Claimed | _Checked] = asking.addCallback(
+        decoding: Deferred[Claimed | Checked] = asking.addCallback(
             self._client.read, self._decode
         )
         return decoding.addCallback(self._claimed)
@@ -151,13 +144,13 @@ class JSONQueue:
         """
         return self._client.close()
 
-    def _claimed(self, decoded: Claimed | _Checked) -> Claimed:
+    def _claimed(self, decoded: Claimed | Checked) -> Claimed:
         if isinstance(decoded, Claimed):
             return decoded
-        self._complaints.tell(decoded.findings)
+        self._defectLog.add(decoded.defects)
         return decoded.claimed
 
-    def _decode(self, answer: Answer) -> Claimed | _Checked:
+    def _decode(self, answer: Answer) -> Claimed | Checked:
         if answer.code == 204:
             return Claimed([])
         if len(answer.body) > LARGE:
@@ -167,7 +160,7 @@ class JSONQueue:
                 return Claimed(_readTasks(answer.body).tasks or [])
             except UNDECODABLE:
                 pass
-        return _checked(self._elements(answer))
+        return checked(self._elements(answer))
 
     def _elements(self, answer: Answer) -> Sequence[object]:
         try:
@@ -197,49 +190,22 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
     See L{ITaskQueueMaker.makeQueue
     <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
     """
-    url = options["url"]
-    if url is None:
-        raise ValueError("--url is missing; it takes the URL of the queue")
     # one for each claim, one each for a settle, a heartbeat and the end of a claim
     connections = options["pollers"] + 3
     client = makeClient(reactor, connections, options["token-file"], reserved=True)
-    return JSONQueue(client, url if isinstance(url, URL) else parseURL(url))
-
-
-def _checked(elements: Sequence[object]) -> _Checked:
-    """
-    Take each element for itself.
-    """
-    tasks: list[Task] = []
-    malformed: list[Settlement] = []
-    findings = Findings()
-    # each text once, however many elements it is about
-    reasons: dict[str, str] = {}
-    for element in elements:
-        fields: Mapping[str, Any] = {}
-        try:
-            fields = fieldsOf(element)
-            tasks.append(taskOf(fields, findings))
-        except Malformed as error:
-            text = f"malformed task: {error}"
-            reason = reasons.setdefault(text, text)
-            if (receipt := receiptOf(fields)) is None:
-                findings.drop(reason)
-            else:
-                malformed.append(Settlement(receipt, "fail", error=reason))
-    return _Checked(Claimed(tasks, malformed, findings.dropped), findings)
+    return JSONQueue(client, options["url"])
 
 
 def _whole(seconds: float) -> float:
     """
-    Make C{20} of C{20.0}, for endpoints that are strict about integers.
+    Turn C{20.0} into C{20}, for endpoints that are strict about integers.
     """
     return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _plain(settlement: Settlement) -> Settlement:
     """
-    Make a settlement that can be encoded and that strict endpoints take.
+    Make a settlement that can be encoded and that strict endpoints accept.
     """
     if settlement.outcome == "complete":
         return settlement

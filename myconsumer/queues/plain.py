@@ -15,18 +15,16 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from myconsumer.http import Client, makeClient, parseURL
+from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
+from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.urls import FixedURL, withoutSecrets
-from myconsumer.http.verdict import unfit
+from myconsumer.http.verdict import requireFew, unfit
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
-from myconsumer.queues.findings import Complaints, Findings
-from myconsumer.queues.reading import Malformed, requireFew, taskOf
+from myconsumer.queues.defects import DefectLog, Defects
+from myconsumer.queues.reading import Malformed, taskOf
 from myconsumer.task import Claimed, Settlement, Task
-
-#: The seconds that an answer may take past the time that it may wait.
-GRACE = 10.0
 
 _NONE = frozenset({204, 404})
 _WANTED = "a JSON value, or a list of them,"
@@ -45,11 +43,11 @@ class PlainQueue:
     def __init__(self, client: Client, url: URL) -> None:
         """
         @param client: Sends the requests.
-        @param url: What is asked for tasks.
+        @param url: The URL that returns tasks.
         """
         self._client = client
         self._url = FixedURL.of(url)
-        self._complaints = Complaints(self._log, client.clock)
+        self._defectLog = DefectLog(self._log, client.clock)
 
     def __repr__(self) -> str:
         return f"<PlainQueue {withoutSecrets(self._url)}>"
@@ -58,12 +56,12 @@ class PlainQueue:
         self, claim: str, limit: int, wait: float, lease: float
     ) -> Deferred[Claimed]:
         """
-        See L{ITaskQueue.claim}.  The endpoint is told nothing of what is asked.
+        See L{ITaskQueue.claim}.  No argument is sent to the endpoint.
         """
         asking = self._client.request(
-            "GET", self._url, None, wait + GRACE, accept=_NONE
+            "GET", self._url, None, wait + POLL_GRACE, accept=_NONE
         )
-        decoding: Deferred[tuple[list[Task], Findings]] = asking.addCallback(
+        decoding: Deferred[tuple[list[Task], Defects]] = asking.addCallback(
             self._client.read, self._decode
         )
         return decoding.addCallback(self._claimed)
@@ -88,22 +86,22 @@ class PlainQueue:
         """
         return self._client.close()
 
-    def _claimed(self, found: tuple[list[Task], Findings]) -> Claimed:
-        tasks, findings = found
-        self._complaints.tell(findings)
-        return Claimed(tasks, dropped=findings.dropped)
+    def _claimed(self, found: tuple[list[Task], Defects]) -> Claimed:
+        tasks, defects = found
+        self._defectLog.add(defects)
+        return Claimed(tasks, dropped=defects.dropped)
 
-    def _decode(self, answer: Answer) -> tuple[list[Task], Findings]:
+    def _decode(self, answer: Answer) -> tuple[list[Task], Defects]:
         tasks: list[Task] = []
-        findings = Findings()
+        defects = Defects()
         if answer.code not in _NONE:
             requireFew(answer)
             for value in _values(answer, self._client.secret):
                 try:
-                    tasks.append(taskOf(_fieldsOf(value), findings))
+                    tasks.append(taskOf(_fieldsOf(value), defects))
                 except Malformed as error:
-                    findings.drop(str(error))
-        return tasks, findings
+                    defects.drop(str(error))
+        return tasks, defects
 
 
 def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
@@ -111,15 +109,12 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
     See L{ITaskQueueMaker.makeQueue
     <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
     """
-    url = options["url"]
-    if url is None:
-        raise ValueError("--url is missing; it takes the URL that returns tasks")
     # An HTTP/1.0 server closes a connection under the next GET, and a GET that was
     # lost may have taken a task: none is kept.
     client = makeClient(
         reactor, 1, options["token-file"], persistent=False, reserved=True
     )
-    return PlainQueue(client, url if isinstance(url, URL) else parseURL(url))
+    return PlainQueue(client, options["url"])
 
 
 def _values(answer: Answer, secret: bytes | None) -> list[Any]:
@@ -142,7 +137,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _eachValue(answer: Answer, error: Exception, secret: bytes | None) -> list[Any]:
     """
-    Decode each value of a list for itself.
+    Decode each value of a list on its own.
     """
     try:
         return [readRaw(raw) for raw in _readList(answer.body)]

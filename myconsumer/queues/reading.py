@@ -1,21 +1,20 @@
 """
-Tasks out of JSON, each for itself: what is wrong with one costs that one alone.
+Tasks out of JSON, each read on its own: what is wrong with one costs no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
-from typing import Any, cast
+from typing import Any, NamedTuple, cast, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
-from myconsumer.errors import FaultError
-from myconsumer.http.answer import Answer
-from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
-from myconsumer.queues.findings import Findings
-from myconsumer.task import LONGEST_LEASE, Task
+from myconsumer.fields import Attempt, Enqueued, Lease, takes
+from myconsumer.jsontext import UNDECODABLE, Unreadable, readRaw
+from myconsumer.queues.defects import Defects
+from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import oneLine
 
 _ABSENT = Raw(b"")
@@ -27,9 +26,21 @@ class Malformed(Exception):
     """
 
 
+class Checked(NamedTuple):
+    """
+    Tasks that were read on their own.
+
+    @ivar claimed: The tasks, and the settlements of those that are malformed.
+    @ivar defects: What is wrong with them.
+    """
+
+    claimed: Claimed
+    defects: Defects
+
+
 class _Parts(Struct):
     """
-    The fields of a task, not looked into yet.
+    The fields of a task, not decoded yet.
     """
 
     id: Raw = _ABSENT
@@ -43,10 +54,6 @@ class _Parts(Struct):
 _splitObject: Callable[[Raw], _Parts] = msgspec.json.Decoder(_Parts).decode
 
 
-def _isCount(value: object) -> bool:
-    return type(value) is int and value >= 1
-
-
 def _isText(value: object) -> bool:
     if not isinstance(value, str):
         return False
@@ -57,28 +64,62 @@ def _isText(value: object) -> bool:
     return True
 
 
-def _isLease(value: object) -> bool:
-    return type(value) in (int, float) and 0 < cast(float, value) <= LONGEST_LEASE
+def _within(type_: Any) -> Callable[[object], bool]:
+    """
+    Make the check of a finite number, by the range that its type has: five times as
+    fast as C{msgspec.convert}.
+    """
+    kind, meta = get_args(type_)
+    kinds = (int, float) if kind is float else (int,)
+    above, below = _or(meta.gt, -inf), _or(meta.lt, inf)
+    least, most = _or(meta.ge, -inf), _or(meta.le, inf)
+
+    def fits(value: Any) -> bool:
+        return type(value) in kinds and above < value < below and least <= value <= most
+
+    return fits
 
 
-def _isTime(value: object) -> bool:
-    return type(value) in (int, float) and -inf < cast(float, value) < inf
+def _or(bound: float | None, otherwise: float) -> float:
+    return otherwise if bound is None else bound
 
 
-class _Option(Struct, frozen=True):
-    fits: Callable[[object], bool]
-    takes: str
+# the optional fields: name, check, and what the field takes
+_OPTIONS: Sequence[tuple[str, Callable[[object], bool], str]] = (
+    ("attempt", _within(Attempt), takes(Attempt)),
+    ("receipt", _isText, takes(str)),
+    ("lease", _within(Lease), takes(Lease)),
+    ("enqueued", _within(Enqueued), takes(Enqueued)),
+)
 
 
-_OPTIONS: Mapping[str, _Option] = {
-    "attempt": _Option(_isCount, "a whole number of 1 or more"),
-    "receipt": _Option(_isText, "a string"),
-    "lease": _Option(_isLease, f"a number of seconds above 0, up to {LONGEST_LEASE}"),
-    "enqueued": _Option(_isTime, "a number of seconds"),
-}
+def checked(elements: Sequence[object]) -> Checked:
+    """
+    Read each element on its own, so that a malformed one costs no other.
+
+    @param elements: The elements of a list of tasks: C{Raw}, or decoded already.
+    """
+    tasks: list[Task] = []
+    malformed: list[Settlement] = []
+    defects = Defects()
+    # each text once, however many elements it is about
+    reasons: dict[str, str] = {}
+    for element in elements:
+        fields: Mapping[str, Any] = {}
+        try:
+            fields = _fieldsOf(element)
+            tasks.append(taskOf(fields, defects))
+        except Malformed as error:
+            text = f"malformed task: {error}"
+            reason = reasons.setdefault(text, text)
+            if (receipt := _receiptOf(fields)) is None:
+                defects.drop(reason)
+            else:
+                malformed.append(Settlement(receipt, "fail", error=reason))
+    return Checked(Claimed(tasks, malformed, defects.dropped), defects)
 
 
-def fieldsOf(element: object) -> dict[str, Any]:
+def _fieldsOf(element: object) -> dict[str, Any]:
     """
     Take a task apart.
 
@@ -86,7 +127,7 @@ def fieldsOf(element: object) -> dict[str, Any]:
 
     @return: The values of those fields that are there.
 
-    @raise Malformed: It is no object.
+    @raise Malformed: C{element} is no object.
     """
     value = readRaw(element) if isinstance(element, Raw) else element
     if isinstance(value, dict):
@@ -101,14 +142,14 @@ def fieldsOf(element: object) -> dict[str, Any]:
     return {name: readRaw(raw) for name, raw in found if raw is not _ABSENT}
 
 
-def taskOf(fields: Mapping[str, Any], findings: Findings) -> Task:
+def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
     """
     Make a task.
 
-    @param fields: Its fields.
-    @param findings: Is told of each field that is taken as absent.
+    @param fields: The task's fields.
+    @param defects: Notes each field that is taken as absent.
 
-    @raise Malformed: It has no C{id} or no C{payload}.
+    @raise Malformed: The task has no C{id} or no C{payload}.
     """
     name = fields.get("id")
     if not isinstance(name, str | int) or isinstance(name, bool):
@@ -119,41 +160,31 @@ def taskOf(fields: Mapping[str, Any], findings: Findings) -> Task:
     if isinstance(payload, Unreadable):
         raise Malformed(f"its payload cannot be read: {payload.reason}")
     options = {}
-    for key, option in _OPTIONS.items():
+    for key, fits, wanted in _OPTIONS:
         value = fields.get(key)
         if value is None:
             continue
-        if option.fits(value):
+        if fits(value):
             options[key] = value
         else:
-            findings.takeAsAbsent(key, shortened(name), option.takes)
+            defects.takeAsAbsent(key, _shortened(name), wanted)
     return Task(name, payload, **options)
 
 
-def receiptOf(fields: Mapping[str, Any]) -> str | None:
+def _receiptOf(fields: Mapping[str, Any]) -> str | None:
     """
-    Find what proves the lease of a task, malformed or not.
+    Find the receipt of a task, malformed or not.
 
-    @param fields: Its fields.
+    @param fields: The task's fields.
     """
     receipt = fields.get("receipt")
     return cast(str, receipt) if _isText(receipt) else None
 
 
-def shortened(name: str | int) -> str:
+def _shortened(name: str | int) -> str:
     """
     Make a task's id fit to be logged.
 
     @param name: The id.
     """
     return oneLine(repr(name[:60] if isinstance(name, str) else name), 62)
-
-
-def requireFew(answer: Answer) -> None:
-    """
-    @raise FaultError: The body of an answer holds too many values.
-    """
-    if isCrowded(answer.body):
-        raise FaultError(
-            f"the answer holds more than {MOST_VALUES} JSON values", tooLong=True
-        )

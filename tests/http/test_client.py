@@ -14,7 +14,6 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -23,6 +22,7 @@ from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import FixedURL, parseURL
 from myconsumer.tokenfile import TokenFile
@@ -82,13 +82,10 @@ def stalls(*pieces: bytes, code: int = 200) -> Callable[[Request], int]:
 
 class ClientCase(SynchronousTestCase):
     """
-    A client of an endpoint in memory.
+    A client of an endpoint in memory that answers with an empty object.
     """
 
     def setUp(self) -> None:
-        """
-        Make a client of an endpoint that answers with an empty object.
-        """
         self.clock = Clock()
         self.endpoint = Endpoint(says(200, b"{}"))
         self.treq = StubTreq(self.endpoint)
@@ -96,9 +93,6 @@ class ClientCase(SynchronousTestCase):
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def ask(self, deadline: float = 30, **more: Any) -> Deferred[Answer]:
-        """
-        Send a request.
-        """
         return self.client.request("POST", URL, b"{}", deadline, **more)
 
     def answer(self, respond: Callable[[Request], Any], **more: Any) -> Answer:
@@ -116,16 +110,13 @@ class ClientCase(SynchronousTestCase):
         return self.faultOf(self.ask())
 
     def faultOf(self, asked: Deferred[Answer]) -> FaultError:
-        """
-        Give the L{FaultError} that a request failed with.
-        """
         error = self.failureResultOf(asked, FaultError).value
         assert isinstance(error, FaultError)
         return error
 
     def dropped(self) -> bool:
         """
-        Whether the endpoint sees its last request's connection gone.
+        @return: Whether the endpoint sees its last request's connection gone.
         """
         gone: list[object] = []
         self.endpoint.requests[-1].notifyFinish().addErrback(gone.append)
@@ -138,9 +129,9 @@ class RequestTests(ClientCase):
     Tests for what is sent.
     """
 
-    def test_sent(self) -> None:
+    def test_sendsWholeRequest(self) -> None:
         """
-        Method, URL, body and headers are sent as they should be.
+        A request is sent with its method, URL and body, and the usual headers.
         """
         self.ask()
         request = self.endpoint.requests[0]
@@ -158,18 +149,18 @@ class RequestTests(ClientCase):
         self.assertIsNone(headers.getRawHeaders("authorization"))
         self.assertIsNone(headers.getRawHeaders("cookie"))
 
-    def test_noBody(self) -> None:
+    def test_sendsNoTypeWithoutBody(self) -> None:
         """
-        Without a body there is none, nor a type of it.
+        A request without a body has no content type.
         """
         self.successResultOf(self.client.request("GET", URL, None, 30))
         headers = self.endpoint.requests[0].requestHeaders
         self.assertEqual(self.endpoint.bodies, [b""])
         self.assertIsNone(headers.getRawHeaders("content-type"))
 
-    def test_headers(self) -> None:
+    def test_sendsHeadersOfOneRequest(self) -> None:
         """
-        A request may have headers of its own, which the next one has not.
+        Headers of one request are sent with it, and not with the next one.
         """
         self.ask(headers={b"Task-Id": b"a b", b"Content-Type": b"text/plain"})
         self.ask()
@@ -186,26 +177,26 @@ class AnswerTests(ClientCase):
     Tests for what comes back.
     """
 
-    def test_answer(self) -> None:
+    def test_givesCodeHeadersAndBody(self) -> None:
         """
-        Code, headers and body are given.
+        An answer has its code, headers and body.
         """
         answer = self.answer(says(201, b"body", x_some="thing"))
         self.assertEqual((answer.code, answer.body), (201, b"body"))
         self.assertEqual(answer.header(b"X-Some"), "thing")
         self.assertEqual(answer.header(b"x-other"), "")
 
-    def test_empty(self) -> None:
+    def test_takesEmptyBody(self) -> None:
         """
-        An answer without a body is one.
+        An answer without a body succeeds with an empty one.
         """
         for code in (200, 204):
             answer = self.answer(says(code))
             self.assertEqual((answer.code, answer.body), (code, b""))
 
-    def test_gzip(self) -> None:
+    def test_decompressesBody(self) -> None:
         """
-        A compressed body is decompressed, however many times.
+        A compressed body is decompressed, however many times it was compressed.
         """
         body = gzip.compress(b"body")
         for coding in ("gzip", "gzip, gzip"):
@@ -213,27 +204,27 @@ class AnswerTests(ClientCase):
             self.assertEqual(answer.body, b"body")
             body = gzip.compress(body)
 
-    def test_noGzip(self) -> None:
+    def test_failsOnDamagedCompression(self) -> None:
         """
-        A compressed body that is damaged, or ends too soon, is a fault.
+        A compressed body that is damaged or truncated is a fault.
         """
         body = gzip.compress(b"body" * 1000)
         for damaged in (body[:-1], b"?" + body, body[:20] + b"????" + body[24:]):
             error = self.fault(says(200, damaged, content_encoding="gzip"))
             self.assertIn("compression is damaged", str(error))
 
-    def test_gzipLayers(self) -> None:
+    def test_failsOnManyLayersOfCompression(self) -> None:
         """
-        What is compressed again and again is not looked at.
+        A body that was compressed five times is a fault.
         """
         coding = ", ".join(["gzip"] * 5)
         error = self.fault(says(200, b"", content_encoding=coding))
         self.assertIn("compressed more than", str(error))
 
-    def test_gzipMembers(self) -> None:
+    def test_decompressesAllMembers(self) -> None:
         """
-        What gzip made in several goes is decompressed whole; a part that is damaged, or
-        a number of parts that nobody needs, is a fault.
+        A compressed body of several members is decompressed whole; a damaged member, or
+        thousands of members, are a fault.
         """
         parts = gzip.compress(b"bo") + gzip.compress(b"") + gzip.compress(b"dy")
         for body in (parts, parts + b"\0" * 100):
@@ -243,17 +234,17 @@ class AnswerTests(ClientCase):
             error = self.fault(says(200, body, content_encoding="gzip"))
             self.assertIn("compression is damaged", str(error))
 
-    def test_emptyGzip(self) -> None:
+    def test_takesEmptyCompressedBody(self) -> None:
         """
-        No body at all needs no decompression.
+        An empty body that is said to be compressed is taken as empty.
         """
         for code in (200, 204):
             answer = self.answer(says(code, content_encoding="gzip"))
             self.assertEqual(answer.body, b"")
 
-    def test_longest(self) -> None:
+    def test_boundsBody(self) -> None:
         """
-        A body may have 16 MiB and not a byte more, decompressed as well.
+        A body may have 16 MiB and not a byte more, before and after it is decompressed.
         """
         body = b" " * LONGEST_BODY
         self.assertEqual(len(self.answer(says(200, body)).body), LONGEST_BODY)
@@ -270,7 +261,7 @@ class AnswerTests(ClientCase):
             self.assertTrue(error.tooLong)
         self.assertFalse(self.fault(says(500)).tooLong)
 
-    def test_codeIsEnough(self) -> None:
+    def test_leavesOutLongBody(self) -> None:
         """
         Where the code is enough, a body that is too long is left out of a success.
         """
@@ -287,10 +278,10 @@ class AnswerTests(ClientCase):
         self.endpoint.respond = says(400, body)
         self.failureResultOf(self.ask(codeIsEnough=True), RefusalError)
 
-    def test_tooLongIsDropped(self) -> None:
+    def test_dropsConnectionOfLongBody(self) -> None:
         """
-        The connection of a body that is too long is dropped, whether or not its
-        length was said beforehand.
+        The connection of a body that is too long is dropped, whether or not its length
+        was announced.
         """
 
         def announces(request: Request) -> int:
@@ -302,17 +293,18 @@ class AnswerTests(ClientCase):
             self.fault(respond)
             self.assertTrue(self.dropped())
 
-    def test_accepted(self) -> None:
+    def test_acceptsExpectedCodes(self) -> None:
         """
-        A code that the caller expects is no failure.
+        An answer with a code that the caller accepts is no failure.
         """
         self.assertEqual(self.answer(says(404), accept={404}).code, 404)
         for code in (200, 302, 401, 422, 500, 599, 999):
             self.assertEqual(self.answer(says(code), accept=EVERY_CODE).code, code)
 
-    def test_classes(self) -> None:
+    def test_failsOnOtherCodes(self) -> None:
         """
-        Other codes are faults or refusals.
+        An answer with a code that nobody accepts is a fault or a refusal, which says
+        what the answer says.
         """
         error = self.fault(says(503, b"busy", retry_after="7"))
         self.assertEqual(error.retryAfter, 7)
@@ -321,9 +313,9 @@ class AnswerTests(ClientCase):
         error = self.failureResultOf(self.ask(), RefusalError).value
         self.assertTrue(error.divisible)
 
-    def test_redirect(self) -> None:
+    def test_followsNoRedirect(self) -> None:
         """
-        A redirect is not followed.
+        A redirect is a refusal that names its target, and is not followed.
         """
         for code in (301, 302, 303, 307, 308):
             for method in ("POST", "GET", "DELETE"):
@@ -339,10 +331,10 @@ class DeadlineTests(ClientCase):
     Tests for the one deadline over head and body.
     """
 
-    def test_head(self) -> None:
+    def test_failsAtDeadlineBeforeHead(self) -> None:
         """
-        A request whose answer does not begin fails at the deadline, not before, and
-        is dropped.
+        A request whose answer does not begin fails at the deadline, not before, and is
+        dropped.
         """
         self.endpoint.respond = stalls()
         asked = self.ask()
@@ -352,9 +344,10 @@ class DeadlineTests(ClientCase):
         self.assertIn("no whole answer within 30 s", str(self.faultOf(asked)))
         self.assertTrue(self.dropped())
 
-    def test_body(self) -> None:
+    def test_failsAtDeadlineWithinBody(self) -> None:
         """
-        So does one whose answer does not end, even if more of it comes now and then.
+        A request whose answer does not end fails at the deadline, even if more of the
+        answer comes now and then.
         """
         self.endpoint.respond = stalls(b"{")
         asked = self.ask()
@@ -367,9 +360,9 @@ class DeadlineTests(ClientCase):
         self.assertIn("no whole answer within 30 s", str(self.faultOf(asked)))
         self.assertTrue(self.dropped())
 
-    def test_inTime(self) -> None:
+    def test_succeedsBeforeDeadline(self) -> None:
         """
-        An answer in time is one.
+        An answer that ends right before the deadline succeeds.
         """
         self.endpoint.respond = stalls(b"{")
         asked = self.ask()
@@ -379,9 +372,9 @@ class DeadlineTests(ClientCase):
         self.treq.flush()
         self.assertEqual(self.successResultOf(asked).body, b"{}")
 
-    def test_cancel(self) -> None:
+    def test_dropsCancelledRequest(self) -> None:
         """
-        A cancelled request is dropped, in either stage.
+        A cancelled request is dropped, before its answer begins and within the body.
         """
         for respond in (stalls(), stalls(b"{")):
             self.endpoint.respond = respond
@@ -391,7 +384,7 @@ class DeadlineTests(ClientCase):
             self.assertTrue(self.dropped())
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_codeCounts(self) -> None:
+    def test_judgesCodeAtDeadline(self) -> None:
         """
         A code that is no success counts even if the rest of its page does not come.
         """
@@ -408,9 +401,9 @@ class FailureTests(ClientCase):
     Tests for what does not even get an answer.
     """
 
-    def test_unexpected(self) -> None:
+    def test_logsUnexpectedFailures(self) -> None:
         """
-        Whatever else goes wrong is a fault too, with a traceback in the log.
+        A failure that no network causes is a fault, with a traceback in the log.
         """
 
         class Broken:
@@ -433,9 +426,9 @@ class FailureTests(ClientCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
         self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
-    def test_close(self) -> None:
+    def test_closeFailsRequestsInFlight(self) -> None:
         """
-        Closing makes what is under way fail, and the client can be used again.
+        Closing makes requests in flight fail, and the client can be used again.
         """
         self.endpoint.respond = stalls(b"{")
         asked = self.ask()
@@ -446,10 +439,10 @@ class FailureTests(ClientCase):
 
     def test_closeIsBounded(self) -> None:
         """
-        Closing waits for connections to be closed, a second at most, whatever comes.
+        Closing waits for connections to be closed, but no longer than a second.
         """
 
-        class Pool(HTTPConnectionPool):
+        class Pool(ConnectionPool):
             closed: Deferred[None]
 
             def closeCachedConnections(self) -> Deferred[None]:
@@ -478,7 +471,7 @@ class OffloadTests(ClientCase):
 
     def setUp(self) -> None:
         """
-        Make a client of which the work is done when C{work} says so.
+        Make a client whose work elsewhere is done when C{work} is called.
         """
         super().setUp()
         self.jobs: list[tuple[Deferred[Any], Callable[[], Any]]] = []
@@ -493,9 +486,6 @@ class OffloadTests(ClientCase):
         return done
 
     def work(self) -> None:
-        """
-        Do one job.
-        """
         done, job = self.jobs.pop(0)
         try:
             done.callback(job())
@@ -504,24 +494,24 @@ class OffloadTests(ClientCase):
 
     def askLarge(self) -> Deferred[Answer]:
         """
-        Ask for a body that is decompressed elsewhere.
+        Send a request whose answer is decompressed elsewhere.
         """
         body = gzip.compress(b" " * (LARGE + 1))
         self.endpoint.respond = says(200, body, content_encoding="gzip")
         return self.ask(10)
 
-    def test_small(self) -> None:
+    def test_handlesSmallBodyAtOnce(self) -> None:
         """
-        What is small is dealt with at once.
+        A small body is decompressed and decoded at once.
         """
         body = gzip.compress(b" " * LARGE)
         answer = self.answer(says(200, body, content_encoding="gzip"))
         self.assertEqual(self.client.read(answer, lambda a: len(a.body)), LARGE)
 
-    def test_large(self) -> None:
+    def test_handlesLargeBodyElsewhere(self) -> None:
         """
-        What is large is not, and is not late by that; the deadline is over once it
-        has arrived.
+        A large body is decompressed and decoded elsewhere; the deadline is met once all
+        of the body has come.
         """
         asked = self.askLarge()
         self.clock.advance(100)
@@ -535,9 +525,9 @@ class OffloadTests(ClientCase):
         self.work()
         self.assertEqual(self.successResultOf(read), LARGE + 1)
 
-    def test_damaged(self) -> None:
+    def test_failsOnDamageFoundElsewhere(self) -> None:
         """
-        What is found out there is told as ever.
+        A large compressed body that is damaged is a fault.
         """
         body = gzip.compress(b" " * (LARGE + 1))[:-1]
         self.endpoint.respond = says(200, body, content_encoding="gzip")
@@ -545,10 +535,10 @@ class OffloadTests(ClientCase):
         self.work()
         self.assertIn("damaged", str(self.faultOf(asked)))
 
-    def test_cancel(self) -> None:
+    def test_dropsResultOfCancelledWork(self) -> None:
         """
-        Cancelled meanwhile, a request is over at once, and what comes of it is
-        dropped, a failure as well.
+        A request or a decoding that is cancelled while it is worked on elsewhere ends
+        at once; its result or failure is dropped.
         """
         for decode in (len, lambda body: 1 / 0):
             asked = self.askLarge()
@@ -562,9 +552,10 @@ class OffloadTests(ClientCase):
             self.failureResultOf(read, CancelledError)
             self.work()
 
-    def test_close(self) -> None:
+    def test_closeFailsWorkElsewhere(self) -> None:
         """
-        So it is when the client is closed meanwhile.
+        Closing the client makes requests and decodings fail that are worked on
+        elsewhere.
         """
         asked = self.askLarge()
         read = self.client.read(Answer(200, Headers(), b" " * (LARGE + 1)), len)
@@ -582,31 +573,22 @@ class TokenTests(ClientCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a client with a token.
-        """
         super().setUp()
         self.path = self.mktemp()
         self.write("one")
         self.client = Client(self.treq, self.clock, TokenFile(self.path))
 
     def write(self, token: str) -> None:
-        """
-        Replace the token.
-        """
         with open(self.path, "w") as file:
             file.write(token + "\n")
 
     def sent(self) -> list[str]:
-        """
-        Give the tokens that were sent.
-        """
         return [
             request.requestHeaders.getRawHeaders("authorization", ["none"])[0]
             for request in self.endpoint.requests
         ]
 
-    def test_sent(self) -> None:
+    def test_sendsCurrentToken(self) -> None:
         """
         The token is sent, and a changed one from the next request on.
         """
@@ -619,9 +601,10 @@ class TokenTests(ClientCase):
             self.sent(), ["Bearer one", "Bearer one", "Bearer other", "Bearer other"]
         )
 
-    def test_refused(self) -> None:
+    def test_failsOnRefusedToken(self) -> None:
         """
-        A token that is refused and has not changed is a refusal at once.
+        A request whose token is refused and has not changed is a refusal at once, which
+        does not quote the token.
         """
         for code in (401, 403):
             self.endpoint.respond = says(code, b"bad token: one")
@@ -632,9 +615,10 @@ class TokenTests(ClientCase):
             self.assertEqual(events, [])
         self.assertEqual(len(self.endpoint.requests), 2)
 
-    def test_changedMeanwhile(self) -> None:
+    def test_resendsWithChangedToken(self) -> None:
         """
-        If the file holds another by then, the request is sent again with that.
+        A request whose token is refused is sent again if the file holds another token
+        by then.
         """
 
         def respond(request: Request) -> bytes:
@@ -651,9 +635,9 @@ class TokenTests(ClientCase):
         own = [request.getHeader("x-own") for request in self.endpoint.requests]
         self.assertEqual(own, ["1", "1"])
 
-    def test_onlyOnce(self) -> None:
+    def test_resendsOnce(self) -> None:
         """
-        It is sent again once, not for ever.
+        A request is sent again once, however often the token changes.
         """
 
         def respond(request: Request) -> bytes:
@@ -665,9 +649,10 @@ class TokenTests(ClientCase):
         self.failureResultOf(self.ask(), RefusalError)
         self.assertEqual(self.sent(), ["Bearer one", "Bearer token1"])
 
-    def test_sameDeadline(self) -> None:
+    def test_resendsWithinDeadline(self) -> None:
         """
-        What is sent again has what is left of the deadline, and can be cancelled.
+        A request that is sent again has what is left of its deadline, and can be
+        cancelled.
         """
 
         def respond(request: Request) -> int:
@@ -689,9 +674,9 @@ class TokenTests(ClientCase):
             self.assertTrue(self.dropped())
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noneEver(self) -> None:
+    def test_sendsNothingWithoutToken(self) -> None:
         """
-        Without any token there is nothing to be sent.
+        A client whose token file never held a token sends nothing.
         """
         self.client = Client(self.treq, self.clock, TokenFile(self.mktemp()))
         error = self.failureResultOf(self.ask(), RefusalError).value

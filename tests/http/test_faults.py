@@ -33,9 +33,10 @@ class ExplainTests(SynchronousTestCase):
     Tests for L{explain}.
     """
 
-    def test_expected(self) -> None:
+    def test_explainsExpectedFailures(self) -> None:
         """
-        What a network may do is told in words, without classes of Twisted.
+        A failure that a network may cause is explained in words, without classes of
+        Twisted.
         """
         refused = [("SSL routines", "", "certificate verify failed")]
         for error, text in (
@@ -59,9 +60,9 @@ class ExplainTests(SynchronousTestCase):
             self.assertIn(text, found)
             self.assertTrue(expected, error)
 
-    def test_unreachable(self) -> None:
+    def test_knowsWhenNothingWasSent(self) -> None:
         """
-        Where no connection was to be had, nothing was sent; else something may have
+        Without a connection nothing was sent; once there was one something may have
         been.
         """
         for error in (
@@ -74,9 +75,9 @@ class ExplainTests(SynchronousTestCase):
         for error in (never(ConnectionLost()), sending(ConnectionLost())):
             self.assertFalse(isUnreachable(Failure(error)), error)
 
-    def test_unexpected(self) -> None:
+    def test_explainsUnexpectedFailures(self) -> None:
         """
-        What no network does is told too, and said to be unexpected.
+        A failure that no network causes is explained too, and said to be unexpected.
         """
         text, expected = explain(Failure(ZeroDivisionError("oops\noops")))
         self.assertEqual(text, "the request failed: ZeroDivisionError: oops oops")
@@ -85,20 +86,20 @@ class ExplainTests(SynchronousTestCase):
 
 def never(error: Exception) -> Exception:
     """
-    Wrap an error as the client does when nothing came.
+    Wrap an error as the client does when no answer came.
     """
     return ResponseNeverReceived([Failure(error)])
 
 
 def failed(error: Exception) -> Exception:
     """
-    Wrap an error as the client does when something came.
+    Wrap an error as the client does when an answer was cut off.
     """
     return ResponseFailed([Failure(error), Failure(ZeroDivisionError())])
 
 
 def sending(error: Exception) -> Exception:
     """
-    Wrap an error as the client does while it sends.
+    Wrap an error as the client does while it sends the request.
     """
     return RequestTransmissionFailed([Failure(error)])

@@ -18,10 +18,10 @@ class OffloadTests(TestCase):
     Tests for L{offloadTo}.
     """
 
-    async def test_thread(self) -> None:
+    async def test_callsInThread(self) -> None:
         """
-        Functions are called in another thread, and no garbage is looked for meanwhile,
-        unless nobody wants that at all.
+        A function is called in another thread, without garbage collection meanwhile;
+        afterwards that is as before.
         """
 
         def look() -> tuple[object, bool]:
@@ -36,9 +36,9 @@ class OffloadTests(TestCase):
             self.assertFalse(collecting)
             self.assertEqual(gc.isenabled(), enabled)
 
-    async def test_raises(self) -> None:
+    async def test_failsWithWhatFunctionRaises(self) -> None:
         """
-        What they raise is what the L{Deferred} fails with.
+        The L{Deferred} fails with what the function raises.
         """
         failing = offloadTo(reactor)(lambda: 1 // 0)
         await self.assertFailure(failing, ZeroDivisionError)

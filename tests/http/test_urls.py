@@ -17,10 +17,10 @@ class ParseURLTests(SynchronousTestCase):
     Tests for L{parseURL}.
     """
 
-    def test_fit(self) -> None:
+    def test_takesAbsoluteURLs(self) -> None:
         """
-        Absolute URLs are taken, encoded where that is needed, and without white
-        space around them.
+        An absolute URL is taken, encoded where needed, and without white space around
+        it.
         """
         for text, expected in {
             "http://host": "http://host",
@@ -36,9 +36,9 @@ class ParseURLTests(SynchronousTestCase):
         }.items():
             self.assertEqual(parseURL(text).to_text(), expected)
 
-    def test_unfit(self) -> None:
+    def test_refusesOtherText(self) -> None:
         """
-        All else is refused with a reason.
+        What is no absolute URL of HTTP is refused with a reason.
         """
         for text, reason in {
             "": "begin",
@@ -65,7 +65,7 @@ class ParseURLTests(SynchronousTestCase):
                 parseURL(text)
             self.assertIn(reason, str(caught.exception), text)
 
-    def test_secret(self) -> None:
+    def test_refusesPasswords(self) -> None:
         """
         A user name or password is refused without being shown.
         """
@@ -77,7 +77,7 @@ class ParseURLTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.text() | st.text().map("http://".__add__))
-    def test_any(self, text: str) -> None:
+    def test_takesOrRefusesAnyText(self, text: str) -> None:
         """
         Any text is refused with L{ValueError}, or gives a URL that can be requested.
         """
@@ -97,9 +97,10 @@ class BelowTests(SynchronousTestCase):
     Tests for L{below} and L{FixedURL}.
     """
 
-    def test_below(self) -> None:
+    def test_extendsPath(self) -> None:
         """
-        Steps are added to the path, slashes at its end do not count, the query stays.
+        A segment is added to the path, slashes at its end do not count, the query
+        stays.
         """
         for text, expected in {
             "http://host": "http://host/claim",
@@ -111,16 +112,16 @@ class BelowTests(SynchronousTestCase):
         }.items():
             self.assertEqual(below(parseURL(text), "claim").to_text(), expected)
 
-    def test_names(self) -> None:
+    def test_encodesNames(self) -> None:
         """
-        Names are encoded.
+        Names are percent-encoded.
         """
         url = below(parseURL("http://host/q"), "claim", "a/b?c#d %ü")
         self.assertEqual(url.to_text(), "http://host/q/claim/a%2Fb%3Fc%23d%20%25%C3%BC")
 
-    def test_fixed(self) -> None:
+    def test_remembersText(self) -> None:
         """
-        What treq asks of a URL for each request is there already.
+        A L{FixedURL} works out its text once, and is its own URI.
         """
         url = below(parseURL("http://[::1]/q"), "claim")
         self.assertIs(url.to_uri(), url)

@@ -15,7 +15,7 @@ from twisted.web.http_headers import Headers
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
 from myconsumer.http.urls import FixedURL, parseURL
-from myconsumer.http.verdict import judge, named, quoted, retryAfter
+from myconsumer.http.verdict import judge, named, retryAfter
 
 URL = FixedURL.of(parseURL("http://host/q?key=s3cret"))
 
@@ -40,14 +40,14 @@ class JudgeTests(SynchronousTestCase):
     Tests for L{judge}.
     """
 
-    def test_faults(self) -> None:
+    def test_callsPassingFailuresFaults(self) -> None:
         """
-        What may pass by itself is a fault.
+        A status code that may pass by itself is a fault.
         """
         for code in (408, 425, 429, 500, 501, 502, 503, 504, 599, 600, 999, 0):
             self.assertIsInstance(verdict(code), FaultError, code)
 
-    def test_refusals(self) -> None:
+    def test_callsClientErrorsRefusals(self) -> None:
         """
         Other codes of 4xx are refusals, of which some are about the batch.
         """
@@ -57,9 +57,9 @@ class JudgeTests(SynchronousTestCase):
             self.assertEqual(error.divisible, code in (400, 413, 422), code)
             self.assertIn(str(code), str(error))
 
-    def test_advice(self) -> None:
+    def test_namesWhatToChange(self) -> None:
         """
-        A refusal names what to change.
+        A refusal names the option to change.
         """
         for code, option in {401: "--token-file", 403: "--token-file"}.items():
             self.assertIn(option, str(verdict(code)))
@@ -68,9 +68,9 @@ class JudgeTests(SynchronousTestCase):
             self.assertIn("--url", str(verdict(code)))
         self.assertIn("--protocol", str(verdict(422)))
 
-    def test_redirect(self) -> None:
+    def test_namesTargetOfRedirect(self) -> None:
         """
-        A redirect tells where it leads, without what may be secret in it.
+        A refused redirect names its target, without what may be secret in it.
         """
         for location, place in {
             "https://other:8443/r?k=s3cret#s3cret": "https://other:8443/r",
@@ -90,10 +90,10 @@ class JudgeTests(SynchronousTestCase):
                 self.assertNotIn("s3cret", text)
         self.assertIsInstance(verdict(304), RefusalError)
 
-    def test_quotes(self) -> None:
+    def test_quotesEndpoint(self) -> None:
         """
-        The endpoint's words are quoted: one line, printable, not too long, and
-        without the token.
+        The endpoint's words are quoted: one line, printable, not too long, and without
+        the token.
         """
         for code in (400, 500):
             error = str(verdict(code, b"bad\r\n\x1b[31m t0ken\x00 \xff" + b"x" * 9999))
@@ -103,66 +103,23 @@ class JudgeTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.integers(), st.binary(), st.text(st.characters(codec="latin-1")))
-    def test_any(self, code: int, body: bytes, header: str) -> None:
+    def test_wordsAnyAnswerInOneLine(self, code: int, body: bytes, header: str) -> None:
         """
-        Whatever comes, there is one line about it.
+        Any answer is worded in one printable line.
         """
         header = header.replace("\n", "").replace("\r", "").replace("\x00", "")
         error = verdict(code, body, location=header, retry_after=header)
         self.assertTrue(str(error).isprintable())
 
 
-class QuotedTests(SynchronousTestCase):
+class NamedTests(SynchronousTestCase):
     """
-    Tests for L{quoted} and L{named}.
+    Tests for L{named}.
     """
 
-    def test_limit(self) -> None:
+    def test_namesKnownCodes(self) -> None:
         """
-        As much is quoted as one likes.
-        """
-        for limit in (10, 1000):
-            text = quoted(answer(500, b"x" * 9999), limit=limit)
-            self.assertEqual(len(text), len("; it says: ") + limit)
-
-    def test_reason(self) -> None:
-        """
-        Of a body that gives a reason for itself only that is quoted, and more of it.
-        """
-        body = b'{"code": 7, "error": "no such\\nqueue", "more": "' + b"x" * 999 + b'"}'
-        self.assertEqual(quoted(answer(500, body)), "; it says: no such queue")
-        body = b'{"error": "' + b"x" * 999 + b'"}'
-        self.assertEqual(len(quoted(answer(500, body), limit=50)), 111)
-        for other in (b'{"error": 7}', b'["error"]', b'{"error": "\\ud800"}'):
-            said = quoted(answer(500, other))
-            self.assertEqual(said, f"; it says: {other.decode()}")
-
-    def test_secret(self) -> None:
-        """
-        The token is not quoted, however it is escaped.
-        """
-        for body in (
-            b"bad t0/k+n",
-            b'{"error": "bad t0\\/k+n"}',
-            b'{"error": "bad t\\u0030/k+n"}',
-            b'["bad t0\\/k+n"]',
-            b"bad t0&#x2F;k+n",
-            b"bad t0%2Fk%2Bn",
-        ):
-            said = quoted(answer(401, body), b"t0/k+n")
-            self.assertIn("bad (token)", said)
-            self.assertNotIn("k+n", said)
-
-    def test_nothing(self) -> None:
-        """
-        Where there is nothing to quote, nothing is said.
-        """
-        for body in (b"", b" \r\n", b'{"error": " "}'):
-            self.assertEqual(quoted(answer(500, body)), "")
-
-    def test_named(self) -> None:
-        """
-        A code that is not known stands alone.
+        A status code is followed by its phrase; one that is not known stands alone.
         """
         self.assertEqual((named(404), named(599)), ("404 Not Found", "599"))
 
@@ -172,7 +129,7 @@ class RetryAfterTests(SynchronousTestCase):
     Tests for L{retryAfter}.
     """
 
-    def test_seconds(self) -> None:
+    def test_readsSeconds(self) -> None:
         """
         Seconds are taken within bounds.
         """
@@ -187,7 +144,7 @@ class RetryAfterTests(SynchronousTestCase):
         }.items():
             self.assertEqual(retryAfter(answer(503, retry_after=text)), seconds)
 
-    def test_longest(self) -> None:
+    def test_takesAnotherBound(self) -> None:
         """
         The upper bound can be another.
         """
@@ -195,7 +152,7 @@ class RetryAfterTests(SynchronousTestCase):
             asked = answer(503, retry_after=text)
             self.assertEqual(retryAfter(asked, 1000.0), seconds)
 
-    def test_date(self) -> None:
+    def test_readsDates(self) -> None:
         """
         Dates are taken relative to now, within bounds.
         """
@@ -205,17 +162,17 @@ class RetryAfterTests(SynchronousTestCase):
             assert seconds is not None
             self.assertTrue(least <= seconds <= most, seconds)
 
-    def test_garbage(self) -> None:
+    def test_ignoresGarbage(self) -> None:
         """
-        All else is as if it were not there.
+        A header that cannot be read, or that is absent, asks for nothing.
         """
         for text in ("", "soon", "nan", "inf", "1e5", "1_0", "Mon, 99 Foo", "0x10"):
             self.assertIsNone(retryAfter(answer(503, retry_after=text)), text)
         self.assertIsNone(retryAfter(answer(503)))
 
-    def test_onlySome(self) -> None:
+    def test_obeysSomeCodes(self) -> None:
         """
-        It is obeyed for 429 and 503 alone.
+        Retry-After is obeyed for 429 and 503 alone.
         """
         for code, expected in ((429, 7.0), (503, 7.0), (500, None), (408, None)):
             error = verdict(code, retry_after="7")

@@ -27,14 +27,10 @@ from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import TestCase
-from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
-from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
-from myconsumer.http.connecting import CachedEndpoints, WholeBody
 from myconsumer.http.keepalive import keepAlive
 from myconsumer.http.urls import FixedURL, parseURL
 from tests.http.wire import OK, Connection, Reply, Server, sends, serve
@@ -79,9 +75,6 @@ class WireCase(TestCase):
         return server
 
     def ask(self, deadline: float = PLENTY, method: str = "POST") -> Deferred[Answer]:
-        """
-        Send a request.
-        """
         body = b"{}" if method == "POST" else None
         return self.client.request(method, self.url, body, deadline)
 
@@ -96,9 +89,6 @@ class WireCase(TestCase):
 
 
 def pause(seconds: float) -> Deferred[None]:
-    """
-    Let the reactor run.
-    """
     return deferLater(reactor, seconds, lambda: None)
 
 
@@ -107,10 +97,10 @@ class FaultTests(WireCase):
     Tests for answers that are not whole.
     """
 
-    async def test_broken(self) -> None:
+    async def test_failsOnBrokenAnswers(self) -> None:
         """
         A broken connection, an answer that is cut off and what is no HTTP are faults,
-        told in one line of plain words.
+        explained in one line of plain words.
         """
         chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe"
         before, within = "before an answer came", "before the answer was whole"
@@ -128,7 +118,7 @@ class FaultTests(WireCase):
             self.served(reply)
             self.assertIn(text, await self.fault())
 
-    async def test_closedMeansEnd(self) -> None:
+    async def test_takesBodyWithoutLength(self) -> None:
         """
         A body without a length ends with its connection.
         """
@@ -136,14 +126,14 @@ class FaultTests(WireCase):
             self.served(sends(b"HTTP/%s 200 OK\r\n\r\n{}" % version, close=True))
             self.assertEqual((await self.ask()).body, b"{}")
 
-    async def test_cannotConnect(self) -> None:
+    async def test_failsWithoutServer(self) -> None:
         """
         A server that is not there is a fault.
         """
         self.url = FixedURL.of(parseURL("http://127.0.0.1:1/q"))
         self.assertIn("cannot connect", await self.fault())
 
-    async def test_stalls(self) -> None:
+    async def test_dropsStalledAnswer(self) -> None:
         """
         An answer that stalls is a fault at the deadline, wherever it stalls, and its
         connection is dropped.
@@ -154,7 +144,7 @@ class FaultTests(WireCase):
             self.assertIn("no whole answer within 0.05 s", await self.fault(0.05))
             await lost
 
-    async def test_cancel(self) -> None:
+    async def test_dropsCancelledRequest(self) -> None:
         """
         A cancelled request's connection is dropped.
         """
@@ -167,7 +157,7 @@ class FaultTests(WireCase):
             asked.addErrback(lambda _: None)
             await lost
 
-    async def test_tooLong(self) -> None:
+    async def test_dropsEndlessBody(self) -> None:
         """
         The connection of a body without end is dropped in the middle.
         """
@@ -201,7 +191,7 @@ class HeadTests(WireCase):
 
     def endless(self, piece: bytes, start: bytes = b"") -> Reply:
         """
-        Make what sends the same for ever.
+        Make a reply that sends C{piece} for ever.
         """
 
         def reply(connection: Connection) -> None:
@@ -219,7 +209,7 @@ class HeadTests(WireCase):
 
         return reply
 
-    async def test_endless(self) -> None:
+    async def test_dropsEndlessHead(self) -> None:
         """
         A head without end is a fault at once, and its connection is dropped.
         """
@@ -229,7 +219,7 @@ class HeadTests(WireCase):
             self.assertIn("head is longer than 64 KiB", await self.fault())
             await lost
 
-    async def test_longest(self) -> None:
+    async def test_takesLongHead(self) -> None:
         """
         A head of nearly 64 KiB is taken, with a body in the same piece.
         """
@@ -240,7 +230,7 @@ class HeadTests(WireCase):
         for _ in range(2):
             self.assertEqual((await self.ask()).body, body)
 
-    async def test_interim(self) -> None:
+    async def test_skipsInterimAnswers(self) -> None:
         """
         Up to 16 answers of 1xx may come first, in whatever pieces.
         """
@@ -257,9 +247,10 @@ class HeadTests(WireCase):
         self.served(slowly)
         self.assertEqual((await self.ask()).body, b"{}")
 
-    async def test_tooManyInterim(self) -> None:
+    async def test_failsOnManyInterimAnswers(self) -> None:
         """
-        More of them are a fault, and not parsed: each would be a line in the log.
+        A seventeenth answer of 1xx is a fault, and is not parsed: each would be a line
+        in the log.
         """
         for reply in (sends(CONTINUE * 17 + OK), self.endless(CONTINUE * 1000)):
             server = self.served(reply)
@@ -270,16 +261,16 @@ class HeadTests(WireCase):
             self.assertLess(len(events), 20)
             await lost
 
-    async def test_bodyLooksLikeIt(self) -> None:
+    async def test_ignoresInterimAnswersInBody(self) -> None:
         """
-        What a body holds does not count.
+        A body may hold thousands of what looks like answers of 1xx.
         """
         body = CONTINUE * 5000
         head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
         self.served(sends(head + body))
         self.assertEqual((await self.ask()).body, body)
 
-    async def test_switching(self) -> None:
+    async def test_failsOnSwitchingProtocols(self) -> None:
         """
         An unasked 101 is a fault at once, with its connection dropped.
         """
@@ -289,7 +280,7 @@ class HeadTests(WireCase):
             self.assertIn("no proper HTTP: 101 Switching", await self.fault())
             await lost
 
-    async def test_manyPieces(self) -> None:
+    async def test_boundsTinyChunks(self) -> None:
         """
         A body may come in tens of thousands of chunks, and in more if they are not
         tiny.
@@ -312,7 +303,7 @@ class LastingTests(WireCase):
     Tests for connections that are to notice when the other side vanishes.
     """
 
-    async def test_options(self) -> None:
+    async def test_probesSilentConnections(self) -> None:
         """
         Each connection is probed while it is silent, over TLS as well.
         """
@@ -333,9 +324,9 @@ class LastingTests(WireCase):
             asked.addErrback(lambda _: None)
             await pause(0.05)
 
-    def test_lacking(self) -> None:
+    def test_leavesOutMissingOptions(self) -> None:
         """
-        What a platform lacks is left out.
+        An option of TCP that a platform lacks is left out.
         """
         tried = []
 
@@ -359,9 +350,9 @@ class UnreachableTests(WireCase):
     Tests for servers that are not there.
     """
 
-    async def test_unreachable(self) -> None:
+    async def test_notesThatNothingWasSent(self) -> None:
         """
-        That no connection was to be had is told.
+        A fault says whether a connection could be made.
         """
         self.url = FixedURL.of(parseURL("http://127.0.0.1:1/q"))
         error = await self.assertFailure(self.ask(), FaultError)
@@ -376,18 +367,19 @@ class ConnectionTests(WireCase):
     Tests for how connections are used.
     """
 
-    async def test_kept(self) -> None:
+    async def test_sharesConnection(self) -> None:
         """
-        One after the other, requests share a connection.
+        Requests one after the other share a connection.
         """
         server = self.served(sends(OK))
         for _ in range(20):
             await self.ask()
         self.assertEqual(server.opened, 1)
 
-    async def test_sideBySide(self) -> None:
+    async def test_keepsSomeConnections(self) -> None:
         """
-        Side by side each has its own, and as many as were asked for are kept.
+        Requests side by side have a connection each, of which as many are kept as were
+        asked for.
         """
         server = self.served(sends(OK))
         for _ in range(3):
@@ -397,9 +389,9 @@ class ConnectionTests(WireCase):
         await pause(0.05)
         self.assertEqual(len(server.connections), 4)
 
-    async def test_closes(self) -> None:
+    async def test_closesKeptConnections(self) -> None:
         """
-        Closing closes what is kept; the client can be used again.
+        Closing the client closes the kept connections; the client can be used again.
         """
         server = self.served(sends(OK))
         await self.ask()
@@ -409,7 +401,7 @@ class ConnectionTests(WireCase):
         await self.ask()
         self.assertEqual(server.opened, 2)
 
-    async def test_notRepeated(self) -> None:
+    async def test_neverResends(self) -> None:
         """
         A request whose connection breaks, even a kept one, is not sent again.
         """
@@ -420,7 +412,7 @@ class ConnectionTests(WireCase):
             await self.fault(method=method)
             self.assertEqual(len(server.requests), 2)
 
-    async def test_oldServer(self) -> None:
+    async def test_keepsNoConnectionOfOldServer(self) -> None:
         """
         A server that speaks HTTP/1.0 closes each connection after its answer: every
         request has one of its own, and succeeds.
@@ -453,7 +445,7 @@ class ConnectionTests(WireCase):
 
         return reply
 
-    async def test_oldErrorPage(self) -> None:
+    async def test_keepsConnectionAfterOldErrorPage(self) -> None:
         """
         If only an error page was HTTP/1.0, as proxies have them, connections are kept
         again after that.
@@ -467,9 +459,9 @@ class ConnectionTests(WireCase):
         # the first answer after it comes on a connection that is not kept
         self.assertEqual(server.opened, 3)
 
-    async def test_notKept(self) -> None:
+    async def test_keepsNone(self) -> None:
         """
-        A client may be told to keep none at all.
+        A client that is made so keeps no connection.
         """
         self.client = self.made(1, persistent=False)
         server = self.served(sends(OK))
@@ -479,7 +471,7 @@ class ConnectionTests(WireCase):
         for request in server.requests:
             self.assertIn(b"Connection: close\r\n", request)
 
-    async def test_longRequest(self) -> None:
+    async def test_sendsLongBody(self) -> None:
         """
         A body of some megabytes is sent whole.
         """
@@ -488,7 +480,7 @@ class ConnectionTests(WireCase):
         await self.client.request("POST", self.url, body, PLENTY)
         self.assertTrue(server.requests[0].endswith(b"\r\n\r\n" + body))
 
-    async def test_noCookies(self) -> None:
+    async def test_sendsNoCookies(self) -> None:
         """
         Cookies are not sent back.
         """
@@ -499,10 +491,10 @@ class ConnectionTests(WireCase):
         await self.ask()
         self.assertNotIn(b"cookie", b"".join(server.requests).lower())
 
-    async def test_token(self) -> None:
+    async def test_sendsToken(self) -> None:
         """
-        A client made with a token file sends the token; one without a token is not
-        made.
+        A client that is made with a token file sends its token; with a file that holds
+        none no client is made.
         """
         path = self.mktemp()
         self.assertRaises(ValueError, makeClient, reactor, 4, path)
@@ -519,24 +511,24 @@ class TLSTests(WireCase):
     Tests for C{https://}.
     """
 
-    async def test_answer(self) -> None:
+    async def test_trustsCertificate(self) -> None:
         """
-        A trusted server is spoken to, over a kept connection.
+        A server with a trusted certificate gets requests, over a kept connection.
         """
         server = self.served(sends(OK), secured(self))
         for _ in range(3):
             self.assertEqual((await self.ask()).body, b"{}")
         self.assertEqual(server.opened, 1)
 
-    async def test_notTrusted(self) -> None:
+    async def test_refusesUnknownCertificate(self) -> None:
         """
-        One that is not trusted is not, and gets no request.
+        A server whose certificate is not trusted gets no request.
         """
         server = self.served(sends(OK), secured(self, trusted=False))
         self.assertIn("certificate verify failed", await self.fault())
         self.assertEqual(server.requests, [])
 
-    async def test_stalls(self) -> None:
+    async def test_dropsStalledAnswer(self) -> None:
         """
         The connection of an answer that stalls is dropped, though the server does not
         take part in closing it.
@@ -601,29 +593,3 @@ def writeSelfSigned(path: str) -> None:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with open(path, "wb") as file:
         file.write(private + public)
-
-
-class PieceTests(TestCase):
-    """
-    Tests for the pieces that the client is made of.
-    """
-
-    def test_interfaces(self) -> None:
-        """
-        They provide what they claim.
-        """
-        verifyObject(IAgentEndpointFactory, CachedEndpoints(reactor))
-        verifyObject(IBodyProducer, WholeBody(b""))
-
-    def test_endpoints(self) -> None:
-        """
-        There is one endpoint for each origin.
-        """
-        endpoints = CachedEndpoints(reactor)
-
-        def made(url: bytes) -> object:
-            return endpoints.endpointForURI(URI.fromBytes(url))
-
-        self.assertIs(made(b"http://a/1"), made(b"http://a:80/2?3"))
-        different = {made(b"http://a/"), made(b"http://b/"), made(b"https://a/")}
-        self.assertEqual(len({*different, made(b"http://a:81/")}), 4)

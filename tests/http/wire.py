@@ -28,16 +28,10 @@ class Connection(Protocol):
         self._buffer = b""
 
     def connectionMade(self) -> None:
-        """
-        Count it.
-        """
         self.server.connections.append(self)
         self.server.opened += 1
 
     def dataReceived(self, data: bytes) -> None:
-        """
-        Take requests apart.
-        """
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end]
@@ -50,9 +44,6 @@ class Connection(Protocol):
             self.server.reply(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """
-        Tell who waits for that.
-        """
         self.server.connections.remove(self)
         waiting, self.server.waiting = self.server.waiting, []
         for each in waiting:
@@ -83,7 +74,7 @@ class Server(Factory):
 
     def lost(self) -> Deferred[BaseException | None]:
         """
-        Wait for the next connection to end, and tell how it did.
+        Wait for the next connection to end.
         """
         waiting: Deferred[BaseException | None] = Deferred()
         self.waiting.append(waiting)

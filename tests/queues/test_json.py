@@ -23,8 +23,8 @@ from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import parseURL
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import MOST_VALUES
-from myconsumer.queues.findings import QUIET
 from myconsumer.queues.json import JSONQueue, makeQueue
+from myconsumer.retrying import QUIET
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.tokenfile import TokenFile
 from tests.http.test_client import ClientCase, says, stalls
@@ -38,36 +38,27 @@ class QueueCase(ClientCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a queue.
-        """
         super().setUp()
         url = parseURL("http://host/q/?key=value")
         self.queue = JSONQueue(self.client, url, "me")
 
     def sent(self) -> Any:
-        """
-        Decode the last request's body.
-        """
         return json.loads(self.endpoint.bodies[-1])
 
     def claim(self) -> Deferred[Claimed]:
-        """
-        Claim.
-        """
         return self.queue.claim("c-1", 4, 20.0, 60.0)
 
     def claimed(self, body: bytes, code: int = 200) -> Claimed:
         """
-        Claim, and get C{body}.
+        @return: What a claim gets that is answered with C{body}.
         """
         self.endpoint.respond = says(code, body, content_type="application/json")
         return self.successResultOf(self.claim())
 
     def elements(self, *elements: bytes) -> Claimed:
         """
-        Claim, and get some elements and a good one behind them, which has to come
-        through.
+        @return: What a claim gets that is answered with C{elements}, without the good
+        task behind them, which has to come through.
         """
         body = b'{"tasks":[%s]}' % b",".join([*elements, GOOD])
         claimed = self.claimed(body)
@@ -76,9 +67,8 @@ class QueueCase(ClientCase):
 
     def claimFault(self, body: bytes, code: int = 200, **headers: str) -> str:
         """
-        Claim, and get a body that makes it fail.
-
-        @return: The text of the fault.
+        @return: The text of the fault with which a claim fails that is answered with
+        C{body}.
         """
         self.endpoint.respond = says(code, body, **headers)
         return str(self.failureResultOf(self.claim(), FaultError).value)
@@ -89,15 +79,15 @@ class ClaimTests(QueueCase):
     Tests for L{JSONQueue.claim}.
     """
 
-    def test_interface(self) -> None:
+    def test_providesInterface(self) -> None:
         """
         The queue provides L{ITaskQueue}.
         """
         verifyObject(ITaskQueue, self.queue)
 
-    def test_sent(self) -> None:
+    def test_sendsClaim(self) -> None:
         """
-        What is asked for is posted below the URL; whole seconds are sent as integers.
+        A claim is posted below the URL; whole seconds are sent as integers.
         """
         self.claimed(b"", 204)
         request = self.endpoint.requests[0]
@@ -110,9 +100,9 @@ class ClaimTests(QueueCase):
         self.queue.claim("c-2", 1, 0.5, 7.25)
         self.assertEqual((self.sent()["wait"], self.sent()["lease"]), (0.5, 7.25))
 
-    def test_tasks(self) -> None:
+    def test_takesTasks(self) -> None:
         """
-        Tasks come in order, with what the endpoint said of them.
+        Tasks come in order, with what the endpoint says of them.
         """
         claimed = self.claimed(
             b'{"tasks": [{"id": "17", "payload": {"a": [1, null]}, "receipt": "r-1",'
@@ -122,17 +112,17 @@ class ClaimTests(QueueCase):
         first = Task("17", {"a": [1, None]}, 2, "r-1", 60.0, 1790000000.5)
         self.assertEqual(claimed, Claimed([first, Task(18, None)]))
 
-    def test_none(self) -> None:
+    def test_takesNone(self) -> None:
         """
-        204, an empty list and C{null} mean that nothing came.
+        204, an empty list and C{null} mean that no task came.
         """
         self.assertEqual(self.claimed(b"", 204), Claimed([]))
         for none in (b'{"tasks":[]}', b'{"tasks":null}'):
             self.assertEqual(self.claimed(none), Claimed([]))
 
-    def test_deadline(self) -> None:
+    def test_failsAtDeadline(self) -> None:
         """
-        The answer may take ten seconds longer than it was asked to wait.
+        The answer may take ten seconds longer than C{wait}.
         """
         self.endpoint.respond = stalls()
         claimed = self.claim()
@@ -141,10 +131,10 @@ class ClaimTests(QueueCase):
         self.clock.advance(1)
         self.failureResultOf(claimed, FaultError)
 
-    def test_consumer(self) -> None:
+    def test_makesUpConsumer(self) -> None:
         """
         The consumer's name is made up when it is first needed, and then kept; another
-        queue has another.
+        queue has another name.
         """
         self.endpoint.respond = says(204)
         names = set()
@@ -157,9 +147,9 @@ class ClaimTests(QueueCase):
         for name in names:
             self.assertRegex(name, r"^.+-\d+-[0-9a-f]{8}$")
 
-    def test_refused(self) -> None:
+    def test_failsOnRefusal(self) -> None:
         """
-        A refusal is one.
+        A claim that the endpoint refuses fails with L{RefusalError}.
         """
         self.endpoint.respond = says(404)
         self.failureResultOf(self.claim(), RefusalError)
@@ -170,9 +160,9 @@ class MalformedTests(QueueCase):
     Tests for elements that are no tasks: each costs itself alone.
     """
 
-    def test_withReceipt(self) -> None:
+    def test_failsElementsWithReceipt(self) -> None:
         """
-        One that has a receipt is failed with the reason.
+        A malformed task that has a receipt is failed with the reason.
         """
         for element, reason in {
             b'{"receipt":"r"}': "it has no id",
@@ -193,9 +183,10 @@ class MalformedTests(QueueCase):
             self.assertEqual((settlement.receipt, settlement.outcome), ("r", "fail"))
             self.assertIn(reason, str(settlement.error))
 
-    def test_withoutReceipt(self) -> None:
+    def test_dropsElementsWithoutReceipt(self) -> None:
         """
-        One that has none is dropped, with an error in the log and no traceback.
+        A malformed task that has no receipt is dropped, with an error in the log and no
+        traceback.
         """
         for element in (
             *(b"1", b'"text"', b"null", b"true", b"[]", b"[[1]]", b"{}"),
@@ -208,9 +199,9 @@ class MalformedTests(QueueCase):
             self.assertIn("malformed task", error["reasons"])
             self.assertNotIn("log_failure", error)
 
-    def test_noFlood(self) -> None:
+    def test_logsOneLine(self) -> None:
         """
-        However many are malformed, there is one line that is not too long, and no
+        However many tasks are malformed, there is one line that is not too long, and no
         payload in it.
         """
         with capturedLogs() as events:
@@ -222,10 +213,10 @@ class MalformedTests(QueueCase):
             self.assertLess(len(repr(event)), 2000)
             self.assertNotIn("s3cret", repr(event))
 
-    def test_options(self) -> None:
+    def test_ignoresUnfitFields(self) -> None:
         """
-        An optional field that is unfit is taken as absent, with a warning that names
-        it and the task.
+        An optional field that is unfit is taken as absent, with a warning that names it
+        and the task.
         """
         for field, values in {
             "attempt": (b"0", b"-1", b"1.5", b"true", b'"1"', b"[]", b"1e999"),
@@ -242,7 +233,7 @@ class MalformedTests(QueueCase):
                 self.assertIn(f"{field} of task 17 is not", warning["fields"])
                 self.clock.advance(QUIET)
 
-    def test_nulls(self) -> None:
+    def test_takesNullForAbsent(self) -> None:
         """
         C{null} for an optional field is absent, and not worth a warning.
         """
@@ -254,18 +245,18 @@ class MalformedTests(QueueCase):
         self.assertEqual(claimed.tasks, [Task(1, 1)])
         self.assertEqual(events, [])
 
-    def test_otherFieldsStay(self) -> None:
+    def test_keepsOtherFields(self) -> None:
         """
-        The fit fields of such a task count.
+        The fit fields of a task with an unfit one count.
         """
         claimed = self.elements(
             b'{"id":1,"payload":1,"attempt":0,"receipt":"r","lease":5,"enqueued":7}'
         )
         self.assertEqual(claimed.tasks, [Task(1, 1, 1, "r", 5, 7)])
 
-    def test_halfSurrogates(self) -> None:
+    def test_takesHalfSurrogates(self) -> None:
         """
-        JavaScript's way to write half a character is JSON, and costs nobody anything.
+        Half a character, as JavaScript's JSON may hold, costs no task.
         """
         claimed = self.elements(
             b'{"id":"\\ud83d","payload":"\\ud83d","receipt":"r"}',
@@ -277,9 +268,9 @@ class MalformedTests(QueueCase):
         )
         self.assertEqual([each.receipt for each in claimed.malformed], ["s"])
 
-    def test_strange(self) -> None:
+    def test_takesStrangeJSON(self) -> None:
         """
-        Huge integers, repeated keys and control characters are as they are.
+        Huge integers, repeated keys and control characters are taken as they are.
         """
         claimed = self.elements(
             b'{"id":%s,"payload":%s}' % (b"9" * 50, b"9" * 500),
@@ -289,9 +280,9 @@ class MalformedTests(QueueCase):
         big = Task(int("9" * 50), int("9" * 500))
         self.assertEqual(claimed.tasks, [big, Task(2, 2), Task("\0", "\0")])
 
-    def test_byteOrderMark(self) -> None:
+    def test_ignoresByteOrderMark(self) -> None:
         """
-        A byte order mark at the start is overlooked.
+        A byte order mark at the start of a body is ignored.
         """
         claimed = self.claimed(b'\xef\xbb\xbf{"tasks":[%s]}' % GOOD)
         self.assertEqual(claimed, Claimed([Task("good", 1)]))
@@ -302,10 +293,10 @@ class LargeTests(QueueCase):
     Tests for answers that are decoded in parts.
     """
 
-    def test_tasks(self) -> None:
+    def test_takesTasks(self) -> None:
         """
-        What is large comes through as what is small does, tasks with all that was
-        said of them, malformed ones as such.
+        A large body is read as a small one is: tasks with all their fields, malformed
+        ones as such.
         """
         payload = {"a": ["x" * LARGE, 1.5], "b": {"c": None}}
         whole = {"id": 1, "payload": payload, "receipt": "r", "attempt": 2, "lease": 5}
@@ -317,9 +308,9 @@ class LargeTests(QueueCase):
             self.assertEqual(claimed.tasks, tasks)
             self.assertEqual([each.receipt for each in claimed.malformed], ["s"])
 
-    def test_unreadable(self) -> None:
+    def test_failsUnreadablePayload(self) -> None:
         """
-        A large payload that cannot be read costs itself alone.
+        A large payload that cannot be read costs its own task alone.
         """
         element = b'{"id":1,"receipt":"r","payload":["%s","\xff"]}' % (b"x" * LARGE)
         claimed = self.elements(element)
@@ -332,9 +323,9 @@ class UndecodableTests(QueueCase):
     Tests for bodies that are not what they should be.
     """
 
-    def test_unfit(self) -> None:
+    def test_namesWhatIsExpected(self) -> None:
         """
-        They are faults that say what is expected.
+        A body that holds no list of tasks is a fault that says what is expected.
         """
         for body in (
             *(b"", b" \n", b"[]", b"null", b"17", b'"tasks"', b"{}", b'{"task":[]}'),
@@ -348,27 +339,27 @@ class UndecodableTests(QueueCase):
             self.assertTrue(text.isprintable())
             self.assertLess(len(text), 400)
 
-    def test_html(self) -> None:
+    def test_quotesHTML(self) -> None:
         """
-        What a proxy says is quoted, with its type.
+        The page of a proxy is quoted, with its type.
         """
         page = b"<html>\n<body>Sign in" + b" please" * 1000
         text = self.claimFault(page, content_type="text/html; charset=utf-8")
         self.assertIn("'<html> <body>Sign in please", text)
         self.assertIn("text/html", text)
 
-    def test_noPayloads(self) -> None:
+    def test_quotesNoPayloads(self) -> None:
         """
-        What may be tasks is not quoted.
+        A body that may hold tasks is not quoted.
         """
         text = self.claimFault(b'{"tasks":[{"id":1,"payload":"s3cret"')
         self.assertNotIn("s3cret", text)
         self.assertIn("truncated", text)
 
-    def test_tooLong(self) -> None:
+    def test_failsOnLargeBody(self) -> None:
         """
-        A body that is too long, or holds too many values, is a fault of which fewer
-        tasks may be the cure.
+        A body that is too long, or holds too many values, is a fault that asking for
+        fewer tasks may avoid.
         """
         crowd = b",".join([b"1"] * (MOST_VALUES + 1))
         for body, text in (
@@ -380,9 +371,9 @@ class UndecodableTests(QueueCase):
             self.assertIn(text, str(error))
             self.assertTrue(error.tooLong)
 
-    def test_secret(self) -> None:
+    def test_quotesNoToken(self) -> None:
         """
-        The token is not quoted.
+        The token is left out of a quoted body.
         """
         path = self.mktemp()
         with open(path, "w") as file:
@@ -401,14 +392,11 @@ class SettleTests(QueueCase):
     """
 
     def settle(self, *settlements: Settlement) -> Deferred[Any]:
-        """
-        Settle within ten seconds.
-        """
         return self.queue.settle(settlements, 10)
 
-    def test_sent(self) -> None:
+    def test_sendsSettlements(self) -> None:
         """
-        Each settlement is sent with what it has to say; whole seconds as integers.
+        Each settlement is sent with the fields that it has; whole seconds as integers.
         """
         self.settle(
             Settlement("r-1", "complete", result=Raw(b'{"a": 1}')),
@@ -431,24 +419,24 @@ class SettleTests(QueueCase):
             b'{"receipt":"r-6","outcome":"complete"}]}',
         )
 
-    def test_anyError(self) -> None:
+    def test_sendsAnyError(self) -> None:
         """
         An error's text may be any text.
         """
         self.successResultOf(self.settle(Settlement("r", "fail", error="a\udcffb")))
         self.assertEqual(self.sent()["settle"][0]["error"], "a?b")
 
-    def test_lost(self) -> None:
+    def test_givesLostReceipts(self) -> None:
         """
-        Receipts that are lost are told.
+        The receipts that the endpoint calls lost are given.
         """
         self.endpoint.respond = says(200, b'{"lost":["r-4"],"more":1}')
         lost = self.successResultOf(self.settle(Settlement("r-4", "complete")))
         self.assertEqual(list(lost), ["r-4"])
 
-    def test_nothingLost(self) -> None:
+    def test_takesEmptyAnswers(self) -> None:
         """
-        An answer that names none means that none is lost.
+        An answer that names no lost receipt means that none is lost.
         """
         for code, body in (
             *((200, b"{}"), (200, b'{"lost":[]}'), (200, b'{"lost":null}')),
@@ -458,9 +446,9 @@ class SettleTests(QueueCase):
             lost = self.successResultOf(self.settle(Settlement("r", "complete")))
             self.assertEqual(list(lost), [])
 
-    def test_unfit(self) -> None:
+    def test_failsOnOtherBodies(self) -> None:
         """
-        An answer that cannot be decoded is a fault.
+        An answer that cannot be decoded is a fault that says what is expected.
         """
         for body in (
             *(b"[]", b"null", b"<html>", b'{"lost":{}}', b'{"lost":[1]}', b"\xff"),
@@ -471,7 +459,7 @@ class SettleTests(QueueCase):
             error = self.failureResultOf(settled, FaultError).value
             self.assertIn('{"lost": ["receipt", ...]} is expected', str(error))
 
-    def test_deadline(self) -> None:
+    def test_failsAtDeadline(self) -> None:
         """
         The deadline is the caller's.
         """
@@ -482,9 +470,9 @@ class SettleTests(QueueCase):
         self.clock.advance(1)
         self.failureResultOf(settled, FaultError)
 
-    def test_divisible(self) -> None:
+    def test_marksBatchDivisible(self) -> None:
         """
-        A batch that is refused may be divided.
+        A refusal of a batch that is too large says that the batch may be divided.
         """
         self.endpoint.respond = says(413)
         settled = self.settle(Settlement("r", "complete"))
@@ -496,7 +484,7 @@ class CancelClaimTests(QueueCase):
     Tests for L{JSONQueue.cancelClaim}.
     """
 
-    def test_sent(self) -> None:
+    def test_deletesClaim(self) -> None:
         """
         The claim is deleted by its name.
         """
@@ -506,9 +494,10 @@ class CancelClaimTests(QueueCase):
         self.assertEqual(request.uri, b"/q/claim/c%2F1%3F%C3%BC?key=value")
         self.assertEqual(self.endpoint.bodies, [b""])
 
-    def test_ended(self) -> None:
+    def test_saysWhetherClaimEnded(self) -> None:
         """
-        Any success means that it is ended, some codes that none can be.
+        Any success means that the claim is ended; some codes mean that the endpoint can
+        end none.
         """
         for code, ended in {
             200: True,
@@ -522,17 +511,17 @@ class CancelClaimTests(QueueCase):
             result = self.successResultOf(self.queue.cancelClaim("c"))
             self.assertIs(result, ended, code)
 
-    def test_failures(self) -> None:
+    def test_failsOnOtherCodes(self) -> None:
         """
-        All else is a failure.
+        A fault or a refusal makes the end of a claim fail.
         """
         for code, error in ((500, FaultError), (403, RefusalError)):
             self.endpoint.respond = says(code)
             self.failureResultOf(self.queue.cancelClaim("c"), error)
 
-    def test_deadline(self) -> None:
+    def test_failsAtDeadline(self) -> None:
         """
-        It has a second.
+        The answer to the end of a claim may take a second.
         """
         self.endpoint.respond = stalls()
         ended = self.queue.cancelClaim("c")
@@ -545,9 +534,9 @@ class CloseTests(QueueCase):
     Tests for L{JSONQueue.close}.
     """
 
-    def test_close(self) -> None:
+    def test_failsClaims(self) -> None:
         """
-        Closing ends what is open.
+        Closing the queue makes claims in flight fail.
         """
         self.endpoint.respond = stalls()
         claimed = self.claim()
@@ -560,25 +549,22 @@ class MakeQueueTests(SynchronousTestCase):
     Tests for L{makeQueue}.
     """
 
-    def test_make(self) -> None:
+    def test_opensNothing(self) -> None:
         """
         A queue is made of options, and nothing is opened.
         """
         clock = Clock()
-        options = {"url": "http://host/q", "pollers": 2, "token-file": None}
-        for url in (options["url"], parseURL("http://host/q")):
-            queue = makeQueue(clock, {**options, "url": url})
-            verifyObject(ITaskQueue, queue)
+        url = parseURL("http://host/q")
+        options = {"url": url, "pollers": 2, "token-file": None}
+        verifyObject(ITaskQueue, makeQueue(clock, options))
         self.assertEqual(clock.getDelayedCalls(), [])
 
-    def test_unfit(self) -> None:
+    def test_refusesUnreadableToken(self) -> None:
         """
-        What is missing or wrong is told.
+        A token file that cannot be read is refused when the queue is made.
         """
-        for url in (None, "host"):
-            options = {"url": url, "pollers": 1, "token-file": None}
-            self.assertRaises(ValueError, makeQueue, Clock(), options)
-        options = {"url": "http://h", "pollers": 1, "token-file": self.mktemp()}
+        url = parseURL("http://h")
+        options = {"url": url, "pollers": 1, "token-file": self.mktemp()}
         self.assertRaises(ValueError, makeQueue, Clock(), options)
 
 
@@ -598,7 +584,8 @@ class AnyAnswerTests(QueueCase):
 
     def take(self, body: bytes) -> Claimed | None:
         """
-        Claim, and get C{body}; L{None}: the claim failed as it may.
+        @return: What a claim gets that is answered with C{body}; L{None} where it fails
+        as it may.
         """
         self.endpoint.respond = says(200, body)
         results: list[Any] = []
@@ -611,7 +598,7 @@ class AnyAnswerTests(QueueCase):
 
     @settings(deadline=None)
     @given(st.binary() | st.binary().map(b'{"tasks":['.__add__))
-    def test_bytes(self, body: bytes) -> None:
+    def test_takesAnyBytes(self, body: bytes) -> None:
         """
         Any bytes give tasks or a fault.
         """
@@ -620,9 +607,9 @@ class AnyAnswerTests(QueueCase):
 
     @settings(deadline=None)
     @given(VALUES | st.fixed_dictionaries({"tasks": VALUES}))
-    def test_values(self, value: Any) -> None:
+    def test_takesAnyJSON(self, value: Any) -> None:
         """
-        So does any JSON.
+        Any JSON gives tasks, where it has a list of them, or a fault.
         """
         with capturedLogs():
             claimed = self.take(json.dumps(value).encode())
@@ -631,10 +618,10 @@ class AnyAnswerTests(QueueCase):
 
     @settings(deadline=None)
     @given(st.lists(ELEMENTS), st.booleans())
-    def test_neighbours(self, elements: list[Any], ascii: bool) -> None:
+    def test_takesTasksBetweenAnyOthers(self, elements: list[Any], ascii: bool) -> None:
         """
-        Whatever its neighbours are, a good task comes through; of each neighbour
-        becomes a task, or a settlement that fails it, or nothing.
+        A good task comes through whatever its neighbours are; each neighbour becomes a
+        task, or a settlement that fails it, or nothing.
         """
         good = {"id": "good", "payload": 1, "receipt": "r"}
         text = json.dumps({"tasks": [good, *elements, good]}, ensure_ascii=ascii)

@@ -31,35 +31,29 @@ class PlainQueueTests(ClientCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a queue.
-        """
         super().setUp()
         self.queue = PlainQueue(self.client, parseURL("http://host/q/?key=value"))
 
     def claim(self) -> Deferred[Claimed]:
-        """
-        Claim.
-        """
         return self.queue.claim("c-1", 4, 20.0, 60.0)
 
     def tasks(self, body: bytes, code: int = 200) -> list[Task]:
         """
-        Claim, and get C{body}.
+        @return: The tasks of a claim that is answered with C{body}.
         """
         self.endpoint.respond = says(code, body)
         claimed = self.successResultOf(self.claim())
         self.assertEqual(claimed.malformed, [])
         return claimed.tasks
 
-    def test_interface(self) -> None:
+    def test_providesInterfaces(self) -> None:
         """
-        The queue provides L{ITaskQueue}, and is not told of a wait.
+        The queue provides L{ITaskQueue}, and L{ISelfTimedTaskQueue}.
         """
         verifyObject(ITaskQueue, self.queue)
         verifyObject(ISelfTimedTaskQueue, self.queue)
 
-    def test_sent(self) -> None:
+    def test_asksForURL(self) -> None:
         """
         The URL is asked for as it was given.
         """
@@ -68,14 +62,14 @@ class PlainQueueTests(ClientCase):
         self.assertEqual((request.method, request.uri), (b"GET", b"/q/?key=value"))
         self.assertEqual(self.endpoint.bodies, [b""])
 
-    def test_none(self) -> None:
+    def test_findsNone(self) -> None:
         """
-        204, 404 and an empty list mean that there is none.
+        204, 404 and an empty list mean that there is no task.
         """
         for code, body in ((204, b""), (404, b"not found"), (200, b"[]")):
             self.assertEqual(self.tasks(body, code), [])
 
-    def test_tasks(self) -> None:
+    def test_takesTasks(self) -> None:
         """
         A task, or a list of them, comes without receipt and lease.
         """
@@ -86,9 +80,9 @@ class PlainQueueTests(ClientCase):
         self.assertEqual(self.tasks(task), [expected])
         self.assertEqual(self.tasks(b"[%s,%s]" % (task, task)), [expected, expected])
 
-    def test_payloads(self) -> None:
+    def test_takesPayloads(self) -> None:
         """
-        Any other value is itself the payload, of a task with a name of its own.
+        A value that is no task is the payload of a task with an id of its own.
         """
         for body, payload in {
             b"17": 17,
@@ -105,21 +99,21 @@ class PlainQueueTests(ClientCase):
         ids = {task.id for task in self.tasks(b"[1,1,1]")}
         self.assertEqual(len(ids), 3)
 
-    def test_null(self) -> None:
+    def test_takesNullForNone(self) -> None:
         """
-        With null many an endpoint says that it has nothing.
+        C{null} means that there is no task, as many an endpoint has it.
         """
         self.assertEqual(self.tasks(b"null"), [])
         self.assertEqual(self.tasks(b"\xef\xbb\xbfnull"), [])
 
-    def test_shown(self) -> None:
+    def test_showsNoSecret(self) -> None:
         """
-        For the log it is its URL, without the query, which may hold a secret.
+        In the log the queue is its URL, without the query, which may hold a secret.
         """
         queue = PlainQueue(self.client, parseURL("http://queue.example/next?key=123"))
         self.assertEqual(repr(queue), "<PlainQueue http://queue.example/next>")
 
-    def test_noID(self) -> None:
+    def test_makesIDs(self) -> None:
         """
         A task without a fit C{id} gets one.
         """
@@ -128,9 +122,10 @@ class PlainQueueTests(ClientCase):
             self.assertEqual(task.payload, 1)
             self.assertRegex(str(task.id), "^[0-9a-f]{32}$")
 
-    def test_malformed(self) -> None:
+    def test_dropsUnreadableValues(self) -> None:
         """
-        What cannot be read is dropped with an error in the log; its neighbours come.
+        A value that cannot be read is dropped with an error in the log; its neighbours
+        come.
         """
         for value in (b"1e999", b'"\xff"', b"9" * 5000):
             with capturedLogs() as events:
@@ -138,7 +133,7 @@ class PlainQueueTests(ClientCase):
             self.assertEqual([task.payload for task in tasks], [1, 2])
             self.assertEqual([e["log_level"].name for e in events], ["error"])
 
-    def test_options(self) -> None:
+    def test_ignoresUnfitFields(self) -> None:
         """
         An optional field that is unfit is taken as absent, with a warning.
         """
@@ -147,17 +142,17 @@ class PlainQueueTests(ClientCase):
         self.assertEqual(tasks, [Task(7, 1)])
         self.assertIn("attempt of task 7", events[0]["fields"])
 
-    def test_undecodable(self) -> None:
+    def test_failsOnOtherBodies(self) -> None:
         """
-        What is no JSON is a fault.
+        A body that is no JSON is a fault.
         """
         for body in (b"", b"<html>", b"{", b"[1,", b"NaN", b"[" * 100_000):
             self.endpoint.respond = says(200, body)
             self.failureResultOf(self.claim(), FaultError)
 
-    def test_failures(self) -> None:
+    def test_failsOnOtherCodes(self) -> None:
         """
-        Codes mean what they mean elsewhere.
+        Status codes but 204 and 404 mean what they mean to other queues.
         """
         for code, error in (
             (500, FaultError),
@@ -167,9 +162,9 @@ class PlainQueueTests(ClientCase):
             self.endpoint.respond = says(code, location="/r")
             self.failureResultOf(self.claim(), error)
 
-    def test_deadline(self) -> None:
+    def test_failsAtDeadline(self) -> None:
         """
-        The answer may take ten seconds longer than it may wait.
+        The answer may take ten seconds longer than C{wait}.
         """
         self.endpoint.respond = stalls()
         claimed = self.claim()
@@ -178,18 +173,18 @@ class PlainQueueTests(ClientCase):
         self.clock.advance(1)
         self.failureResultOf(claimed, FaultError)
 
-    def test_nothingElse(self) -> None:
+    def test_sendsNothingElse(self) -> None:
         """
-        Nothing is settled, and no claim can be ended.
+        Nothing is settled, and no claim can be ended: neither sends a request.
         """
         settled = self.queue.settle([Settlement("r", "complete")], 10)
         self.assertEqual(list(self.successResultOf(settled)), [])
         self.assertIs(self.successResultOf(self.queue.cancelClaim("c")), False)
         self.assertEqual(self.endpoint.requests, [])
 
-    def test_close(self) -> None:
+    def test_closeFailsClaims(self) -> None:
         """
-        Closing ends what is open.
+        Closing the queue makes claims in flight fail.
         """
         self.endpoint.respond = stalls()
         claimed = self.claim()
@@ -198,7 +193,7 @@ class PlainQueueTests(ClientCase):
 
     @settings(deadline=None)
     @given(st.binary() | st.binary().map(b'[1,"'.__add__))
-    def test_anyBytes(self, body: bytes) -> None:
+    def test_takesAnyBytes(self, body: bytes) -> None:
         """
         Any bytes give tasks or a fault.
         """
@@ -211,9 +206,9 @@ class PlainQueueTests(ClientCase):
 
     @settings(deadline=None)
     @given(st.lists(st.text() | st.integers() | st.dictionaries(st.text(), st.text())))
-    def test_anyValues(self, values: list[Any]) -> None:
+    def test_takesAnyValues(self, values: list[Any]) -> None:
         """
-        Each value becomes one task.
+        Each value of a list becomes one task.
         """
         with capturedLogs():
             tasks = self.tasks(json.dumps(values).encode())
@@ -225,12 +220,12 @@ class MakeQueueTests(TestCase):
     Tests for L{makeQueue}.
     """
 
-    async def test_noneKept(self) -> None:
+    async def test_keepsNoConnection(self) -> None:
         """
-        No connection is kept, and no lost GET is sent again.
+        No connection is kept, and a lost GET is not sent again.
         """
         server, url = serve(self, sends(OK))
-        queue = makeQueue(reactor, {"url": url, "token-file": None})
+        queue = makeQueue(reactor, {"url": parseURL(url), "token-file": None})
         for _ in range(3):
             [task] = (await queue.claim("c", 1, 0, 60)).tasks
             self.assertEqual(task.payload, {})
@@ -240,10 +235,9 @@ class MakeQueueTests(TestCase):
         self.assertEqual(len(server.requests), 4)
         await queue.close()
 
-    def test_unfit(self) -> None:
+    def test_refusesUnreadableToken(self) -> None:
         """
-        What is missing or wrong is told.
+        A token file that cannot be read is refused when the queue is made.
         """
-        for url in (None, "host"):
-            options = {"url": url, "token-file": None}
-            self.assertRaises(ValueError, makeQueue, Clock(), options)
+        options = {"url": parseURL("http://h"), "token-file": self.mktemp()}
+        self.assertRaises(ValueError, makeQueue, Clock(), options)

@@ -1,5 +1,5 @@
 """
-What is wrong with the tasks of an answer, told in few lines.
+What is wrong with the tasks of an answer, summed up for the log.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from collections import Counter
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-#: The seconds for which nothing is said of a field that was just complained of.
-QUIET = 60.0
+from myconsumer.retrying import QUIET
 
 _MOST_NAMED = 3
 
 
-class Findings:
+class Defects:
     """
     What is wrong with the tasks of one answer.
 
-    @ivar dropped: How many can be neither run nor settled.
+    @ivar dropped: The number of tasks that can be neither run nor settled.
     """
 
     def __init__(self) -> None:
@@ -30,10 +29,10 @@ class Findings:
 
     def takeAsAbsent(self, field: str, task: str, takes: str) -> None:
         """
-        Note that a field counts as absent.
+        Note that a field of a task has an unfit value and counts as absent.
 
-        @param field: Its name.
-        @param task: What the task is called.
+        @param field: The field's name.
+        @param task: The task's id, fit for the log.
         @param takes: What the field takes.
         """
         self._counts[field] += 1
@@ -52,7 +51,8 @@ class Findings:
 
     def fields(self) -> dict[str, str]:
         """
-        @return: A line for each field that counts as absent, by its name.
+        @return: For the name of each field that counts as absent: the first task that
+            has it unfit, and the number of further ones.
         """
         return {
             field: line + _more(self._counts[field] - 1)
@@ -61,48 +61,50 @@ class Findings:
 
     def reasons(self) -> str:
         """
-        @return: Why tasks are dropped, in one line.
+        @return: Why tasks are dropped: the first few reasons and the number of further
+            tasks, in one line.
         """
         more = _more(self.dropped - len(self._reasons))
         return "; ".join(self._reasons) + more
 
 
-class Complaints:
+class DefectLog:
     """
-    Tells what is wrong with the tasks of a queue: of each field once a minute.
+    Logs what is wrong with the tasks of a queue: an unfit field once in L{QUIET}
+    seconds, dropped tasks with every answer.
     """
 
     def __init__(self, log: Logger, clock: IReactorTime) -> None:
         """
-        @param log: Where to.
-        @param clock: Measures the minute.
+        @param log: Where the lines go.
+        @param clock: Measures the L{QUIET} seconds.
         """
         self._log = log
         self._clock = clock
         self._quietUntil: dict[str, float] = {}
 
-    def tell(self, findings: Findings) -> None:
+    def add(self, defects: Defects) -> None:
         """
-        Log what is wrong with the tasks of an answer, if anything is.
+        Log the defects of an answer, if it has any.
         """
-        if lines := self._due(findings):
+        if lines := self._due(defects):
             self._log.warn(
-                "The endpoint sent fields that are taken as absent: {fields}. "
-                "Nothing more is said of them for a minute.",
+                "The endpoint sent fields that are taken as absent: {fields} "
+                "(logged once a minute for each field)",
                 fields="; ".join(lines),
             )
-        if findings.dropped:
+        if defects.dropped:
             self._log.error(
                 "The endpoint sent {count} malformed task(s) that cannot be settled "
-                "and are dropped: {reasons}.",
-                count=findings.dropped,
-                reasons=findings.reasons(),
+                "and are dropped: {reasons}",
+                count=defects.dropped,
+                reasons=defects.reasons(),
             )
 
-    def _due(self, findings: Findings) -> list[str]:
+    def _due(self, defects: Defects) -> list[str]:
         now = self._clock.seconds()
         due = []
-        for field, line in findings.fields().items():
+        for field, line in defects.fields().items():
             if self._quietUntil.get(field, now) <= now:
                 self._quietUntil[field] = now + QUIET
                 due.append(line)

@@ -1,84 +1,27 @@
 """
-How treq is set up for few endpoints and many requests.
+Where connections are made: one endpoint for each origin, and connections that last.
 """
 
 from __future__ import annotations
 
-from http.cookiejar import CookieJar
 from typing import Any
 
-from treq.client import HTTPClient
-from treq.cookies import IndexableCookieJar
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectBindError, DNSLookupError
-from twisted.internet.interfaces import IConsumer, IStreamClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from twisted.web.client import (
     URI,
-    Agent,
     BrowserLikePolicyForHTTPS,
-    HTTPConnectionPool,
 )
-from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
+from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from myconsumer.http.keepalive import keepAlive
 from myconsumer.http.reserve import Reserve
 
 _CONNECTING = 10.0
-
-#: What to give treq with each request, so that it makes no jar for it.
-NO_COOKIES = CookieJar()
-
-
-class NoCookieJar(IndexableCookieJar):
-    """
-    Neither keeps nor sends cookies: a queue needs none.
-    """
-
-    def add_cookie_header(self, request: Any) -> None:
-        """
-        See C{CookieJar.add_cookie_header}.
-        """
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        """
-        See C{CookieJar.extract_cookies}.
-        """
-
-
-@implementer(IBodyProducer)
-class WholeBody:
-    """
-    Writes a body that is in memory at once.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self.length = len(body)
-        self._body = body
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """
-        See C{IBodyProducer.startProducing}.
-        """
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """
-        See C{IBodyProducer.pauseProducing}.
-        """
-
-    def resumeProducing(self) -> None:
-        """
-        See C{IBodyProducer.resumeProducing}.
-        """
-
-    def stopProducing(self) -> None:
-        """
-        See C{IBodyProducer.stopProducing}.
-        """
 
 
 @implementer(IStreamClientEndpoint)
@@ -124,7 +67,7 @@ class CachedEndpoints:
     def __init__(self, reactor: Any, reserve: Reserve | None = None) -> None:
         """
         @param reactor: The reactor.
-        @param reserve: Descriptors for connections, or C{None}.
+        @param reserve: Descriptors held in reserve for connections; C{None}: none are.
         """
         self._reactor = reactor
         self._reserve = Reserve(0) if reserve is None else reserve
@@ -150,16 +93,3 @@ class CachedEndpoints:
         if uri.scheme == b"http":
             return plain
         return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
-
-
-def makeTreq(reactor: Any, pool: HTTPConnectionPool, reserve: Reserve) -> HTTPClient:
-    """
-    Make treq's client.
-
-    @param reactor: The reactor.
-    @param pool: Keeps its connections.
-    @param reserve: Descriptors for connections.
-    """
-    endpoints = CachedEndpoints(reactor, reserve)
-    agent = Agent.usingEndpointFactory(reactor, endpoints, pool)
-    return HTTPClient(agent, NoCookieJar(), WholeBody)
