@@ -1,5 +1,7 @@
 """
 Connections whose answers have bounded heads.
+
+Promise 8: no head of an answer takes more memory than is set here.
 """
 
 from __future__ import annotations

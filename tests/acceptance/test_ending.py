@@ -1,5 +1,7 @@
 """
 How the process of a consumer ends, whatever its handlers have left behind.
+
+Promise 5: a stop leaves nothing leased, whatever handlers have left behind.
 """
 
 from __future__ import annotations

@@ -1,5 +1,9 @@
 """
-C{--exec}: commands do the tasks.
+C{--exec}: a command for each task.
+
+Promise 8: memory is bounded, however much a command writes.
+
+Promise 9: no secret of the consumer's is in a command's environment.
 """
 
 from __future__ import annotations

@@ -1,5 +1,12 @@
 """
-What a consumer makes of an endpoint that goes wrong.
+A consumer whose endpoint goes wrong: faults on the wire, refusals, answers that are not
+of the contract.
+
+Promise 3: no slot is idle after a fault, whatever runs in the others.
+
+Promise 4: no fault of the endpoint ends the service or makes it spin.
+
+Promise 6: a settlement is retried until its lease has ended.
 """
 
 from __future__ import annotations

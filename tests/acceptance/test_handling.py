@@ -1,5 +1,7 @@
 """
-What a handler can be, and what becomes of a task by it.
+What a handler may return and raise, and what becomes of its task.
+
+Promise 1: a task is completed only after its handler ended well.
 """
 
 from __future__ import annotations

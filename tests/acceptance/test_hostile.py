@@ -1,5 +1,9 @@
 """
-What no answer of an endpoint can do to a consumer.
+A consumer whose endpoint sends answers that are meant to do harm.
+
+Promise 4: no answer of the endpoint ends the service.
+
+Promise 8: memory is bounded, whatever an answer holds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
-How a consumer keeps what it holds, and what it does once it holds it no longer.
+How a consumer keeps the leases that it holds, and what it does when one is lost.
+
+Promise 7: a task whose lease is lost is cancelled, and never started if it was waiting.
 """
 
 from __future__ import annotations

@@ -1,5 +1,12 @@
 """
-How many tasks a consumer asks for, holds and runs.
+How many tasks a consumer claims, holds and runs.
+
+Promise 2: never more than C{--limit} tasks run, and never more than that and
+C{--prefetch} are claimed.
+
+Promise 3: no slot is idle while there is work, but for one round trip.
+
+Promise 8: memory does not grow with the number of tasks.
 """
 
 from __future__ import annotations

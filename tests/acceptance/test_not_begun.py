@@ -1,5 +1,7 @@
 """
 A machine that cannot start things for a while.
+
+Promise 1: a task that cannot be begun is not lost, and keeps its attempt.
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
 """
-What a consumer makes of an endpoint that has trouble with some of what it is told,
-each time.
+A consumer whose endpoint fails each time with one settlement, lease or result.
+
+Promise 4: a settlement that the endpoint cannot take costs itself alone.
+
+Promise 6: a settlement is retried until its lease has ended.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 The bearer token: used, read again, and never shown.
+
+Promise 9: the token is in no log, no process list and no environment.
 """
 
 from __future__ import annotations

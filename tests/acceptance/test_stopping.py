@@ -1,5 +1,7 @@
 """
-How a consumer process ends when it is told to.
+How the process of a consumer stops when it gets a signal.
+
+Promise 5: a stop leaves nothing leased, while the endpoint answers.
 """
 
 from __future__ import annotations

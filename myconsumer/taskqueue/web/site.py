@@ -1,6 +1,8 @@
 """
 The HTTP server of the embedded queue: requests are judged before any of their body is
 kept, and kept small.
+
+Promise 8: no request is kept beyond its bounds, and few are kept at once.
 """
 
 from __future__ import annotations
