@@ -21,12 +21,6 @@ DESIGN = ROOT / "docs" / "design.md"
 #: A link, and the path that it leads to.
 LINK = re.compile(r"\]\(([^)]*)\)")
 
-#: A relative link, its path and its anchor.
-ANCHORED_LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
-
-#: A block of code.
-FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
-
 
 def section(name: str) -> str:
     """
@@ -73,35 +67,6 @@ def docstring(module: Path) -> str:
     """
     text = ast.get_docstring(ast.parse(module.read_text("utf-8")))
     return " ".join((text or "").split())
-
-
-class LinkTests(SynchronousTestCase):
-    """
-    The links of the documentation.
-    """
-
-    def test_leadToFiles(self) -> None:
-        """
-        Each relative link of the README and of the folder docs leads to a file or a
-        folder, and its anchor to a heading.
-        """
-        for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))):
-            text = FENCED.sub("", page.read_text("utf-8"))
-            for path, anchor in ANCHORED_LINK.findall(text):
-                target = (page.parent / path).resolve() if path else page
-                self.assertTrue(target.exists(), (page.name, path))
-                if anchor:
-                    self.assertIn(anchor, self.anchors(target), (page.name, path))
-
-    def anchors(self, page: Path) -> set[str]:
-        """
-        @return: The anchors that GitHub makes of the headings of a page.
-        """
-        headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.M)
-        return {
-            re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-            for heading in headings
-        }
 
 
 class RoomTests(SynchronousTestCase):
