@@ -1,7 +1,7 @@
 """
 Connections whose answers have bounded heads.
 
-Promise 8: no head of an answer takes more memory than is set here.
+Promise 8: the memory that the head of an answer takes is bounded.
 """
 
 from __future__ import annotations
