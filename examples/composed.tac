@@ -4,7 +4,7 @@ A consumer inside an application of one's own:
     python examples/endpoint.py 8080
     TASKS_URL=http://127.0.0.1:8080 twistd -ny examples/composed.tac
 
-The application has two parts: a timer that says how far things are, and the consumer.
+The application has two parts: a timer that logs the progress, and the consumer.
 twistd stops both at once, and ends when both have stopped: the consumer only after it
 has drained.  What the handler needs until then is a child of the consumer.
 """

@@ -1,7 +1,7 @@
 """
 Runs the consumer on an embedded queue, four tasks at a time, and does what its operator
-would: queues tasks, counts them, and has the one that failed tried again.  Ctrl-C
-stops it as a daemon is stopped: what runs may end, what waits goes back.
+would: queues tasks, counts them, and retries the one that failed.  Ctrl-C stops it as a
+daemon is stopped: running tasks may end, waiting tasks are released.
 """
 # ruff: noqa: E402
 

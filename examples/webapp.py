@@ -1,5 +1,5 @@
 """
-A web application that does tasks: a start for one of your own, in any language.
+A web application that does tasks: a model for one of your own, in any language.
 
 "python webapp.py [PORT]" prints its URL.  GET URL/health says that it is there;
 POST URL/tasks does the task in the body, and says with its status how that went.
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 def work(payload, name, attempt):
     """
-    Do a task.  It may come twice: look by its name whether it is done already.
+    Do a task.  It may be delivered twice: check by its name whether it is done already.
     """
     seconds = payload["seconds"]
     if not 0 <= seconds <= 60:
@@ -35,14 +35,14 @@ class WebApp(BaseHTTPRequestHandler):
         name = unquote(self.headers.get("Task-Id", ""))
         attempt = int(self.headers.get("Task-Attempt", 1))
         if self.path != "/tasks":
-            self.answer(404)  # anything but 2xx, 410 and 422: the task comes again
+            self.answer(404)  # anything but 2xx, 410 and 422: the task is retried
             return
         try:
             result = work(json.loads(body), name, attempt)
         except BlockingIOError:
-            self.answer(503, "busy", Retry_After="5")  # it comes again in 5 seconds
+            self.answer(503, "busy", Retry_After="5")  # it is retried in 5 seconds
         except (ValueError, KeyError, TypeError) as wrong:
-            self.answer(422, f"not to be done: {wrong}")  # it never comes again
+            self.answer(422, f"not to be done: {wrong}")  # it is never retried
         else:
             self.answer(200, result)  # it is done, and this is its result
 

@@ -7,8 +7,8 @@
 #
 # The payload is on standard input, as JSON. What is written to standard output is the
 # result, if it is JSON; what is written to standard error is logged. The exit status
-# tells the rest: 0 completes the task, 65 fails it for good, 75 gives it back for later,
-# and any other one means that this attempt has failed.
+# decides what becomes of the task: 0 completes it, 65 fails it for good, 75 releases it,
+# and any other status means that this attempt has failed.
 set -eu
 
 number=$(sed -n 's/.*"number": *\([0-9]\{1,9\}\)[,}].*/\1/p')

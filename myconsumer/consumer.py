@@ -1,5 +1,10 @@
 """
 A consumer of tasks that bounds how many run at once.
+
+Promise 2: never more than C{worker_limit} tasks run at once, unless the source sends
+more.
+
+Promise 3: the source is started again the moment a slot is free.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """
 How long to wait after a failure before the retry, and what is logged of it.
+
+Promise 4: no fault makes the service spin, or keeps it from trying again within
+L{LONGEST} seconds, unless the queue asks for more.
 """
 
 from __future__ import annotations

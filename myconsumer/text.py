@@ -1,6 +1,8 @@
 """
 What may stand in one line of a log, and what may not: control characters, and what may
 be a secret.
+
+Promise 9: no secret is shown in a line of the log.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Tests for what is in the folder of examples.
+Tests for the endpoint, the application, the demo and the units among the examples.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 
 class EndpointCase(SynchronousTestCase):
     """
-    Has the example endpoint, and talks to it.
+    Has the example endpoint, and sends requests to it.
     """
 
     def setUp(self) -> None:
@@ -42,14 +42,14 @@ class EndpointCase(SynchronousTestCase):
 
     def settleDown(self) -> None:
         """
-        Nothing is put off for longer than the longest lease, delay or wait.
+        Let the longest lease, delay or wait pass: nothing is left in the clock.
         """
         self.pass_(10**7)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def pass_(self, seconds: float) -> None:
         """
-        Let time pass, and what is written then arrive.
+        Let time pass, and then what is written arrive.
         """
         self.clock.advance(seconds)
         self.treq.flush()
@@ -78,17 +78,11 @@ class EndpointCase(SynchronousTestCase):
         return code, content
 
     def queue(self, *payloads: Any) -> None:
-        """
-        Queue tasks.
-        """
         tasks = [{"payload": payload} for payload in payloads]
         code, _ = self.ask("POST", "/", tasks)
         self.assertEqual(code, 201)
 
     def poll(self, claim: str = "c", **fields: Any) -> Deferred[Any]:
-        """
-        Claim tasks.
-        """
         body = {"limit": 9, "wait": 20, "lease": 60, "consumer": "x", "claim": claim}
         return self.send("POST", "/claim", body | fields)
 
@@ -133,9 +127,9 @@ class ClaimTests(EndpointCase):
     Claims of the example endpoint.
     """
 
-    def test_order(self) -> None:
+    def test_deliversInOrder(self) -> None:
         """
-        Tasks are handed out in their order, as many as are asked for.
+        Tasks are delivered in their order, as many as are asked for.
         """
         self.queue("a", "b", "c")
         first, second = self.claim(limit=2)
@@ -143,9 +137,9 @@ class ClaimTests(EndpointCase):
         self.assertEqual([first["id"], second["id"]], ["1", "2"])
         self.assertEqual([task["payload"] for task in self.claim()], ["c"])
 
-    def test_fields(self) -> None:
+    def test_deliversAttemptReceiptAndLease(self) -> None:
         """
-        A task bears its attempt, a receipt of its own and its lease.
+        A task has its attempt, a receipt of its own and its lease.
         """
         self.queue({"any": ["JSON", None]}, None)
         first, second = self.claim(lease=7)
@@ -154,13 +148,13 @@ class ClaimTests(EndpointCase):
         self.assertEqual((first["attempt"], first["lease"]), (1, 7))
         self.assertNotEqual(first["receipt"], second["receipt"])
 
-    def test_empty(self) -> None:
+    def test_answersEmptyWithoutWaiting(self) -> None:
         """
-        A claim that need not wait is answered with nothing.
+        A claim that need not wait is answered empty.
         """
         self.assertEqual(self.claim(), [])
 
-    def test_atOnce(self) -> None:
+    def test_answersAtOnceIfThereIsATask(self) -> None:
         """
         A claim that may wait is answered at once if there is a task.
         """
@@ -172,7 +166,7 @@ class ClaimTests(EndpointCase):
 
     def test_waits(self) -> None:
         """
-        A claim waits for as long as it says, and then gets nothing.
+        A claim waits for C{wait} seconds, and is then answered empty.
         """
         answer = self.poll(wait=20)
         self.pass_(19.9)
@@ -180,16 +174,16 @@ class ClaimTests(EndpointCase):
         self.pass_(0.2)
         self.assertEqual(self.tasks(answer), [])
 
-    def test_woken(self) -> None:
+    def test_wakesAWaitingClaim(self) -> None:
         """
-        A claim that waits is answered at once, with all that is queued together.
+        A claim that waits is answered at once, with all tasks that are queued together.
         """
         answer = self.poll()
         self.queue("a", "b")
         self.pass_(0)
         self.assertEqual([task["payload"] for task in self.tasks(answer)], ["a", "b"])
 
-    def test_oldestFirst(self) -> None:
+    def test_servesTheOldestClaimFirst(self) -> None:
         """
         Of several claims that wait the oldest is served first.
         """
@@ -204,9 +198,9 @@ class ClaimTests(EndpointCase):
         self.pass_(20)
         self.assertEqual(self.tasks(answers[2]), [])
 
-    def test_gone(self) -> None:
+    def test_leasesNothingToAClientThatIsGone(self) -> None:
         """
-        A claim whose client has gone gets nothing: the next one does.
+        A claim whose client has gone gets nothing: the next claim gets the task.
         """
         answer = self.poll(claim="gone")
         answer.cancel()
@@ -217,9 +211,9 @@ class ClaimTests(EndpointCase):
         (task,) = self.claim()
         self.assertEqual((task["payload"], task["attempt"]), ("a", 1))
 
-    def test_deleted(self) -> None:
+    def test_deleteEndsAWaitingClaim(self) -> None:
         """
-        DELETE ends a claim that waits, at once and empty; the next one gets the task.
+        DELETE ends a claim that waits, at once and empty; the next claim gets the task.
         """
         answer = self.poll(claim="c 1")
         self.assertEqual(self.ask("DELETE", "/claim/c%201"), (204, None))
@@ -229,10 +223,10 @@ class ClaimTests(EndpointCase):
         self.pass_(0)
         self.assertEqual(len(self.claim(claim="other")), 1)
 
-    def test_crossing(self) -> None:
+    def test_deleteEndsAClaimThatArrivesLater(self) -> None:
         """
         A claim that arrives after its DELETE is answered empty, at once, though there
-        are tasks; they go to the next claim.
+        are tasks; the next claim gets them.
         """
         self.assertEqual(self.ask("DELETE", "/claim/late"), (204, None))
         self.queue("a")
@@ -242,9 +236,9 @@ class ClaimTests(EndpointCase):
         (task,) = self.claim(claim="other")
         self.assertEqual(task["attempt"], 1)
 
-    def test_deletedAfterItsAnswer(self) -> None:
+    def test_deleteLeavesAnAnsweredClaim(self) -> None:
         """
-        DELETE of a claim that was answered takes nothing away.
+        DELETE of a claim that was answered releases nothing.
         """
         self.queue("a")
         (task,) = self.claim(claim="c")
@@ -259,7 +253,7 @@ class LeaseTests(EndpointCase):
     Leases of the example endpoint.
     """
 
-    def test_ends(self) -> None:
+    def test_endOfALeaseWakesAClaim(self) -> None:
         """
         A lease that ends gives the task to a claim that waits, as the next attempt.
         """
@@ -272,10 +266,10 @@ class LeaseTests(EndpointCase):
         (second,) = self.tasks(answer)
         self.assertEqual((second["id"], second["attempt"]), (first["id"], 2))
 
-    def test_lost(self) -> None:
+    def test_settlementAfterTheLeaseIsLost(self) -> None:
         """
         Once the lease has ended each settlement is lost, and has no effect, whether or
-        not somebody else has the task by then.
+        not another consumer has the task by then.
         """
         for outcome in ("complete", "release", "fail", "extend"):
             self.queue(outcome)
@@ -289,9 +283,9 @@ class LeaseTests(EndpointCase):
             self.assertEqual(self.settle(complete), [])
         self.assertEqual(self.queued(), 0)
 
-    def test_extend(self) -> None:
+    def test_extends(self) -> None:
         """
-        A lease that is extended ends so long from then on.
+        A lease that is extended lasts for the given seconds from then on.
         """
         self.queue("a")
         (first,) = self.claim(lease=5)
@@ -303,9 +297,9 @@ class LeaseTests(EndpointCase):
         self.pass_(5)
         self.assertEqual(self.claim()[0]["attempt"], 2)
 
-    def test_foreignReceipt(self) -> None:
+    def test_unknownReceiptIsLost(self) -> None:
         """
-        A receipt never heard of is lost; its neighbours are settled.
+        A receipt that is not known is lost; its neighbours are settled.
         """
         self.queue("a")
         (task,) = self.claim()
@@ -323,7 +317,7 @@ class SettleTests(EndpointCase):
     Settlements of the example endpoint.
     """
 
-    def test_completeAndFail(self) -> None:
+    def test_completedAndFailedTasksDoNotReturn(self) -> None:
         """
         A task that is complete or has failed is never delivered again.
         """
@@ -337,7 +331,7 @@ class SettleTests(EndpointCase):
         self.pass_(100)
         self.assertEqual((self.claim(), self.queued()), ([], 0))
 
-    def test_release(self) -> None:
+    def test_releases(self) -> None:
         """
         A task that is released is delivered again after its delay, with the attempt
         that is due.
@@ -358,7 +352,7 @@ class SettleTests(EndpointCase):
             self.settle(back | {"counted": False})
             self.pass_(0)
 
-    def test_repeated(self) -> None:
+    def test_repeatedSettlementChangesNothing(self) -> None:
         """
         Repeating a settlement changes nothing.
         """
@@ -377,9 +371,9 @@ class SettleTests(EndpointCase):
         extend = {"receipt": again["receipt"], "outcome": "extend", "lease": 60}
         self.assertEqual(self.settle(extend), [])
 
-    def test_settledOtherwise(self) -> None:
+    def test_contradictingSettlementIsLost(self) -> None:
         """
-        What was settled one way cannot be settled another: that is lost.
+        A receipt that was settled in one way cannot be settled in another: it is lost.
         """
         self.queue("a")
         (task,) = self.claim()
@@ -389,10 +383,10 @@ class SettleTests(EndpointCase):
             self.assertEqual(self.settle(settlement), [task["receipt"]])
         self.assertEqual(self.queued(), 0)
 
-    def test_settledWhileDelayed(self) -> None:
+    def test_receiptIsLostAfterARelease(self) -> None:
         """
-        A receipt is of no use any more once its task was released, though nobody else
-        has the task yet.
+        The receipt of a released task is lost, although no other consumer has the task
+        yet.
         """
         self.queue("a")
         (task,) = self.claim()
@@ -406,30 +400,30 @@ class SettleTests(EndpointCase):
 
 class BadRequestTests(EndpointCase):
     """
-    What the example endpoint makes of requests that it cannot serve.
+    How the example endpoint answers requests that it cannot serve.
     """
 
     def refuses(self, path: str, body: Any, what: str) -> None:
         """
-        Check that a request is answered with 400 and says what is wrong.
+        Check that a request is answered with 400 and that the error names C{what}.
         """
         code, content = self.ask("POST", path, body)
         self.assertEqual(code, 400, body)
         self.assertIn(what, content["error"], body)
 
-    def test_noJSON(self) -> None:
+    def test_refusesWhatIsNoJSON(self) -> None:
         """
-        A body that is no JSON is refused, on each path.
+        A body that is not JSON is refused, on each path.
         """
         for path in ("/", "/claim", "/settle"):
             for body in (b"", b"{", b"\xff", b"[" * 100_000):
                 code, content = self.ask("POST", path, body)
                 self.assertEqual((code, set(content)), (400, {"error"}), body[:9])
 
-    def test_claim(self) -> None:
+    def test_refusesAnUnfitClaim(self) -> None:
         """
-        A claim has to be whole, and within reason; else nothing is leased, and the
-        claims that wait go on.
+        A claim that lacks a field, or has one out of range, is refused: nothing is
+        leased, and the claims that wait go on.
         """
         self.queue("a")
         good = {"limit": 1, "wait": 0, "lease": 1, "claim": "c"}
@@ -450,9 +444,10 @@ class BadRequestTests(EndpointCase):
         (task,) = self.claim()
         self.assertEqual(task["attempt"], 1)
 
-    def test_settle(self) -> None:
+    def test_refusesAnUnfitSettlement(self) -> None:
         """
-        A settlement has to be whole, and what is leased stays so.
+        A settlement that lacks a field, or has a wrong one, is refused, and the lease
+        goes on.
         """
         self.queue("a")
         (task,) = self.claim()
@@ -478,10 +473,10 @@ class BadRequestTests(EndpointCase):
         self.pass_(0)
         self.assertEqual(self.claim()[0]["attempt"], 2)
 
-    def test_tasks(self) -> None:
+    def test_refusesUnfitTasks(self) -> None:
         """
-        A task has to have a payload that every JSON reader takes; of a list with
-        something else in it nothing is queued.
+        A task without a payload that every JSON reader accepts is refused; nothing of a
+        list with such a task is queued.
         """
         good = {"payload": 1}
         for wrong, what in (({}, "payload"), (1, "int"), ({"id": "x"}, "payload")):
@@ -495,9 +490,9 @@ class BadRequestTests(EndpointCase):
             self.refuses("/", body, what)
         self.assertEqual(self.queued(), 0)
 
-    def test_elsewhere(self) -> None:
+    def test_refusesOtherPaths(self) -> None:
         """
-        There is nothing at other paths.
+        Other paths are answered with 404.
         """
         for method, path in (("GET", "/claim"), ("PUT", "/"), ("POST", "/claim/x")):
             code, _ = self.ask(method, path, {} if method == "POST" else None)
@@ -506,12 +501,13 @@ class BadRequestTests(EndpointCase):
 
 class ComposedTests(SynchronousTestCase):
     """
-    The application that has a consumer in it.
+    The application among the examples that has a consumer in it.
     """
 
-    def test_services(self) -> None:
+    def test_holdsAConsumerAndATimer(self) -> None:
         """
-        It holds a consumer, which holds what the handler needs, and a timer.
+        The application holds a consumer, which holds what the handler needs, and a
+        timer.
         """
         application = loadApplication(str(EXAMPLES / "composed.tac"), "python")
         consumer, timer = IServiceCollection(application)
@@ -544,9 +540,10 @@ class DemoTests(SynchronousTestCase):
         printed, _ = demo.communicate(timeout=90)
         return demo.returncode, printed
 
-    def test_toItsEnd(self) -> None:
+    def test_runsToItsEnd(self) -> None:
         """
-        It ends well without a terminal, and shows a task that failed and was retried.
+        The demo ends well without a terminal, and shows a task that failed and was
+        retried.
         """
         status, printed = self.run_()
         self.assertEqual(status, 0, printed)
@@ -567,9 +564,9 @@ class UnitTests(SynchronousTestCase):
     The units for systemd.
     """
 
-    def test_commands(self) -> None:
+    def test_startACommand(self) -> None:
         """
-        Each starts a command in the foreground, with options that it has.
+        Each unit starts a command in the foreground, with options that the command has.
         """
         for name, options in (
             ("consumer", ConsumerOptions()),

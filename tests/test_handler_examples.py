@@ -1,10 +1,12 @@
 """
-Each of the example handlers, run by a real consumer as it says.
+Tests for the examples of C{--python}: a real consumer runs each of them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from pathlib import Path
 from typing import Any
 
 from twisted.web.resource import Resource
@@ -41,7 +43,7 @@ class _Pages(Resource):
 
 class HandlerExampleTests(AcceptanceCase):
     """
-    The examples do what they say.
+    Each example for C{--python} runs, and its result is right.
     """
 
     def startExample(self, name: str, *twistd: str, **options: Any) -> None:
@@ -76,9 +78,9 @@ class HandlerExampleTests(AcceptanceCase):
         for job, result in expected:
             self.assertEqual((job.result, job.attempts), (result, 1))
 
-    async def test_plain(self) -> None:
+    async def test_runsAPlainFunction(self) -> None:
         """
-        A plain function.
+        The example of a plain function completes its tasks.
         """
         counted = self.queue.put({"text": "three small words"})
         wrong = self.queue.put({"words": "none"})
@@ -87,18 +89,18 @@ class HandlerExampleTests(AcceptanceCase):
         await self.untilState("failed", [wrong])
         self.assertEqual(wrong.error, "the payload has no text")
 
-    async def test_deferred(self) -> None:
+    async def test_runsAFunctionThatReturnsADeferred(self) -> None:
         """
-        A function that returns a Deferred.
+        The example of a function that returns a Deferred completes its tasks.
         """
         url = self.serve(page=b"0123456789")
         job = self.queue.put({"url": f"{url}page"})
         self.startExample("deferred.measure")
         await self.assertResults((job, {"bytes": 10}))
 
-    async def test_coroutine(self) -> None:
+    async def test_runsACoroutine(self) -> None:
         """
-        A coroutine, which releases, rejects and extends.
+        The example of a coroutine completes and rejects its tasks, and extends a lease.
         """
         url = self.serve(page=b"a small elephant")
         job = self.queue.put({"url": f"{url}page"})
@@ -109,18 +111,18 @@ class HandlerExampleTests(AcceptanceCase):
         await self.untilState("failed", [missing])
         self.assertEqual(missing.error, "there is no such page")
 
-    async def test_asyncio(self) -> None:
+    async def test_runsACoroutineOnAsyncio(self) -> None:
         """
-        A coroutine on asyncio's loop.
+        The example of a coroutine on asyncio's loop completes its tasks.
         """
         addresses = [["127.0.0.1", self.listening()], ["127.0.0.1", 1]]
         job = self.queue.put({"addresses": addresses})
         self.startExample("asyncio_coroutine.probe", "-n", "--reactor=asyncio")
         await self.assertResults((job, [True, False]))
 
-    async def test_thread(self) -> None:
+    async def test_runsInAThread(self) -> None:
         """
-        A function that blocks, in a thread.
+        The example of a function that blocks completes its tasks in a thread.
         """
         file = self.directory / "file"
         file.write_bytes(b"0123456789" * 1000)
@@ -132,9 +134,9 @@ class HandlerExampleTests(AcceptanceCase):
         await self.untilState("failed", [missing])
         self.assertEqual(missing.error, "there is no such file")
 
-    async def test_process(self) -> None:
+    async def test_runsInAProcess(self) -> None:
         """
-        A function that computes, in a process.
+        The example of a function that computes completes its tasks in a process.
         """
         expected = {0: 0, 1: 0, 2: 0, 3: 1, 10: 4, 1_000_000: 78_498}
         jobs = [
@@ -143,10 +145,11 @@ class HandlerExampleTests(AcceptanceCase):
         self.startExample("process.countPrimes", run_in="process")
         await self.assertResults(*jobs)
 
-    def test_each(self) -> None:
+    def test_coverEachExample(self) -> None:
         """
         There is a test for each example.
         """
-        names = {file.stem.partition("_")[0] for file in HANDLERS.glob("*.py")}
-        tests = {name.removeprefix("test_") for name in dir(self)}
-        self.assertEqual(names - tests, set())
+        names = {file.stem for file in HANDLERS.glob("*.py")}
+        text = Path(__file__).read_text("utf-8")
+        started = re.findall(r'startExample\(\s*"(\w+)\.', text)
+        self.assertEqual(names, set(started))

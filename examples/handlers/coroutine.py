@@ -25,6 +25,6 @@ async def longestWord(task: Task) -> dict[str, str]:
     if response.code != 200:
         raise Release(f"the answer was {response.code}", delay=30)
     text = await response.text()
-    # what follows lets nothing else happen, the renewal of leases neither
+    # what follows blocks the reactor, so that no lease is extended meanwhile
     await task.extend(120)
     return {"word": max(text.split(), key=len, default="")}

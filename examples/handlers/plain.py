@@ -18,6 +18,6 @@ def countWords(task: Task) -> dict[str, int]:
     """
     text = task.payload.get("text")
     if not isinstance(text, str):
-        # wrong today and wrong tomorrow: it is never delivered again
+        # a retry would not help: the task is never delivered again
         raise Reject("the payload has no text")
     return {"words": len(text.split())}

@@ -19,8 +19,8 @@ PIECE = 1024 * 1024
 
 def checksum(task: Task) -> dict[str, str]:
     """
-    Read a file.  A thread cannot be ended from outside, so it looks now and then
-    whether it should.
+    Read a file.  A thread cannot be ended from outside, so it checks now and then
+    whether its task is cancelled.
     """
     digest = hashlib.sha256()
     try:

@@ -1,6 +1,8 @@
 """
 What only a process of our own does: it minds the signals that come while it stops,
 and ends with a status.
+
+Promise 5: a signal has the process drain, and only the third ends it at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """
 How the reactor ends in a process of our own: not before it has drained, and then
 whatever its threads still do.
+
+Promise 5: what ends the reactor's loop early has the process drain all the same.
 """
 
 from __future__ import annotations

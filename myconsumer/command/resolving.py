@@ -1,6 +1,9 @@
 """
 What the options of a command come to: the places where a value may be given, their
 order, the one check that each value passes, and the words of a refusal.
+
+Promise 9: no secret is taken from the command line, where everybody would see it, or
+shown in a refusal.
 """
 
 from __future__ import annotations

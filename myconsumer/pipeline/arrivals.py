@@ -1,5 +1,7 @@
 """
 Tasks that have arrived and wait for a slot.
+
+Promise 7: a task that waits and whose lease is lost is never started.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 The requests that end claims, and whether the endpoint can do that at all.
+
+Promise 5: no claim is dropped under which tasks may still be leased.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 The claims that are open, and how they are ended.
+
+Promise 5: no claim is dropped under which tasks may still be leased.
 """
 
 from __future__ import annotations

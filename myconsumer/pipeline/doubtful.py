@@ -1,6 +1,8 @@
 """
 Settlements that requests failed with: divided until what is bad is alone, and then
 set aside.
+
+Promise 4: a settlement that the endpoint cannot take holds up no other.
 """
 
 from __future__ import annotations

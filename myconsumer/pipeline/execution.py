@@ -1,5 +1,7 @@
 """
 The run of one task: the handler, its time limit, and what comes of it.
+
+Promise 1: a task is completed only after its handler ended well.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 All leases that are held, kept alive in few requests.
+
+Promise 7: a task whose lease is lost is cancelled.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 Outcomes, gathered and sent in batches until the endpoint has them.
+
+Promise 6: a settlement is retried until its lease has ended, and sent at least once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,9 @@
 """
 A source that claims from a queue as many tasks as there is room for, and no more.
+
+Promise 2: never more tasks are claimed than there are free slots, plus the prefetch.
+
+Promise 3: tasks are claimed the moment a slot is free.
 """
 
 from __future__ import annotations

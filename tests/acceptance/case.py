@@ -38,15 +38,12 @@ class Entry:
 
 class ProcessCase(TestCase):
     """
-    As many processes as a test starts.
+    Starts processes, and ends them with the test.
     """
 
     timeout = 100
 
     def setUp(self) -> None:
-        """
-        Make a directory that goes with the test.
-        """
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
@@ -122,7 +119,7 @@ class ProcessCase(TestCase):
         self, condition: Callable[[], Any], what: str, seconds: float
     ) -> None:
         """
-        Look on for some time, and fail as soon as a condition does not hold.
+        Watch for C{seconds}, and fail as soon as a condition does not hold.
 
         @param what: The condition in words.
         """
@@ -133,7 +130,7 @@ class ProcessCase(TestCase):
 
     async def untilEvents(self, event: str, count: int, seconds: float = 30) -> None:
         """
-        Wait for the handlers' journal to tell of some event so many times.
+        Wait until the handlers' journal has C{count} entries of an event.
         """
         mark = f'"event": "{event}"'
         await self.until(
@@ -144,7 +141,7 @@ class ProcessCase(TestCase):
 
     async def untilEnded(self, process: Twistd, seconds: float = 30) -> None:
         """
-        Wait until a process is gone.
+        Wait until a process has ended.
         """
         await self.until(lambda: process.ending, "the process ends", seconds)
 
@@ -158,7 +155,7 @@ class ProcessCase(TestCase):
 
     def mostAtOnce(self) -> int:
         """
-        How many handlers of one process ever ran at once, to judge by the journal.
+        The most handlers of one process that ever ran at once, by the journal.
         """
         most, running = 0, dict.fromkeys({entry.pid for entry in self.entries()}, 0)
         for entry in self.entries():
@@ -173,9 +170,6 @@ class AcceptanceCase(ProcessCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make an empty endpoint.
-        """
         super().setUp()
         self.endpoint = self.makeEndpoint()
         self.queue = self.endpoint.queue
@@ -196,7 +190,7 @@ class AcceptanceCase(ProcessCase):
 
     async def untilIdle(self, claims: int = 1) -> None:
         """
-        Wait until a consumer waits for tasks, on that many claims.
+        Wait until a consumer waits for tasks, on C{claims} open claims.
         """
         await self.until(lambda: self.endpoint.openClaims == claims, "claims wait")
 
@@ -215,7 +209,7 @@ class AcceptanceCase(ProcessCase):
 
     def assertCompletedOnce(self, jobs: Iterable[Job] | None = None) -> None:
         """
-        Each job was begun once, ended once, and completed in its first delivery.
+        Each job was started once, ended once, and completed in its first delivery.
         """
         wanted = [job.id for job in (self.queue.jobs if jobs is None else jobs)]
         for event in ("start", "end"):
@@ -232,8 +226,8 @@ class AcceptanceCase(ProcessCase):
 
     def assertAskedForNoMoreThan(self, room: int) -> None:
         """
-        No claim ever asked for more than is free of C{room}, the tasks that may be
-        claimed and not ended.
+        No claim ever asked for more than is free of C{room}, the number of tasks that
+        may be claimed and not ended.
         """
         ends = {(e.id, e.attempt): e.at for e in self.entries() if e.event != "start"}
         claims = self.endpoint.requests("claim")

@@ -43,7 +43,7 @@ class Seen:
     @property
     def outcomes(self) -> list[str]:
         """
-        The outcomes that a settle request tells of.
+        The outcomes in a settle request.
         """
         return [settlement["outcome"] for settlement in self.body.get("settle", ())]
 
@@ -88,7 +88,7 @@ class Exchange:
 
     async def act(self, surplus: int = 0) -> Reply:
         """
-        Do what was asked for.
+        Do what the request asks for.
 
         @param surplus: How many tasks to lease beyond a claim's limit.
         """

@@ -22,7 +22,7 @@ PROXY_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 def status(code: int, **headers: str) -> Fault:
     """
-    An answer without having acted, such as C{503}.
+    The endpoint answers with a status such as C{503}, without having acted.
     """
 
     async def fault(exchange: Exchange) -> None:
@@ -40,7 +40,7 @@ async def reset(exchange: Exchange) -> None:
 
 async def lostAnswer(exchange: Exchange) -> None:
     """
-    It acts, and the connection is reset before the answer.
+    The endpoint acts, and the connection is reset before the answer.
     """
     await exchange.act()
     exchange.abort()
@@ -48,7 +48,7 @@ async def lostAnswer(exchange: Exchange) -> None:
 
 async def truncated(exchange: Exchange) -> None:
     """
-    It acts, and the connection ends before the answer does.
+    The endpoint acts, and the connection ends before the answer does.
     """
     reply = await exchange.act()
     exchange.head(reply.status, len(reply.body) + 10)
@@ -58,7 +58,7 @@ async def truncated(exchange: Exchange) -> None:
 
 async def stalled(exchange: Exchange) -> None:
     """
-    It acts, and sends an answer's head, but never its body.
+    The endpoint acts, and sends an answer's head, but never its body.
     """
     reply = await exchange.act()
     exchange.head(reply.status, len(reply.body) + 10)
@@ -67,14 +67,14 @@ async def stalled(exchange: Exchange) -> None:
 
 async def silent(exchange: Exchange) -> None:
     """
-    Nothing is done and nothing answered, ever.
+    The endpoint does nothing and answers nothing, ever.
     """
     await Deferred()
 
 
 async def notJSON(exchange: Exchange) -> None:
     """
-    It acts, and what was to be the answer is cut short on the way, unnoticed.
+    The endpoint acts, and its answer is truncated on the way, unnoticed.
     """
     reply = await exchange.act()
     for delivery in reply.deliveries:
@@ -84,14 +84,14 @@ async def notJSON(exchange: Exchange) -> None:
 
 async def proxyPage(exchange: Exchange) -> None:
     """
-    A proxy answers for it, with a page that says nothing of the sort in its status.
+    A proxy answers instead of the endpoint, with a page of HTML and a status of 200.
     """
     exchange.send(200, PROXY_PAGE, Content_Type="text/html")
 
 
 def surplus(count: int) -> Fault:
     """
-    It leases and sends more tasks than were asked for.
+    The endpoint leases and sends more tasks than were asked for.
     """
 
     async def fault(exchange: Exchange) -> None:
@@ -102,7 +102,7 @@ def surplus(count: int) -> Fault:
 
 def edited(edit: Callable[[list[Any]], list[Any]]) -> Fault:
     """
-    It sends the tasks of a claim changed by C{edit}.
+    The endpoint sends the tasks of a claim, changed by C{edit}.
     """
 
     async def fault(exchange: Exchange) -> None:

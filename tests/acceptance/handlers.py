@@ -97,7 +97,7 @@ def deferred(task: Task) -> Deferred[Any]:
 
 async def onAsyncio(task: Task) -> list[str]:
     """
-    A handler that awaits asyncio's things and Twisted's.
+    A handler that awaits asyncio's futures and Deferreds.
     """
     from twisted.internet import reactor
 
@@ -112,7 +112,7 @@ async def onAsyncio(task: Task) -> list[str]:
 
 async def asyncioSleep(task: Task) -> None:
     """
-    A handler that awaits only asyncio's things.
+    A handler that awaits asyncio's futures alone.
     """
     note("start", task)
     try:

@@ -1,5 +1,7 @@
 """
 How the process of a consumer ends, whatever its handlers have left behind.
+
+Promise 5: a stop leaves nothing leased, whatever handlers have left behind.
 """
 
 from __future__ import annotations
@@ -36,13 +38,13 @@ def terminateChild(task):
 
 class EndingTests(AcceptanceCase):
     """
-    Nothing is left leased, and the process is gone.
+    Nothing is left leased, and the process ends.
     """
 
-    async def test_busyThread(self) -> None:
+    async def test_leavesABusyThreadBehind(self) -> None:
         """
-        A thread of the reactor's that is busy does not keep a process that has given
-        everything back.
+        A busy thread of the reactor's does not keep the process from ending once
+        everything is settled.
         """
         self.queue.put(None)
         consumer = self.start(
@@ -58,10 +60,10 @@ class EndingTests(AcceptanceCase):
         self.assertIn("left behind", consumer.output)
         self.assertNothingLeased()
 
-    async def test_exitInATask(self) -> None:
+    async def test_drainsWhenATaskExits(self) -> None:
         """
-        Where C{sys.exit} in a task of asyncio's ends the loop, the consumer drains
-        and ends with status 1.
+        When C{sys.exit} in a task of asyncio's ends the loop, the consumer drains and
+        ends with status 1.
         """
         self.queue.putAll("sleep", 2)
         self.queue.put("exit")
@@ -78,9 +80,9 @@ class EndingTests(AcceptanceCase):
         self.assertIn("ended by SystemExit(3) in a task", consumer.output)
         self.assertNothingLeased()
 
-    async def test_forkedChild(self) -> None:
+    async def test_signalEndsAForkedChildAlone(self) -> None:
         """
-        A SIGTERM for a child that a handler has forked ends that child, and not the
+        A SIGTERM for a child that a handler has forked ends the child, and not the
         consumer.
         """
         job = self.queue.put(None)

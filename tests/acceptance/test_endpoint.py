@@ -61,16 +61,13 @@ class EndpointTests(AcceptanceCase):
             {"settle": [{"receipt": "receipt-0", "outcome": "complete"}]},
         )
         self.assertEqual(answer, (200, b'{"lost": []}'))
-        self.assertCompletedBy(1)
+        self.assertCompleted(1)
         self.assertEqual(self.endpoint.connections, 1)
 
-    def assertCompletedBy(self, count: int) -> None:
-        """
-        So many jobs are completed.
-        """
+    def assertCompleted(self, count: int) -> None:
         self.assertEqual(self.queue.count("completed"), count)
 
-    async def test_longPoll(self) -> None:
+    async def test_pollWaitsForAJobOrItsDelete(self) -> None:
         """
         A claim waits until a job comes, or until its DELETE.
         """
@@ -84,10 +81,11 @@ class EndpointTests(AcceptanceCase):
         self.assertEqual(await second, (200, b'{"tasks": []}'))
         self.assertEqual(self.endpoint.mostOpenClaims, 2)
 
-    async def test_unanswered(self) -> None:
+    async def test_leasesWithoutAnswering(self) -> None:
         """
-        A fault after the endpoint has acted leaves a lease, which its DELETE ends;
-        or which only its end ends, where the endpoint thinks that it has answered.
+        A fault after the endpoint has acted leaves a lease.  The claim's DELETE ends
+        the lease, unless the endpoint takes the claim for answered; then the lease ends
+        by itself.
         """
         for number, fault in enumerate((faults.lostAnswer, faults.truncated)):
             self.endpoint.plan = faults.first("claim", fault)
@@ -104,9 +102,10 @@ class EndpointTests(AcceptanceCase):
         await self.ask("DELETE", "/claim/c")
         self.assertEqual(job.state, "leased")
 
-    async def test_statuses(self) -> None:
+    async def test_answersAPlannedStatus(self) -> None:
         """
-        It answers what a plan says without having acted, with any header.
+        The endpoint answers with the status and the headers of a plan, without having
+        acted.
         """
         self.queue.put(None)
         self.endpoint.plan = faults.first("claim", faults.status(503, Retry_After="2"))
@@ -118,9 +117,10 @@ class EndpointTests(AcceptanceCase):
         self.assertEqual((await self.ask("DELETE", "/claim/c"))[0], 405)
         self.assertEqual((await self.ask("PUT", ""))[0], 405)
 
-    async def test_reset(self) -> None:
+    async def test_resetsConnections(self) -> None:
         """
-        A reset connection, and each one while it is down, brings no answer.
+        A reset connection brings no answer, and neither does any connection while the
+        endpoint is down.
         """
         self.endpoint.plan = faults.first("claim", faults.reset)
         with self.assertRaises(ResponseNeverReceived):
@@ -134,7 +134,7 @@ class EndpointTests(AcceptanceCase):
 
     async def test_stalls(self) -> None:
         """
-        A stalled answer has a head and never an end.
+        A stalled answer has a head and no end.
         """
         self.endpoint.plan = faults.first("claim", faults.stalled)
         response = await self.client.post(
@@ -148,9 +148,9 @@ class EndpointTests(AcceptanceCase):
         with self.assertRaises(ResponseFailed):
             await content
 
-    async def test_http10(self) -> None:
+    async def test_speaksHTTP10(self) -> None:
         """
-        Speaking HTTP/1.0 it tells no length and keeps no connection.
+        With HTTP/1.0 the endpoint sends no length and keeps no connection.
         """
         self.endpoint.http10 = True
         self.queue.put(None)
@@ -159,9 +159,9 @@ class EndpointTests(AcceptanceCase):
         self.assertEqual(response.version, (b"HTTP", 1, 0))
         self.assertEqual(self.endpoint.connections, 2)
 
-    async def test_token(self) -> None:
+    async def test_refusesWithoutTheToken(self) -> None:
         """
-        Without the token it wants, it refuses.
+        An endpoint that wants a token refuses requests without it.
         """
         self.endpoint.token = "abc"
         self.assertEqual((await self.claim("c"))[0], 401)

@@ -1,5 +1,9 @@
 """
-C{--exec}: commands do the tasks.
+C{--exec}: a command for each task.
+
+Promise 8: memory is bounded, however much a command writes.
+
+Promise 9: no secret of the consumer's is in a command's environment.
 """
 
 from __future__ import annotations
@@ -35,9 +39,6 @@ class ExecCase(AcceptanceCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a file in which scripts note their process ids.
-        """
         super().setUp()
         self.notes = self.directory / "notes"
         self.notes.touch()
@@ -45,7 +46,7 @@ class ExecCase(AcceptanceCase):
 
     def killNoted(self) -> None:
         """
-        Whatever a test has shown, let nothing go on.
+        Kill the noted processes, however the test has ended.
         """
         for pid in self.noted():
             if isAlive(pid):
@@ -108,13 +109,13 @@ class ExecCase(AcceptanceCase):
 
 class EndingTests(ExecCase):
     """
-    What becomes of a task by the end of its command.
+    What becomes of a task when its command ends.
     """
 
-    async def test_exitStatuses(self) -> None:
+    async def test_exitStatusDecides(self) -> None:
         """
-        0 completes, 75 releases, 65 fails, any other releases; all but 0 with the last
-        lines of standard error, and none with a traceback.
+        Exit status 0 completes, 75 releases, 65 fails, any other releases the task; all
+        but 0 with the last lines of standard error, and none with a traceback.
         """
         outcomes = {0: "complete", 1: "release", 3: "release", 255: "release"}
         outcomes |= {65: "fail", 75: "release"}
@@ -132,7 +133,7 @@ class EndingTests(ExecCase):
             self.assertIs(settlement.get("counted", True), True)
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_signals(self) -> None:
+    async def test_failsByASignal(self) -> None:
         """
         A command that dies of a signal has failed in this attempt.
         """
@@ -144,9 +145,10 @@ class EndingTests(ExecCase):
             error = f"killed by SIG{name}"
             self.assertFirstSettlement(job, outcome="release", error=error)
 
-    async def test_killedFromOutside(self) -> None:
+    async def test_killingOneFailsItsTaskAlone(self) -> None:
         """
-        A command that somebody kills fails its own task alone; that is tried again.
+        A command that is killed from outside fails its own task alone, which is
+        retried.
         """
         jobs = self.queue.putAll(None, 3)
         self.script(NOTING + "[ $TASK_ATTEMPT = 2 ] || sleep 2\n")
@@ -157,10 +159,10 @@ class EndingTests(ExecCase):
         [victim] = [job for job in jobs if job.attempts == 2]
         self.assertFirstSettlement(victim, outcome="release", error="killed by SIGKILL")
 
-    async def test_results(self) -> None:
+    async def test_outputIsTheResult(self) -> None:
         """
-        Standard output is the result, if it is JSON; if not, it is logged, as standard
-        error always is, with the task's id.
+        Standard output is the result if it is JSON, and is logged if it is not;
+        standard error is always logged, with the task's id.
         """
         texts = ['{"a": [1, "ü"]}', "41\n", "no JSON\n[1]", ""]
         jobs = [self.queue.put(text) for text in texts]
@@ -178,19 +180,19 @@ class EndingTests(ExecCase):
         for job in jobs:
             self.assertIn(f"Task {job.id} stderr: to standard", consumer.output)
 
-    async def test_asyncio(self) -> None:
+    async def test_runsOnAnAsyncioReactor(self) -> None:
         """
-        It works on an asyncio reactor, too.
+        Commands run on an asyncio reactor, too.
         """
         jobs = self.queue.putAll({"a": 1}, 10)
         self.script("cat\n", "--reactor=asyncio", "-n")
         await self.untilState("completed")
         self.assertEqual([job.result for job in jobs], [{"a": 1}] * 10)
 
-    async def test_daemon(self) -> None:
+    async def test_runsInADaemon(self) -> None:
         """
-        In a daemon that has gone to another directory, the command is the one that was
-        named where it was started.
+        A daemon, which has gone to another directory, runs the command that was named
+        where the daemon was started.
         """
         elsewhere = self.directory / "elsewhere"
         elsewhere.mkdir()
@@ -214,12 +216,12 @@ class EndingTests(ExecCase):
 
 class InputTests(ExecCase):
     """
-    What a command is given.
+    What a command gets: standard input, environment, descriptors.
     """
 
-    async def test_neverRead(self) -> None:
+    async def test_inputMayBeLeftUnread(self) -> None:
         """
-        A command that does not read its input, or closes it, is none the worse for it.
+        A command that does not read its input, or closes it, completes its task.
         """
         big = {"kind": "big", "text": "x" * 5_000_000}
         jobs = [self.queue.put(big) for _ in range(3)]
@@ -227,19 +229,19 @@ class InputTests(ExecCase):
         await self.untilState("completed", jobs)
         self.assertEqual([job.result for job in jobs], [7, 7, 7])
 
-    async def test_read(self) -> None:
+    async def test_inputArrivesWhole(self) -> None:
         """
-        A big payload arrives whole.
+        A large payload arrives whole on standard input.
         """
         job = self.queue.put("x" * 5_000_000)
         self.script("wc -c\n")
         await self.untilState("completed")
         self.assertEqual(job.result, 5_000_002)
 
-    async def test_environment(self) -> None:
+    async def test_environmentHasNoSecret(self) -> None:
         """
-        The environment has the task's id and attempt, what is usual and what was asked
-        for; no secret, and no option of the consumer's.
+        The environment has the task's id and attempt, the usual variables and those of
+        C{--exec-env}; no secret, and no option of the consumer's.
         """
         token = self.directory / "token"
         token.write_text(TOKEN)
@@ -275,9 +277,9 @@ class InputTests(ExecCase):
         )
         self.assertEqual(consumer.output.count("NOT_SET"), 1)
 
-    async def test_descriptors(self) -> None:
+    async def test_inheritsThreeDescriptors(self) -> None:
         """
-        A command has its three descriptors, and no other.
+        A command has its three standard descriptors, and no other.
         """
         jobs = self.queue.putAll(None, 4)
         self.script(
@@ -291,13 +293,13 @@ class InputTests(ExecCase):
 
 class CancellingTests(ExecCase):
     """
-    Commands that are made to end.
+    Commands that are cancelled.
     """
 
-    async def test_timeout(self) -> None:
+    async def test_timeoutEndsTheSession(self) -> None:
         """
-        What runs for too long gets SIGTERM, and SIGKILL where it does not mind that,
-        with all that it has started; meanwhile its slot is taken.
+        A command that runs for too long gets SIGTERM, and SIGKILL if it ignores that,
+        with all processes that it has started; until then its slot is taken.
         """
         job = self.queue.put(None)
         self.script(
@@ -318,10 +320,10 @@ class CancellingTests(ExecCase):
         first = self.noted()[:2]
         self.assertEqual([pid for pid in first if isAlive(pid)], [])
 
-    async def test_ownGroups(self) -> None:
+    async def test_timeoutEndsProcessGroupsOfTheSession(self) -> None:
         """
-        So does what it has put into process groups of its own, with C{timeout} or with
-        the job control of a shell, and neither outlives it.
+        At its time limit a command is ended with the process groups that it has made,
+        by C{timeout} or by the job control of a shell, and none outlives it.
         """
         table = {
             "timeout": "timeout 100 sh -c 'echo $$ >>\"$NOTES\"; sleep 100; :'\n:\n",
@@ -336,9 +338,9 @@ class CancellingTests(ExecCase):
         await self.untilSettled(*jobs)
         self.assertEqual([pid for pid in pids if isAlive(pid)], [])
 
-    async def test_leaseIsLost(self) -> None:
+    async def test_lostLeaseEndsTheCommand(self) -> None:
         """
-        A command whose task is somebody else's is told to end.
+        When the lease of its task is lost, a command is terminated.
         """
         job = self.queue.put(None)
         self.script(NOTING + "exec sleep 100\n", lease=1)
@@ -347,10 +349,10 @@ class CancellingTests(ExecCase):
         await self.untilNoneLives(5)
         self.assertEqual(job.deliveries[0].ended, "withdrawn")
 
-    async def test_grandchild(self) -> None:
+    async def test_killsWhatHoldsTheOutputOpen(self) -> None:
         """
-        What a command leaves running with its output open holds up nothing, and is
-        killed.
+        A process that a command leaves running, with the command's output open, delays
+        nothing, and is killed.
         """
         job = self.queue.put(None)
         self.script('sh -c \'trap "" TERM; sleep 100\' &\necho $! >>"$NOTES"\necho 5\n')
@@ -366,14 +368,14 @@ class StoppingTests(ExecCase):
 
     async def stop(self, consumer: Twistd) -> None:
         """
-        Stop it, and wait until it is gone.
+        Stop the consumer, and wait until it has ended.
         """
         consumer.signal("TERM")
         await self.untilEnded(consumer)
 
-    async def test_ends(self) -> None:
+    async def test_completesWithinTheDrain(self) -> None:
         """
-        What ends in time is completed.
+        At a stop a command that ends in time completes its task.
         """
         job = self.queue.put(None)
         consumer = self.script(NOTING + "sleep 0.5\necho 3\n")
@@ -382,10 +384,10 @@ class StoppingTests(ExecCase):
         self.assertEqual((job.state, job.result), ("completed", 3))
         self.assertLess(consumer.stopSeconds, 2)
 
-    async def test_obeys(self) -> None:
+    async def test_terminatesAfterTheDrain(self) -> None:
         """
-        Past the drain it gets SIGTERM, and its task is given back uncounted, whatever
-        the command makes of that.
+        After the drain a command gets SIGTERM, and its task is released, uncounted,
+        however the command takes the signal.
         """
         job = self.queue.put(None)
         consumer = self.script(
@@ -402,10 +404,10 @@ class StoppingTests(ExecCase):
         self.assertLess(consumer.stopSeconds, 1.5)
         self.assertNothingLeased()
 
-    async def test_ignores(self) -> None:
+    async def test_killsWhatIgnoresSIGTERM(self) -> None:
         """
-        What ignores that is killed, with all that it has started, before the consumer
-        is gone.
+        A command that ignores SIGTERM at a stop is killed, with all processes that it
+        has started, before the consumer ends.
         """
         jobs = self.queue.putAll(None, 4)
         consumer = self.script(STUBBORN, drain=0.5, kill_after=60)
@@ -419,7 +421,7 @@ class StoppingTests(ExecCase):
         self.assertNothingLeased()
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_consumerIsKilled(self) -> None:
+    async def test_outlivesAKilledConsumer(self) -> None:
         """
         When the consumer itself is killed, its commands go on, and their tasks are
         delivered again.
@@ -437,12 +439,12 @@ class StoppingTests(ExecCase):
 
 class CostTests(ExecCase):
     """
-    What many or loud commands cost.
+    The cost of commands that are many, or write a lot.
     """
 
-    async def test_fiftyAtOnce(self) -> None:
+    async def test_runsFiftyAtOnce(self) -> None:
         """
-        Fifty commands run at once at a limit of fifty, and not one more.
+        At a limit of fifty, fifty commands run at once, and not one more.
         """
         self.queue.putAll(None, 60)
         consumer = self.script(
@@ -462,10 +464,10 @@ class CostTests(ExecCase):
         await self.untilState("completed", seconds=60)
         self.assertEqual(running(), 0)
 
-    async def test_nothingIsLeft(self) -> None:
+    async def test_leavesNothingBehind(self) -> None:
         """
-        After five hundred commands there is no descriptor, no process and no temporary
-        file more than before.
+        After five hundred commands there are no more descriptors, processes or
+        temporary files than before.
         """
         temporary = self.directory / "tmp"
         temporary.mkdir()
@@ -498,10 +500,10 @@ class CostTests(ExecCase):
             ["twistd.pid", "work.sh"],
         )
 
-    async def test_flood(self) -> None:
+    async def test_boundsWhatAFloodCosts(self) -> None:
         """
-        Commands that write 200 MB, in lines or without, to either stream, cost neither
-        memory nor the log.
+        Commands that write 200 MB, in lines or without, to either stream, make neither
+        memory nor the log grow.
         """
         deeds = {
             "out": "yes {} | head -c 200000000",
@@ -538,9 +540,9 @@ class OptionTests(ExecCase):
     The options, and the example.
     """
 
-    async def test_cannotBeStarted(self) -> None:
+    async def test_refusesWhatCannotBeStarted(self) -> None:
         """
-        A command that cannot be started is refused at once, in one line.
+        A command that cannot be started is refused at the start, in one line.
         """
         folder = self.directory
         (folder / "plain").write_text("#!/bin/sh\n")
@@ -560,9 +562,10 @@ class OptionTests(ExecCase):
         )
         assertSays(line, ["--exec-env", "CONSUMER_URL"])
 
-    async def test_example(self) -> None:
+    async def test_exampleRuns(self) -> None:
         """
-        The example does what it says.
+        The script among the examples squares the number of its payload, and fails tasks
+        without one.
         """
         good, bad = self.queue.put({"number": 12}), self.queue.put({"numbers": []})
         consumer = self.start(python=None, exec=CHECKOUT / "examples" / "work.sh")

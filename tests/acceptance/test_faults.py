@@ -1,5 +1,12 @@
 """
-What a consumer makes of an endpoint that goes wrong.
+A consumer whose endpoint goes wrong: faults on the wire, refusals, answers that are not
+of the contract.
+
+Promise 3: no slot is idle after a fault, whatever runs in the others.
+
+Promise 4: no fault of the endpoint ends the service or makes it spin.
+
+Promise 6: a settlement is retried until its lease has ended.
 """
 
 from __future__ import annotations
@@ -23,7 +30,7 @@ MALFORMED = (
 
 async def flood(exchange: Exchange) -> None:
     """
-    It acts, and sends more than is read.
+    The endpoint acts, and sends more than is read.
     """
     await exchange.act()
     exchange.send(200, b'{"tasks": [' + b" " * (17 << 20) + b"]}")
@@ -34,11 +41,11 @@ class FaultTests(AcceptanceCase):
     No fault ends the service, makes it spin, or loses a task.
     """
 
-    async def test_everythingAtOnce(self) -> None:
+    async def test_survivesAllKindsOfFaults(self) -> None:
         """
-        All kinds of faults mixed, at 15%: each task is completed, each malformed one
-        failed with a reason, nothing that had arrived is let go, and each claim whose
-        answer did not arrive is ended.
+        With all kinds of faults mixed, at 15%, each task is completed, each malformed
+        one failed with a reason, no task that had arrived is released, and each claim
+        whose answer did not arrive is ended.
         """
         kinds = [
             faults.status(500),
@@ -71,10 +78,10 @@ class FaultTests(AcceptanceCase):
         self.assertLessEqual(lost, {seen.path.rpartition("/")[2] for seen in cancels})
         self.assertEqual(set(mixed.dealt), set(kinds))
 
-    async def test_outage(self) -> None:
+    async def test_survivesAnOutage(self) -> None:
         """
-        An outage of some seconds while a long task runs: few requests go into it, work
-        goes on within the backoff's cap, and the long task is not begun again.
+        During an outage of some seconds few requests are sent and a long task goes on,
+        and after it work goes on within the cap of the backoff.
         """
         long = self.queue.put(sleeping(6))
         self.start(limit=2, lease=12)
@@ -90,7 +97,7 @@ class FaultTests(AcceptanceCase):
         await self.untilState("completed", seconds=BACKOFF_CAP + 5)
         self.assertCompletedOnce([long])
 
-    async def test_retryAfterSeconds(self) -> None:
+    async def test_obeysRetryAfterInSeconds(self) -> None:
         """
         C{Retry-After} in seconds is obeyed.
         """
@@ -99,7 +106,7 @@ class FaultTests(AcceptanceCase):
         )
         await self.expectNoClaimBefore(3)
 
-    async def test_retryAfterDate(self) -> None:
+    async def test_obeysRetryAfterAsADate(self) -> None:
         """
         C{Retry-After} as a date is obeyed.
         """
@@ -122,11 +129,11 @@ class FaultTests(AcceptanceCase):
         self.assertGreaterEqual(second.at - first.at, seconds - 0.05)
         self.assertCompletedOnce()
 
-    async def test_endingNotFoundInAnOutage(self) -> None:
+    async def test_probesDeleteAgainAfterAnOutage(self) -> None:
         """
-        A proxy that answers C{404} to C{DELETE} while the endpoint is away: once it
-        is back claims are ended again, and wait for as long as before; both changes
-        are in the log.
+        A proxy answers C{404} to C{DELETE} while the endpoint is away: once it is back,
+        claims are ended again, and wait for as long as before; both changes are in the
+        log.
         """
         self.endpoint.plan = faults.either(
             faults.first("claim", faults.lostAnswer, faults.reset),
@@ -153,10 +160,10 @@ class FaultTests(AcceptanceCase):
         await self.untilEnded(consumer)
         self.assertLess(consumer.stopSeconds, 2)
 
-    async def test_doesNotWait(self) -> None:
+    async def test_claimsAtIntervals(self) -> None:
         """
-        An endpoint that answers at once that there is nothing is asked again after
-        C{--interval}, and what comes is run.
+        An endpoint that answers an empty list at once gets the next claim after
+        C{--interval}, and the tasks that come then are run.
         """
         self.endpoint.waits = False
         self.start(interval=0.4)
@@ -168,7 +175,7 @@ class FaultTests(AcceptanceCase):
         job = self.queue.put(returning(1))
         await self.untilState("completed", [job])
 
-    async def test_http10(self) -> None:
+    async def test_pullsByHTTP10(self) -> None:
         """
         An endpoint that speaks HTTP/1.0 will do.
         """
@@ -179,9 +186,9 @@ class FaultTests(AcceptanceCase):
         self.assertCompletedOnce()
         self.assertEqual(self.mostAtOnce(), 4)
 
-    async def test_slowRoundTrip(self) -> None:
+    async def test_survivesASlowRoundTrip(self) -> None:
         """
-        An endpoint far away costs time, and no task.
+        A long round trip costs time, and no task.
         """
         self.endpoint.roundTrip = 0.15
         self.queue.putAll(returning(1), 60)
@@ -189,7 +196,7 @@ class FaultTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertCompletedOnce()
 
-    async def test_lostAnswerOfAClaim(self) -> None:
+    async def test_endsAClaimWhoseAnswerWasLost(self) -> None:
         """
         A claim whose answer was lost is ended, and its task runs in its first attempt.
         """
@@ -200,9 +207,9 @@ class FaultTests(AcceptanceCase):
         self.assertEqual([d.ended for d in job.deliveries], ["returned", "complete"])
         self.assertEqual([entry.attempt for entry in self.entries("end")], [1])
 
-    async def test_endOfAClaimIsNotAwaited(self) -> None:
+    async def test_claimsWhileAClaimIsEnded(self) -> None:
         """
-        Claiming goes on, whatever becomes of the request that ends a failed claim.
+        Claiming goes on whatever becomes of the request that ends a failed claim.
         """
         self.queue.putAll(returning(1), 2)
         self.endpoint.plan = faults.either(
@@ -215,7 +222,7 @@ class FaultTests(AcceptanceCase):
 
     async def test_neverSpins(self) -> None:
         """
-        Faults that do not pass bring few requests, of whatever kind they are.
+        Faults that last cause few requests, whatever kind of fault it is.
         """
         lasting = [
             faults.status(500),
@@ -237,9 +244,9 @@ class FaultTests(AcceptanceCase):
             3,
         )
 
-    async def test_settlesAgain(self) -> None:
+    async def test_retriesSettlements(self) -> None:
         """
-        A settlement is repeated until it is acknowledged, whatever came before.
+        A settlement is retried until it is acknowledged, whatever faults it meets.
         """
         self.queue.put(returning(1))
         self.endpoint.plan = faults.first(
@@ -255,8 +262,8 @@ class FaultTests(AcceptanceCase):
 
     async def test_settlesUntilTheLeaseIsOver(self) -> None:
         """
-        A settlement that nobody takes is given up once its lease is over, and what
-        comes later is settled.
+        A settlement that is never acknowledged is given up once its lease has ended,
+        and later ones are settled.
         """
         job = self.queue.put(returning(1))
         self.endpoint.plan = faults.always("settle", faults.status(500))
@@ -280,9 +287,9 @@ class FaultTests(AcceptanceCase):
             [self.queue.jobs[-1].deliveries[0].receipt],
         )
 
-    async def test_batchTooLarge(self) -> None:
+    async def test_halvesARefusedBatch(self) -> None:
         """
-        A settle request that is refused for its size is halved until it passes.
+        A settle request that is refused for its size is halved until it is accepted.
         """
         self.endpoint.roundTrip = 0.05
         self.endpoint.plan = lambda seen: (
@@ -294,9 +301,9 @@ class FaultTests(AcceptanceCase):
         self.assertCompletedOnce()
         self.assertIn(413, {seen.status for seen in self.endpoint.requests("settle")})
 
-    async def test_settlementRefused(self) -> None:
+    async def test_refusedSettlementHoldsUpNoOther(self) -> None:
         """
-        A settlement that the endpoint refuses costs itself alone.
+        A settlement that the endpoint refuses holds up no other.
         """
         self.endpoint.roundTrip = 0.05
         self.endpoint.plan = lambda seen: (
@@ -310,10 +317,9 @@ class FaultTests(AcceptanceCase):
         await self.untilState("completed", others)
         self.assertCompletedOnce(others)
 
-    async def test_refusal(self) -> None:
+    async def test_logsARefusalOnce(self) -> None:
         """
-        An endpoint that refuses claims is told of in one line, and not asked again
-        soon.
+        A refusal of claims is logged in one line, and not retried soon.
         """
         self.endpoint.plan = faults.always("claim", faults.status(404))
         consumer = self.start()
@@ -325,7 +331,7 @@ class FaultTests(AcceptanceCase):
         self.assertIn("404", consumer.output)
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_redirects(self) -> None:
+    async def test_followsNoRedirect(self) -> None:
         """
         A redirect is not followed, and another origin sees nothing.
         """
@@ -339,7 +345,7 @@ class FaultTests(AcceptanceCase):
         self.assertEqual(other.seen, [])
         self.assertEqual(consumer.output.count("#error]"), 1)
 
-    async def test_bodyTooLarge(self) -> None:
+    async def test_endsAClaimWhoseAnswerIsTooLarge(self) -> None:
         """
         An answer of more than 16 MiB is a fault, and its claim is ended.
         """
@@ -349,10 +355,10 @@ class FaultTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertEqual([d.ended for d in job.deliveries], ["returned", "complete"])
 
-    async def test_answerTooLong(self) -> None:
+    async def test_claimsLessAfterAnAnswerThatIsTooLong(self) -> None:
         """
-        After an answer that was too long the next claim asks for half as many, at
-        once; what had been leased goes back, and all is done.
+        After an answer that was too long the next claim asks for half as many, at once;
+        the tasks that had been leased are released, and all are completed.
         """
 
         def plan(seen: Seen) -> Fault | None:
@@ -367,10 +373,10 @@ class FaultTests(AcceptanceCase):
         self.assertEqual({job.attempts for job in self.queue.jobs}, {1})
         self.assertIn("--limit", consumer.output)
 
-    async def test_malformedTasks(self) -> None:
+    async def test_malformedTasksHoldUpNoOther(self) -> None:
         """
-        A malformed task costs itself alone: with a receipt it is failed with the
-        reason, without one it is told of; its neighbours run.
+        A malformed task affects no other: with a receipt it is failed with the reason,
+        without one it is logged; its neighbours run.
         """
         malformed = [self.queue.put(None, **spoil) for spoil in MALFORMED]
         jobs = self.queue.putAll(returning(1), 4)
@@ -386,7 +392,7 @@ class FaultTests(AcceptanceCase):
         self.assertGreaterEqual(consumer.output.count("#error]"), 1)
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_wrongOptionalFields(self) -> None:
+    async def test_takesWrongOptionalFieldsAsAbsent(self) -> None:
         """
         An optional field of a wrong type is taken as absent, with a warning.
         """
@@ -398,9 +404,9 @@ class FaultTests(AcceptanceCase):
         self.assertEqual({entry.attempt for entry in self.entries()}, {1})
         self.assertIn("#warn]", consumer.output)
 
-    async def test_notOfTheContract(self) -> None:
+    async def test_answerThatIsNoListFailsTheClaim(self) -> None:
         """
-        An answer that is JSON, but no list of tasks, is a fault of the claim.
+        An answer that is JSON, but not a list of tasks, is a fault of the claim.
         """
 
         async def odd(exchange: Exchange) -> None:

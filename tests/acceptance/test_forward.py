@@ -28,9 +28,6 @@ class ForwardCase(AcceptanceCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make it.
-        """
         super().setUp()
         self.webapp = WebApp(self.reactor)
         self.addCleanup(self.webapp.goDown)
@@ -59,9 +56,6 @@ class ForwardCase(AcceptanceCase):
         )
 
     async def pass_(self, seconds: float) -> None:
-        """
-        Let time pass.
-        """
         await deferLater(self.reactor, seconds)
 
 
@@ -80,10 +74,10 @@ def timers(port: int) -> set[str]:
 
 class ForwardTests(ForwardCase):
     """
-    What is posted, and what becomes of it.
+    What is posted to the application, and what becomes of the task by its answer.
     """
 
-    async def test_posted(self) -> None:
+    async def test_postsPayloadIdAndAttempt(self) -> None:
         """
         The application gets payload, id and attempt, and its answer is the result.
         """
@@ -100,9 +94,10 @@ class ForwardTests(ForwardCase):
         self.assertEqual(post.headers["content-type"], "application/json")
         self.assertNotIn("rror]", consumer.output)
 
-    async def test_noToken(self) -> None:
+    async def test_sendsNoToken(self) -> None:
         """
-        The endpoint's token is not for the application, even if that asks for one.
+        The endpoint's token is not sent to the application, even if the application
+        asks for one.
         """
         self.webapp.goUp()
         self.endpoint.token = TOKEN
@@ -119,7 +114,7 @@ class ForwardTests(ForwardCase):
 
     async def test_succeeds(self) -> None:
         """
-        Any 2xx completes a task; a body that is no JSON is no result, and no error.
+        Any 2xx completes a task; a body that is not JSON is no result, and no error.
         """
         self.webapp.goUp()
         jobs = [
@@ -140,9 +135,9 @@ class ForwardTests(ForwardCase):
         self.assertEqual(settlements[4]["result"], [1])
         self.assertNotIn("rror]", consumer.output)
 
-    async def test_fails(self) -> None:
+    async def test_failsForGood(self) -> None:
         """
-        410 and 422 fail a task for good, with the application's words.
+        410 and 422 fail a task for good, with the application's error.
         """
         self.webapp.goUp()
         jobs = [self.queue.put(answering(code, "no such thing")) for code in (410, 422)]
@@ -156,8 +151,8 @@ class ForwardTests(ForwardCase):
 
     async def test_failsForNow(self) -> None:
         """
-        Every other code releases a task, counted, to come again after the backoff; a
-        redirect is not followed.
+        Every other code releases a task, counted, to be delivered again after the
+        backoff; a redirect is not followed.
         """
         self.webapp.goUp()
         codes = (302, 307, 400, 401, 404, 409, 500, 502, 503, 429)
@@ -174,9 +169,9 @@ class ForwardTests(ForwardCase):
         self.assertEqual({post.path for post in self.webapp.posts}, {"/tasks"})
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_retryAfter(self) -> None:
+    async def test_obeysRetryAfter(self) -> None:
         """
-        C{Retry-After} of 429 and 503 is the delay, even where it is hours.
+        C{Retry-After} of 429 and 503 is the delay, even if it is hours.
         """
         self.webapp.goUp()
         jobs = [
@@ -191,9 +186,9 @@ class ForwardTests(ForwardCase):
         await self.until(lambda: len(soon.deliveries) >= 3, "it comes again at once")
         self.assertEqual(soon.deliveries[2].attempt, 3)
 
-    async def test_lastAttempt(self) -> None:
+    async def test_failsForGoodInTheLastAttempt(self) -> None:
         """
-        What fails in its last attempt has failed for good.
+        A task that fails in its last attempt has failed for good.
         """
         self.webapp.goUp()
         job = self.queue.put(answering(500, "oops"), attempts=2)
@@ -201,7 +196,7 @@ class ForwardTests(ForwardCase):
         await self.untilState("failed")
         self.assertIn("oops", job.error or "")
 
-    async def test_large(self) -> None:
+    async def test_postsLargePayloads(self) -> None:
         """
         Payloads and results may be large.
         """
@@ -212,10 +207,9 @@ class ForwardTests(ForwardCase):
         await self.untilState("completed")
         self.assertEqual(len(job.result), 4_000_000)
 
-    async def test_tooLarge(self) -> None:
+    async def test_completesWithoutAResultThatIsTooLarge(self) -> None:
         """
-        A task whose answer is longer than is read is complete without a result, and
-        posted once.
+        A task whose answer is too long is complete without a result, and posted once.
         """
         self.webapp.goUp()
         job = self.queue.put(answering(200, "x") | {"times": 17 << 20})
@@ -225,9 +219,9 @@ class ForwardTests(ForwardCase):
         self.assertEqual(len(self.webapp.posts), 1)
         self.assertIn("Task job-0 has no result", consumer.output)
 
-    async def test_switching(self) -> None:
+    async def test_failsAtOnceByA101(self) -> None:
         """
-        A 101, for which nobody asked, is a failure at once.
+        A 101, which was not asked for, is a failure at once.
         """
         self.webapp.goUp()
         job = self.queue.put(answering(101))
@@ -236,10 +230,10 @@ class ForwardTests(ForwardCase):
         self.assertEqual(job.deliveries[0].ended, "release")
         self.assertIn("no proper HTTP: 101", job.error or "")
 
-    async def test_probed(self) -> None:
+    async def test_probesSilentConnections(self) -> None:
         """
-        The connections to the application and to the endpoint are probed while they
-        are silent: whoever vanishes is noticed.
+        The connections to the application and to the endpoint are probed while they are
+        silent, so that it is noticed when the other side has vanished.
         """
         self.webapp.goUp()
         self.queue.put(answering(200, seconds=60))
@@ -252,9 +246,9 @@ class ForwardTests(ForwardCase):
                 lambda port=seen.port: "02" in timers(port), "the kernel's timer runs"
             )
 
-    async def test_atOnce(self) -> None:
+    async def test_postsUpToTheLimitAtOnce(self) -> None:
         """
-        As many are posted at once as there are slots, over as many connections.
+        As many tasks are posted at once as there are slots, over as many connections.
         """
         self.webapp.goUp()
         self.queue.putAll(answering(200, "1", seconds=0.3), 100)
@@ -264,9 +258,9 @@ class ForwardTests(ForwardCase):
         self.assertLessEqual(self.webapp.connections, 20)
         self.assertEqual(len(self.webapp.posts), 100)
 
-    async def test_http10(self) -> None:
+    async def test_postsByHTTP10(self) -> None:
         """
-        An application that speaks HTTP/1.0, as many a small one does, will do.
+        An application that speaks HTTP/1.0 will do.
         """
         self.webapp.http10 = True
         self.webapp.goUp()
@@ -276,7 +270,7 @@ class ForwardTests(ForwardCase):
         self.assertEqual({(job.result, job.attempts) for job in jobs}, {(1, 1)})
         self.assertEqual(self.webapp.connections, 60)
 
-    async def test_timeout(self) -> None:
+    async def test_timeoutDropsTheRequest(self) -> None:
         """
         A request that takes longer than C{--timeout} is dropped, and its task released.
         """
@@ -288,10 +282,10 @@ class ForwardTests(ForwardCase):
         self.assertIn("0.5", job.deliveries[0].settlement["error"])
         self.assertEqual(job.attempts, 1)
 
-    async def test_stopped(self) -> None:
+    async def test_stopDropsTheRequest(self) -> None:
         """
-        At a stop, a request that has not ended in time is dropped, and its task given
-        back, uncounted.
+        At a stop a request that has not ended in time is dropped, and its task
+        released, uncounted.
         """
         self.webapp.goUp()
         long = self.queue.put(answering(200, seconds=60))
@@ -307,9 +301,10 @@ class ForwardTests(ForwardCase):
         self.assertNothingLeased()
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_down(self) -> None:
+    async def test_releasesWhileTheApplicationIsDown(self) -> None:
         """
-        While it is down tasks are released, counted; once it is up they are done.
+        While the application is down tasks are released, counted; once it is up they
+        are completed.
         """
         job = self.queue.put(answering(200, "1"))
         consumer = self.forward()
@@ -329,9 +324,9 @@ class WaitForTests(ForwardCase):
     Nothing is claimed while the application does not answer.
     """
 
-    async def test_downAtFirst(self) -> None:
+    async def test_claimsNothingBeforeItAnswers(self) -> None:
         """
-        Nothing is claimed before it answers 2xx.
+        Nothing is claimed before the application answers 2xx.
         """
         jobs = self.queue.putAll(answering(200, "1"), 10)
         consumer = self.waitFor()
@@ -347,9 +342,9 @@ class WaitForTests(ForwardCase):
         for words in ("cannot connect", "503", "answers, claiming"):
             self.assertEqual(consumer.output.count(words), 1, words)
 
-    async def test_thereAtFirst(self) -> None:
+    async def test_claimsAtOnceIfItAnswers(self) -> None:
         """
-        If it is there, work begins at once.
+        If the application answers from the start, tasks are run at once.
         """
         self.webapp.goUp()
         self.queue.putAll(answering(200), 4)
@@ -357,10 +352,10 @@ class WaitForTests(ForwardCase):
         await self.until(lambda: "Consuming" in consumer.output, "it has begun")
         await self.untilState("completed", seconds=0.8)
 
-    async def test_goesDown(self) -> None:
+    async def test_pausesWhileItIsDown(self) -> None:
         """
-        When it goes down in mid-run, claiming pauses, what is in flight is released,
-        and once it is back all is done: nothing is lost.
+        When the application goes down during a run, claiming pauses and the tasks in
+        flight are released; once it is back all tasks are completed.
         """
         self.webapp.goUp()
         jobs = self.queue.putAll(answering(200, "1", seconds=0.05), 200)
@@ -384,9 +379,10 @@ class WaitForTests(ForwardCase):
         self.assertNotIn("Traceback", consumer.output)
         self.assertEqual(consumer.output.count("answers, claiming"), 2)
 
-    async def test_unwellForAWhile(self) -> None:
+    async def test_pausesWhileItIsUnwell(self) -> None:
         """
-        While it says that it is unwell nothing is claimed; what it works on goes on.
+        While the application answers that it is unwell nothing is claimed; the tasks
+        that it works on go on.
         """
         self.webapp.goUp()
         long = self.queue.put(answering(200, "1", seconds=4))
@@ -401,9 +397,9 @@ class WaitForTests(ForwardCase):
         self.webapp.health = 200
         await self.untilState("completed", seconds=3)
 
-    async def test_stopped(self) -> None:
+    async def test_stopsWhileItWaits(self) -> None:
         """
-        It can be stopped while it waits.
+        A consumer can be stopped while it waits for the application.
         """
         self.queue.put(answering(200))
         consumer = self.waitFor()
@@ -414,10 +410,10 @@ class WaitForTests(ForwardCase):
         self.assertEqual(self.endpoint.requests("claim"), [])
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_killed(self) -> None:
+    async def test_completesAllAlthoughItIsKilled(self) -> None:
         """
-        A real process that is killed again and again, as bluntly as can be: all is
-        done in the end.
+        Although the process of the application is killed again and again, all tasks are
+        completed in the end.
         """
         webapp = ExampleWebApp()
         self.addCleanup(webapp.kill)
@@ -443,9 +439,9 @@ class ExampleTests(ForwardCase):
     The web application among the examples.
     """
 
-    async def test_works(self) -> None:
+    async def test_completesAndRefuses(self) -> None:
         """
-        It does tasks, and says what it does not do.
+        The application among the examples does tasks, and refuses what it cannot do.
         """
         webapp = ExampleWebApp()
         self.addCleanup(webapp.kill)

@@ -1,5 +1,7 @@
 """
-What a handler can be, and what becomes of a task by it.
+What a handler may return and raise, and what becomes of its task.
+
+Promise 1: a task is completed only after its handler ended well.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from tests.acceptance.handlers import FAILING, NEVER, returning, sleeping
 
 class HandlingTests(AcceptanceCase):
     """
-    How a task ends is told to the endpoint.
+    Each end of a handler is reported to the endpoint.
     """
 
     async def test_returns(self) -> None:
@@ -22,10 +24,10 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertEqual([job.result for job in jobs], [42, None, {"a": ["ü", 1.5]}])
 
-    async def test_returnsNoJSON(self) -> None:
+    async def test_completesWithoutAResultThatIsNoJSON(self) -> None:
         """
-        A result that is no JSON completes the task without one, and is an error in the
-        log.
+        A result that is not JSON completes the task without a result, and is an error
+        in the log.
         """
         job = self.queue.put({"do": "returnUnsendable"})
         consumer = self.start()
@@ -35,7 +37,7 @@ class HandlingTests(AcceptanceCase):
 
     async def test_releases(self) -> None:
         """
-        C{Release} gives the task back, counted, to come again after its delay.
+        C{Release} releases the task, counted, to be delivered again after its delay.
         """
         job = self.queue.put({"do": "release", "delay": 0.5})
         consumer = self.start()
@@ -60,8 +62,8 @@ class HandlingTests(AcceptanceCase):
 
     async def test_raises(self) -> None:
         """
-        Any other exception releases the task, with a delay that grows, and is a bug in
-        the log.
+        Any other exception releases the task, with a delay that grows, and is logged
+        with its traceback.
         """
         job = self.queue.put(FAILING)
         consumer = self.start()
@@ -74,10 +76,10 @@ class HandlingTests(AcceptanceCase):
         self.assertIn("Traceback", consumer.output)
         self.assertIn("handlers.py", consumer.output)
 
-    async def test_lastAttempt(self) -> None:
+    async def test_failsForGoodInTheLastAttempt(self) -> None:
         """
-        What fails in its last attempt has failed for good; what is delivered past that
-        is failed without being run.
+        A task that fails in its last attempt has failed for good; a task that is
+        delivered past it is failed without being run.
         """
         last = self.queue.put(FAILING, attempts=2)
         past = self.queue.put(returning(1), attempts=3)
@@ -87,7 +89,7 @@ class HandlingTests(AcceptanceCase):
         self.assertTrue(past.error)
         self.assertEqual([entry.id for entry in self.entries("start")], [last.id])
 
-    async def test_attemptsAreTheEndpointsAffair(self) -> None:
+    async def test_leavesAttemptsToTheEndpoint(self) -> None:
         """
         With C{--max-attempts 0} no attempt is the last.
         """
@@ -96,7 +98,7 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("delayed")
         self.assertEqual([d.ended for d in job.deliveries], ["release"])
 
-    async def test_timeout(self) -> None:
+    async def test_timeoutCancels(self) -> None:
         """
         A task that runs for too long is cancelled and released, counted, and its slot
         is used again.
@@ -110,9 +112,9 @@ class HandlingTests(AcceptanceCase):
         self.assertIn("0.5", delivery.settlement["error"])
         self.assertEqual([e.id for e in self.entries("CancelledError")], [slow.id])
 
-    async def test_withoutReceipt(self) -> None:
+    async def test_settlesNothingWithoutAReceipt(self) -> None:
         """
-        A task without a receipt is run, and nothing is said of it.
+        A task without a receipt is run, and not settled.
         """
         self.queue.put(returning(1), receipt=None)
         self.queue.put(FAILING, receipt=None)
@@ -126,7 +128,7 @@ class HandlingTests(AcceptanceCase):
             [settled.deliveries[0].receipt],
         )
 
-    async def test_function(self) -> None:
+    async def test_callsAFunction(self) -> None:
         """
         A handler may be a function that returns a plain value.
         """
@@ -135,7 +137,7 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertEqual(job.result, ["any", "JSON"])
 
-    async def test_deferred(self) -> None:
+    async def test_waitsForADeferred(self) -> None:
         """
         A handler may return a Deferred.
         """
@@ -144,9 +146,9 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertEqual(job.result, job.id)
 
-    async def test_asyncio(self) -> None:
+    async def test_awaitsAsyncioAndDeferreds(self) -> None:
         """
-        On an asyncio reactor a coroutine may await asyncio's things and Deferreds.
+        On an asyncio reactor a coroutine may await asyncio's futures and Deferreds.
         """
         jobs = self.queue.putAll(None, 6)
         self.start(
@@ -157,10 +159,10 @@ class HandlingTests(AcceptanceCase):
         for job in jobs:
             self.assertEqual(job.result[1], "AsyncioSelectorReactor")
 
-    async def test_asyncioTimeout(self) -> None:
+    async def test_timeoutCancelsAnAsyncioCoroutine(self) -> None:
         """
-        On an asyncio reactor a coroutine that awaits asyncio's things is cancelled like
-        any other.
+        On an asyncio reactor a coroutine that awaits asyncio's futures is cancelled
+        like any other.
         """
         job = self.queue.put(sleeping(60))
         self.start(
@@ -173,7 +175,7 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("delayed")
         self.assertEqual([d.ended for d in job.deliveries], ["release"])
 
-    async def test_handlerFromTheWorkingDirectory(self) -> None:
+    async def test_findsAHandlerInTheWorkingDirectory(self) -> None:
         """
         A handler is found in the directory that C{twistd} is started in.
         """
@@ -182,9 +184,10 @@ class HandlingTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertEqual(job.result, 2)
 
-    async def test_logs(self) -> None:
+    async def test_logsByTheStandardLibrary(self) -> None:
         """
-        What a handler logs by the standard library is in the log, with its level.
+        What a handler logs with the standard library's C{logging} is in the log, with
+        its level.
         """
         self.queue.put(1)
         consumer = self.start(python="logs.handler", files={"logs.py": LOGGING_HANDLER})

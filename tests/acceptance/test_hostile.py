@@ -1,5 +1,9 @@
 """
-What no answer of an endpoint can do to a consumer.
+A consumer whose endpoint sends answers that are meant to do harm.
+
+Promise 4: no answer of the endpoint ends the service.
+
+Promise 8: memory is bounded, whatever an answer holds.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 def flood(start: bytes, piece: bytes) -> Fault:
     """
-    It answers with C{start}, and then with C{piece} for ever.
+    The endpoint answers with C{start}, and then with C{piece} for ever.
     """
 
     async def fault(exchange: Exchange) -> None:
@@ -39,7 +43,7 @@ def flood(start: bytes, piece: bytes) -> Fault:
 
 def compressed(body: bytes) -> Fault:
     """
-    It answers with C{body}, compressed.
+    The endpoint answers with C{body}, compressed.
     """
     packed = gzip.compress(body, 6)
 
@@ -62,15 +66,16 @@ def filled(
 class HostileTests(AcceptanceCase):
     """
     However long, deep or slow an answer is, memory stays bounded, and the leases of
-    what runs are kept up.
+    running tasks are extended.
     """
 
     async def survive(self, fault: Fault, text: str, claims: int = 2) -> Twistd:
         """
-        Have a consumer meet an answer while it runs a task, and get over it.
+        Let a consumer get an answer while it runs a task, and go on.
 
         @param text: What its log has to say.
-        @param claims: How many claims are to meet it.
+
+        @param claims: How many claims get the answer.
         """
         long = self.queue.put(sleeping(60))
         consumer = self.start(limit=2, wait=1, lease=1.5)
@@ -92,29 +97,31 @@ class HostileTests(AcceptanceCase):
         self.assertLess(max(map(len, lines)), 1000)
         return consumer
 
-    async def test_head(self) -> None:
+    async def test_survivesAnEndlessHead(self) -> None:
         """
-        A head without end.
+        A head without an end is a failure of the claim.
         """
         fault = flood(OK, b"Some: header\r\n" * 5000)
         await self.survive(fault, "head is longer than 64 KiB")
 
-    async def test_interim(self) -> None:
+    async def test_survivesEndlessInterimAnswers(self) -> None:
         """
-        Answers of 1xx without end.
+        Answers of 1xx without an end are a failure of the claim.
         """
         fault = flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 5000)
         await self.survive(fault, "more than 16 answers of 1xx")
 
-    async def test_ones(self) -> None:
+    async def test_survivesMillionsOfElements(self) -> None:
         """
-        Some kilobytes of gzip, of which eight million elements come.
+        Some kilobytes of gzip that hold eight million elements are a failure of the
+        claim.
         """
         await self.survive(compressed(filled(b"1")), "more than 1000000 JSON values")
 
-    async def test_nested(self) -> None:
+    async def test_runsATaskOfAMillionValues(self) -> None:
         """
-        A million values in one payload.
+        A task with nearly a million values in its payload is run, and no lease ends
+        meanwhile.
         """
         task = b'{"tasks":[{"id":1,"payload":['
         body = task + b",".join([b"{}"] * 499_000) + b"]}]}"
@@ -126,24 +133,24 @@ class HostileTests(AcceptanceCase):
         self.assertLess(consumer.kilobytes("VmHWM"), MOST_KILOBYTES)
         self.assertEqual([d.ended for d in long.deliveries], [None])
 
-    async def test_malformed(self) -> None:
+    async def test_logsMalformedTasksInOneLine(self) -> None:
         """
         Hundreds of thousands of malformed tasks are one line in the log.
         """
         body = b'{"tasks":[' + b",".join([b"{}"] * 400_000) + b"]}"
         await self.survive(compressed(body), "400000 malformed task(s)", 1)
 
-    async def test_chunks(self) -> None:
+    async def test_survivesEndlessTinyChunks(self) -> None:
         """
-        Chunks of two bytes each, without end.
+        Chunks of two bytes each, without an end, are a failure of the claim.
         """
         start = OK + b"Transfer-Encoding: chunked\r\n\r\n"
         fault = flood(start, b"2\r\nab\r\n" * 2000)
         await self.survive(fault, "chunks of a few bytes")
 
-    async def test_nulls(self) -> None:
+    async def test_takesNullAsEmpty(self) -> None:
         """
-        C{null} in the place of a list is an empty one.
+        C{null} in the place of a list is an empty list.
         """
 
         def nulls(body: bytes) -> Fault:
@@ -171,9 +178,9 @@ class DescriptorTests(AcceptanceCase):
     A consumer that has run out of descriptors.
     """
 
-    async def test_heartbeats(self) -> None:
+    async def test_extendsLeases(self) -> None:
         """
-        Leases are kept up, though no connection is kept.
+        Leases are extended, though no connection is kept.
         """
         self.endpoint.http10 = True
         job = self.queue.put(sleeping(60))

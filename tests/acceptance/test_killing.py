@@ -1,5 +1,7 @@
 """
 What becomes of tasks when consumers die.
+
+Promise 1: whatever is killed, no task is lost.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
-How a consumer keeps what it holds, and what it does once it holds it no longer.
+How a consumer keeps the leases that it holds, and what it does when one is lost.
+
+Promise 7: a task whose lease is lost is cancelled, and never started if it was waiting.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ from tests.acceptance.handlers import NEVER, returning, sleeping
 
 class LeaseTests(AcceptanceCase):
     """
-    What is held stays ours; what is lost is let go.
+    Leases that are held are extended; tasks whose lease is lost are cancelled.
     """
 
-    async def test_manyRunning(self) -> None:
+    async def test_extendsThousandsInFewRequests(self) -> None:
         """
-        2,000 running tasks are kept with a handful of requests, in under 160 MB.
+        The leases of 2,000 running tasks are extended with a handful of requests, in
+        under 160 MB.
         """
         count, lease = 2000, 4
         self.queue.putAll(NEVER, count)
@@ -30,9 +33,10 @@ class LeaseTests(AcceptanceCase):
         self.assertLess(consumer.kilobytes("VmHWM"), 160_000)
         self.assertEqual(len(self.queue.deliveries), count)
 
-    async def test_allThatIsHeld(self) -> None:
+    async def test_extendsAllThatIsHeld(self) -> None:
         """
-        What runs, what waits, and what has ended and is not yet settled are all kept.
+        The leases of tasks that run, that wait, and that have ended and are not settled
+        yet are all extended.
         """
         endless = self.queue.putAll(NEVER, 2)
         ended = self.queue.put(returning(1))
@@ -51,11 +55,11 @@ class LeaseTests(AcceptanceCase):
         await self.untilState("completed", [ended])
         self.assertEqual(len(self.queue.deliveries), 5)
 
-    async def test_blockingTasks(self) -> None:
+    async def test_extendsWhileTasksBlock(self) -> None:
         """
         While functions block the reactor, one after the other for much longer than a
-        lease, heartbeats keep what waits, outcomes are told, and a stop is heard:
-        what has not started is given back.
+        lease, the leases of waiting tasks are extended, outcomes are settled, and a
+        stop releases the tasks that have not started.
         """
         self.queue.putAll({"seconds": 0.2}, 100)
         consumer = self.start(
@@ -77,9 +81,9 @@ class LeaseTests(AcceptanceCase):
         released = [job for job in self.queue.jobs if job.id not in started]
         self.assertEqual({job.attempts for job in released}, {0})
 
-    async def test_leaseOfTheTask(self) -> None:
+    async def test_obeysTheLeaseOfTheTask(self) -> None:
         """
-        A task's own lease counts, not the one that was asked for.
+        A task's own lease counts, not the one that the claim asked for.
         """
         job = self.queue.put(NEVER, lease=1.5)
         self.start(lease=60)
@@ -87,9 +91,9 @@ class LeaseTests(AcceptanceCase):
         [delivery] = job.deliveries
         await self.until(lambda: delivery.extended, "it is extended", seconds=1.5)
 
-    async def test_tenLost(self) -> None:
+    async def test_cancelsTheLostAlone(self) -> None:
         """
-        Tasks whose lease is lost are cancelled, those alone, and their slots used
+        Tasks whose lease is lost are cancelled, no others, and their slots are used
         again.
         """
         jobs = self.queue.putAll(NEVER, 20)
@@ -106,7 +110,7 @@ class LeaseTests(AcceptanceCase):
         self.assertEqual(self.mostAtOnce(), 20)
         self.assertEqual(len(self.queue.deliveries), 30)
 
-    async def test_lostWhileItWaits(self) -> None:
+    async def test_neverStartsALostOne(self) -> None:
         """
         A task that waits for a slot and whose lease is lost is never begun.
         """
@@ -127,9 +131,9 @@ class LeaseTests(AcceptanceCase):
             [entry.id for entry in self.entries("start")], [running.id, last.id]
         )
 
-    async def test_heartbeatAgain(self) -> None:
+    async def test_retriesAHeartbeat(self) -> None:
         """
-        A heartbeat that fails is sent again, in time.
+        A heartbeat that fails is retried in time.
         """
         job = self.queue.put(NEVER)
         self.endpoint.plan = faults.first("settle", faults.status(500), faults.reset)
@@ -140,8 +144,8 @@ class LeaseTests(AcceptanceCase):
 
     async def test_onlyTheEndpointCancels(self) -> None:
         """
-        With no heartbeat getting through, a task runs on past its lease, and what
-        comes of it is told.
+        With no heartbeat getting through, a task runs on past its lease, and is
+        settled.
         """
         job = self.queue.put(sleeping(4), lease=1.5)
         self.endpoint.plan = lambda seen: (
@@ -152,9 +156,9 @@ class LeaseTests(AcceptanceCase):
         self.assertCompletedOnce([job])
         self.assertEqual(job.deliveries[0].extended, 0)
 
-    async def test_lostAtTheEnd(self) -> None:
+    async def test_givesUpALostSettlement(self) -> None:
         """
-        A settlement whose lease is lost ends there, and the next task is run.
+        A settlement whose lease is lost is not retried, and the next task is run.
         """
         lost = self.queue.put(sleeping(1))
         consumer = self.start(limit=1)

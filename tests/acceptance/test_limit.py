@@ -1,5 +1,12 @@
 """
-How many tasks a consumer asks for, holds and runs.
+How many tasks a consumer claims, holds and runs.
+
+Promise 2: never more than C{--limit} tasks run, and never more than that and
+C{--prefetch} are claimed.
+
+Promise 3: no slot is idle while there is work, but for one round trip.
+
+Promise 8: memory does not grow with the number of tasks.
 """
 
 from __future__ import annotations
@@ -15,13 +22,13 @@ from tests.acceptance.handlers import NEVER, returning, sleeping
 
 class LimitTests(AcceptanceCase):
     """
-    Never more than the limit run; never more than may be are claimed.
+    How many tasks run, are claimed and are asked for.
     """
 
-    async def test_neverOverTheLimit(self) -> None:
+    async def test_neverRunsMoreThanTheLimit(self) -> None:
         """
-        300 tasks at limit 4: each is done once, never are 5 running, no claim asks for
-        more than is free, and a handful of connections carry it all.
+        Of 300 tasks at limit 4 each is run once, never do 5 run at once, no claim asks
+        for more than is free, and a handful of connections carry it all.
         """
         self.queue.putAll(sleeping(0.01), 300)
         self.start(limit=4)
@@ -31,10 +38,10 @@ class LimitTests(AcceptanceCase):
         self.assertAskedForNoMoreThan(4)
         self.assertLessEqual(self.endpoint.connections, 5)
 
-    async def test_noClaimWhileFull(self) -> None:
+    async def test_claimsNothingWhileFull(self) -> None:
         """
-        Tasks that never end: exactly limit and prefetch of them are leased, and no
-        claim is open from then on.
+        With tasks that never end, exactly limit plus prefetch of them are leased, and
+        no claim is open from then on.
         """
         self.queue.putAll(NEVER, 10)
         self.start(limit=3, prefetch=2)
@@ -52,9 +59,9 @@ class LimitTests(AcceptanceCase):
         )
         self.assertEqual(len(self.entries("start")), 3)
 
-    async def test_slotUsedAgainAtOnce(self) -> None:
+    async def test_usesAFreeSlotAtOnce(self) -> None:
         """
-        A slot that frees is used again, whatever still runs in the other.
+        A slot that becomes free is used again, whatever still runs in the other.
         """
         long = self.queue.put(NEVER)
         short = self.queue.putAll(sleeping(0.02), 20)
@@ -62,9 +69,10 @@ class LimitTests(AcceptanceCase):
         await self.untilState("completed", short)
         self.assertEqual(long.state, "leased")
 
-    async def test_tasksThatComeOneByOne(self) -> None:
+    async def test_runsTasksThatComeOneByOne(self) -> None:
         """
-        An idle consumer keeps one claim open, and runs what comes while it is.
+        An idle consumer keeps one claim open, and runs each task that is queued
+        meanwhile.
         """
         self.start(limit=4, pollers=3)
         for _ in range(3):
@@ -73,10 +81,10 @@ class LimitTests(AcceptanceCase):
             await self.untilState("completed", [job])
         self.assertEqual(self.endpoint.mostOpenClaims, 1)
 
-    async def test_pollers(self) -> None:
+    async def test_opensSeveralClaimsWhileTheyComeBackFull(self) -> None:
         """
-        While claims come back full several are open, but no more than C{--pollers},
-        and together they ask for no more than is free; in the end one is.
+        While claims come back full several are open, but no more than C{--pollers}, and
+        together they ask for no more than is free; in the end one is open.
         """
         self.endpoint.roundTrip = 0.2
         for number in range(150):
@@ -89,7 +97,7 @@ class LimitTests(AcceptanceCase):
         self.assertAskedForNoMoreThan(20)
         await self.untilIdle()
 
-    async def test_moreThanAskedFor(self) -> None:
+    async def test_runsASurplusWithinTheLimit(self) -> None:
         """
         Tasks beyond what was asked for are all run, within the limit, and nothing is
         claimed while they wait.
@@ -108,10 +116,10 @@ class LimitTests(AcceptanceCase):
             ended = [e for e in self.entries("end") if e.at < claim.at]
             self.assertGreaterEqual(len(ended), 7)
 
-    async def test_sameTaskTwice(self) -> None:
+    async def test_startsATaskThatIsHeldOnce(self) -> None:
         """
-        A task that is held already is not begun again, when it is sent in the same
-        answer and when it is sent in each one.
+        A task that is held already is not started again, neither when it is delivered
+        twice in one answer, nor when it is delivered in each.
         """
         held: list[Any] = []
 
@@ -131,8 +139,8 @@ class LimitTests(AcceptanceCase):
 
     async def test_pausesWhileUnsettled(self) -> None:
         """
-        While the endpoint takes no settlements, claiming stops at some point; all are
-        settled once it does.
+        While the endpoint accepts no settlements, claiming pauses at some point; all
+        tasks are settled once it does.
         """
         limit = 2
         self.queue.putAll(returning(1), 40)
@@ -146,7 +154,7 @@ class LimitTests(AcceptanceCase):
         await self.untilState("completed")
         self.assertCompletedOnce()
 
-    async def test_rate(self) -> None:
+    async def test_startsAtTheRate(self) -> None:
         """
         With a rate tasks are started no faster, claims ask for no more than may start,
         and leases do not pile up.
@@ -163,9 +171,9 @@ class LimitTests(AcceptanceCase):
         self.assertLessEqual(max(asked), 2)
         self.assertLessEqual(most, 6)
 
-    async def test_claimSaysAll(self) -> None:
+    async def test_claimHasAllFields(self) -> None:
         """
-        A claim says how much, how long, for how long, who asks, and has a name of its
+        A claim has a limit, a wait, a lease, the consumer's name, and a name of its
         own.
         """
         consumer = self.start(limit=3, prefetch=2, wait=0.3, lease=7)
@@ -184,9 +192,9 @@ class LimitTests(AcceptanceCase):
         self.assertEqual(len({claim["claim"] for claim in claims}), len(claims))
         self.assertEqual(len({claim["consumer"] for claim in claims}), 1)
 
-    async def test_boundedMemory(self) -> None:
+    async def test_memoryDoesNotGrow(self) -> None:
         """
-        Memory does not grow with the number of tasks that went through.
+        Memory does not grow with the number of tasks that were run.
         """
         self.queue.putAll(returning("x" * 300_000), 60)
         consumer = self.start(limit=4)

@@ -55,7 +55,7 @@ class ModelQueueTests(SynchronousTestCase):
 
     def test_waits(self) -> None:
         """
-        A claim waits for the first job, and is answered empty when none comes.
+        A claim waits for the first job, and is answered empty when there is none.
         """
         first = self.queue.claim("1", "me", 5, 20, 60)
         second = self.queue.claim("2", "me", 5, 30, 60)
@@ -82,7 +82,7 @@ class ModelQueueTests(SynchronousTestCase):
 
     def test_extends(self) -> None:
         """
-        A lease that is extended lasts as long as was said, from then.
+        A lease that is extended lasts for the given seconds from then on.
         """
         self.queue.put(None)
         [delivery] = self.claim(lease=4)
@@ -109,8 +109,8 @@ class ModelQueueTests(SynchronousTestCase):
 
     def test_repeats(self) -> None:
         """
-        A settlement that comes twice is no loss and changes nothing; another
-        one for the same receipt is a loss.
+        A settlement that is repeated is no loss and changes nothing; another one for
+        the same receipt is a loss.
         """
         job = self.queue.put(None)
         [delivery] = self.claim()
@@ -123,8 +123,8 @@ class ModelQueueTests(SynchronousTestCase):
 
     def test_releases(self) -> None:
         """
-        A released job comes back after its delay, and is counted unless it is
-        said otherwise.
+        A released job is delivered again after its delay, and counted unless the
+        settlement says otherwise.
         """
         self.queue.putAll(None, 2)
         one, two = self.claim()
@@ -138,9 +138,10 @@ class ModelQueueTests(SynchronousTestCase):
         [later] = self.claim()
         self.assertEqual((later.job, later.attempt), (one.job, 2))
 
-    def test_cancelledPoll(self) -> None:
+    def test_answersACancelledPollEmpty(self) -> None:
         """
-        A claim that is ended is answered empty, and so is one that comes after.
+        A claim that is ended is answered empty, and so is a claim that arrives after
+        its end.
         """
         poll = self.queue.claim("c", "me", 5, 20, 60)
         self.queue.cancelClaim("c")
@@ -149,10 +150,10 @@ class ModelQueueTests(SynchronousTestCase):
         self.assertEqual(self.claim(name="c", wait=20), [])
         self.assertEqual(len(self.claim(name="other")), 1)
 
-    def test_cancelledAfterLeasing(self) -> None:
+    def test_releasesWhatACancelledPollLeased(self) -> None:
         """
-        What was leased under a claim that is ended goes back, uncounted, unless
-        it has been answered.
+        Jobs that were leased under a claim that is ended are released, uncounted,
+        unless the claim has been answered.
         """
         self.queue.putAll(None, 2)
         kept, given = self.claim()
@@ -161,9 +162,9 @@ class ModelQueueTests(SynchronousTestCase):
         self.assertEqual((kept.ended, given.ended), (None, "returned"))
         self.assertEqual([d.attempt for d in self.claim(name="other")], [1])
 
-    def test_withdrawn(self) -> None:
+    def test_withdraws(self) -> None:
         """
-        A withdrawn job's lease is lost, and nobody gets the job.
+        A withdrawn job's lease is lost, and the job is delivered no more.
         """
         leased, waiting = self.queue.putAll(None, 2)
         [delivery] = self.claim(limit=1)
@@ -172,10 +173,10 @@ class ModelQueueTests(SynchronousTestCase):
         self.assertNotEqual(self.queue.settle([told(delivery, "extend", lease=1)]), [])
         self.assertEqual(self.claim(), [])
 
-    def test_spoiled(self) -> None:
+    def test_spoils(self) -> None:
         """
-        A spoiled job's message lacks a field, or has a wrong one; without a
-        receipt it counts as done once delivered.
+        A spoiled job's message lacks a field, or has a wrong one; without a receipt the
+        job counts as done once delivered.
         """
         self.queue.put(1, payload=None, id=3.5)
         free = self.queue.put(None, receipt=None)

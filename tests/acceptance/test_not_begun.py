@@ -1,5 +1,7 @@
 """
 A machine that cannot start things for a while.
+
+Promise 1: a task that cannot be begun is not lost, and keeps its attempt.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ WAITING = 'while ! [ -e "$NOTES.end" ]; do sleep 0.05; done\n'
 
 class NotBegunTests(ExecCase):
     """
-    Tasks go back as if they had not been delivered, and claiming pauses.
+    Tasks that cannot be begun are released as if they had not been delivered, and
+    claiming pauses.
     """
 
     def setUp(self) -> None:
@@ -60,9 +63,10 @@ class NotBegunTests(ExecCase):
         self.assertIn("begun again", told[1])
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_descriptors(self) -> None:
+    async def test_pausesWithoutDescriptors(self) -> None:
         """
-        With too few descriptors for all commands those that run go on.
+        With too few descriptors for all commands the running ones go on, and no task
+        loses an attempt.
         """
         consumer = self.script(WAITING, limit=20, wait=5)
         await self.untilIdle()
@@ -78,9 +82,9 @@ class NotBegunTests(ExecCase):
         await self.untilState("completed")
         self.assertNoneSuffered(jobs, consumer)
 
-    async def test_programIsGone(self) -> None:
+    async def test_pausesWithoutTheProgram(self) -> None:
         """
-        While the program is gone, as during a deployment, nothing is lost.
+        While the program is missing, as during a deployment, no task is lost.
         """
         program = self.directory / "program"
         program.symlink_to("/bin/true")
@@ -96,7 +100,7 @@ class NotBegunTests(ExecCase):
         self.assertNoneSuffered(jobs, consumer)
 
 
-def test_limit(tmp_path: Path) -> None:
+def test_refusesALimitWithoutDescriptors(tmp_path: Path) -> None:
     """
     A limit for which there are too few descriptors is refused.
     """

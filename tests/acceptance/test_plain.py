@@ -14,13 +14,13 @@ from tests.acceptance.model import Job
 
 class PlainTests(AcceptanceCase):
     """
-    Nothing but GET is asked of such an endpoint.
+    An endpoint of C{--protocol plain} gets GET requests alone.
     """
 
     async def expectAllRun(self, count: int, **options: Any) -> None:
         """
-        So many tasks are run, within the limit, by GET alone, each on a connection of
-        its own.
+        Wait until C{count} tasks have run, within the limit, by GET alone, each on a
+        connection of its own.
         """
         self.start(protocol="plain", limit=3, **options)
         await self.untilEvents("end", count)
@@ -31,7 +31,7 @@ class PlainTests(AcceptanceCase):
         self.assertEqual(self.endpoint.seen, gets)
         self.assertEqual(self.endpoint.connections, len(gets))
 
-    async def test_oneTask(self) -> None:
+    async def test_runsOneTaskAnAnswer(self) -> None:
         """
         An answer may be one task.
         """
@@ -39,9 +39,9 @@ class PlainTests(AcceptanceCase):
         await self.expectAllRun(12)
         self.assertIn("job-0", {entry.id for entry in self.entries()})
 
-    async def test_aList(self) -> None:
+    async def test_runsAListOfTasks(self) -> None:
         """
-        An answer may be a list of tasks, longer than what is free.
+        An answer may be a list of tasks, longer than the free slots.
         """
         self.queue.putAll(sleeping(0.05), 3)
         self.endpoint.plainly = lambda jobs: [
@@ -49,9 +49,9 @@ class PlainTests(AcceptanceCase):
         ]
         await self.expectAllRun(15)
 
-    async def test_bareValues(self) -> None:
+    async def test_takesABareValueAsThePayload(self) -> None:
         """
-        What is not an object with a payload is the payload.
+        A value that is not an object with a payload is itself the payload.
         """
         self.queue.putAll(returning(1), 5)
 
@@ -61,17 +61,17 @@ class PlainTests(AcceptanceCase):
         self.endpoint.plainly = bare
         await self.expectAllRun(5)
 
-    async def test_http10(self) -> None:
+    async def test_pullsByHTTP10(self) -> None:
         """
-        It may speak HTTP/1.0.
+        The endpoint may speak HTTP/1.0.
         """
         self.endpoint.http10 = True
         self.queue.putAll(sleeping(0.05), 6)
         await self.expectAllRun(6)
 
-    async def test_empty(self) -> None:
+    async def test_waitsTheIntervalWhenThereIsNone(self) -> None:
         """
-        C{204} and C{404} mean that there is nothing; it is asked again after
+        C{204} and C{404} mean that there is no task; the next GET follows after
         C{--interval}.
         """
         self.endpoint.plan = faults.first("get", *[faults.status(404)] * 3)
@@ -82,9 +82,9 @@ class PlainTests(AcceptanceCase):
         self.assertNotIn("#error]", consumer.output)
         self.assertNotIn("#warn]", consumer.output)
 
-    async def test_untilEmpty(self) -> None:
+    async def test_endsWithUntilEmpty(self) -> None:
         """
-        It ends with C{--until-empty}, too.
+        With C{--until-empty} the consumer ends once the endpoint has no task.
         """
         self.queue.putAll(sleeping(0.05), 5)
         consumer = self.start(protocol="plain", until_empty=True)

@@ -1,6 +1,9 @@
 """
-What a consumer makes of an endpoint that has trouble with some of what it is told,
-each time.
+A consumer whose endpoint fails each time with one settlement, lease or result.
+
+Promise 4: a settlement that the endpoint cannot take costs itself alone.
+
+Promise 6: a settlement is retried until its lease has ended.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ Poison = Callable[[dict[str, Any]], object]
 
 def whole(poison: Poison, fault: Fault) -> faults.Plan:
     """
-    A plan: a settle request with such a settlement in it meets C{fault}, whole.
+    @return: A plan: a settle request with such a settlement in it meets C{fault}, as a
+    whole.
     """
 
     def plan(seen: Seen) -> Fault | None:
@@ -35,19 +39,16 @@ def whole(poison: Poison, fault: Fault) -> faults.Plan:
 
 class PoisonTests(AcceptanceCase):
     """
-    One bad settlement, or lease, costs itself alone.
+    One bad settlement, or lease, affects no other.
     """
 
     def receiptsOf(self, job: Job) -> set[str]:
-        """
-        The receipts under which a job was delivered.
-        """
         return {delivery.receipt for delivery in job.deliveries}
 
-    async def test_badResult(self) -> None:
+    async def test_completesWithoutABadResult(self) -> None:
         """
-        A result with which the endpoint fails: its task is completed without, and its
-        neighbours as ever, in their first delivery.
+        A task with whose result the endpoint fails is completed without it, and its
+        neighbours are completed in their first delivery.
         """
         self.endpoint.plan = whole(
             lambda each: "\0" in json.dumps(each).replace("\\u0000", "\0"),
@@ -60,11 +61,11 @@ class PoisonTests(AcceptanceCase):
         self.assertCompletedOnce()
         self.assertIsNone(bad.result)
 
-    async def test_neverTaken(self) -> None:
+    async def test_setsAsideWhatIsNeverAccepted(self) -> None:
         """
-        A settlement with which the endpoint fails, whatever is left of it: all others
-        are completed, no slot is idle, and its lease ends, so that it is delivered
-        again.
+        While the endpoint fails with one settlement, whatever is left out of it, all
+        other tasks are completed and no slot is idle; the lease of the bad one ends,
+        and its task is delivered again.
         """
         bad = self.queue.put(returning(1))
         self.endpoint.plan = whole(
@@ -79,10 +80,10 @@ class PoisonTests(AcceptanceCase):
         await self.untilState("completed", [bad])
         self.assertEqual([d.ended for d in bad.deliveries], ["expired", "complete"])
 
-    async def test_hangs(self) -> None:
+    async def test_unansweredSettlementHoldsUpNoOther(self) -> None:
         """
-        A settlement that the endpoint never answers does not hold up those that come
-        after it, and a stop gives back all others.
+        A settlement that the endpoint never answers holds up no later one, and a stop
+        releases all other tasks.
         """
         self.endpoint.plan = whole(
             lambda each: each["receipt"] == "receipt-0" and each["outcome"] != "extend",
@@ -101,9 +102,9 @@ class PoisonTests(AcceptanceCase):
         await self.untilEnded(process)
         self.assertLessEqual({d.job.id for d in self.queue.held()}, {bad.id})
 
-    async def test_oneCannotBeExtended(self) -> None:
+    async def test_unansweredExtensionHoldsUpNoOther(self) -> None:
         """
-        A lease whose extension hangs takes no other with it.
+        A lease whose extension is never answered is lost alone.
         """
         self.endpoint.plan = whole(
             lambda each: each["receipt"] == "receipt-0" and each["outcome"] == "extend",
@@ -115,9 +116,9 @@ class PoisonTests(AcceptanceCase):
         self.assertCompletedOnce(others)
         self.assertIn("expired", [d.ended for d in bad.deliveries])
 
-    async def test_oneShortLease(self) -> None:
+    async def test_shortLeaseHoldsUpNoOther(self) -> None:
         """
-        A lease too short to be extended takes no other with it.
+        A lease that is too short to be extended is lost alone.
         """
         self.endpoint.roundTrip = 0.05
         short = self.queue.put(sleeping(4), lease=0.1)
@@ -130,7 +131,7 @@ class PoisonTests(AcceptanceCase):
 
 class SlowTests(AcceptanceCase):
     """
-    An endpoint that takes its time for each settlement of a request.
+    An endpoint that needs time for each settlement of a request.
     """
 
     #: The seconds that it takes for a settlement.
@@ -139,15 +140,12 @@ class SlowTests(AcceptanceCase):
     hangs = False
 
     def setUp(self) -> None:
-        """
-        Have it take its time.
-        """
         super().setUp()
         self.endpoint.plan = lambda seen: self.slow if seen.kind == "settle" else None
 
     async def slow(self, exchange: Exchange) -> None:
         """
-        Settle, and answer then.
+        Settle, and answer after C{EACH} seconds for each settlement.
         """
         outcomes = exchange.seen.outcomes
         if self.hangs and "extend" not in outcomes:
@@ -155,10 +153,11 @@ class SlowTests(AcceptanceCase):
         await deferLater(self.reactor, self.EACH * len(outcomes))
         exchange.answer(await exchange.act())
 
-    async def test_afterAHang(self) -> None:
+    async def test_settlesFastAfterAHang(self) -> None:
         """
-        However much has gathered while settling hung, it is settled nearly as fast as
-        can be once that is over; and a stop gives back all for which there is time.
+        However many settlements were pending while settling hung, they are sent nearly
+        as fast as possible once it works again; and a stop releases all tasks for which
+        there is time.
         """
         self.hangs = True
         self.queue.putAll(sleeping(0.1), 4000)

@@ -83,9 +83,6 @@ class BlockingCase(AcceptanceCase):
     where: str
 
     def startBlocking(self, **options: Any) -> Twistd:
-        """
-        Start a consumer.
-        """
         return self.start(
             python="tests.acceptance.blocking.work", run_in=self.where, **options
         )
@@ -103,7 +100,7 @@ class BlockingCase(AcceptanceCase):
 
     def assertGivenBack(self, jobs: Iterable[Job]) -> None:
         """
-        Each job was delivered once and given back, and the attempt with it.
+        Each job was delivered once and released, uncounted.
         """
         for job in jobs:
             [delivery] = job.deliveries
@@ -117,10 +114,10 @@ class ThreadTests(BlockingCase):
 
     where = "thread"
 
-    async def test_sideBySide(self) -> None:
+    async def test_blocksInAllSlots(self) -> None:
         """
-        As many tasks block side by side as there are slots, more than the reactor has
-        threads, and meanwhile leases are kept, and names looked up.
+        As many tasks block at once as there are slots, more than the reactor has
+        threads, and meanwhile leases are extended, and names looked up.
         """
         jobs = self.queue.putAll(sleeping(2.5), 12)
         url = self.endpoint.url.replace("127.0.0.1", "localhost")
@@ -130,9 +127,9 @@ class ThreadTests(BlockingCase):
         self.assertEqual(self.mostAtOnce(), 12)
         self.assertGreaterEqual(min(j.deliveries[0].extended for j in jobs), 3)
 
-    async def test_usedAgain(self) -> None:
+    async def test_reusesThreads(self) -> None:
         """
-        Never more than the limit, and no thread for each task.
+        There are never more threads than the limit, and not one for each task.
         """
         self.queue.putAll(sleeping(0.02), 100)
         consumer = self.startBlocking(limit=4)
@@ -143,10 +140,10 @@ class ThreadTests(BlockingCase):
         threads = len(os.listdir(f"/proc/{consumer.pid}/task"))
         self.assertLess(threads, 4 + 5)
 
-    async def test_blockedForEver(self) -> None:
+    async def test_leavesBlockedThreadsBehind(self) -> None:
         """
-        Threads that do not end do not keep the process: their tasks are given back
-        when their time is over, uncounted.
+        Threads that do not end do not keep the process: their tasks are released when
+        the time of a stop is over, uncounted.
         """
         jobs = self.queue.putAll(sleeping(600), 4)
         consumer = self.startBlocking(limit=4, drain=1)
@@ -157,9 +154,10 @@ class ThreadTests(BlockingCase):
         self.assertGivenBack(jobs)
         self.assertIn("4 threads that do not end are left behind", consumer.output)
 
-    async def test_drained(self) -> None:
+    async def test_drains(self) -> None:
         """
-        What runs may end, and is told that it should when its time is over.
+        At a stop running tasks may end, and C{task.cancelled} becomes true when their
+        time is over.
         """
         ends, late = self.queue.put(sleeping(1.5)), self.queue.put(untilCancelled())
         consumer = self.startBlocking(drain=3)
@@ -171,10 +169,10 @@ class ThreadTests(BlockingCase):
         self.assertEqual(late.state, "completed")
         self.assertNotIn("left behind", consumer.output)
 
-    async def test_lost(self) -> None:
+    async def test_lostLeaseCancels(self) -> None:
         """
         A task whose lease is lost sees that it is cancelled; its slot is used again
-        when its thread has ended, and not before.
+        once its thread has ended, and not before.
         """
         lost = self.queue.put(untilCancelled(1))
         self.startBlocking(limit=1, lease=1)
@@ -194,7 +192,7 @@ class ThreadTests(BlockingCase):
             ],
         )
 
-    async def test_extend(self) -> None:
+    async def test_extendsFromAThread(self) -> None:
         """
         A thread may extend its lease.
         """
@@ -205,9 +203,10 @@ class ThreadTests(BlockingCase):
         self.assertEqual(extend.body["settle"][0]["lease"], 120)
         self.assertEqual(job.deliveries[0].extended, 1)
 
-    async def test_coroutine(self) -> None:
+    async def test_refusesACoroutineFunction(self) -> None:
         """
-        A coroutine function is refused at start, in one line.
+        With C{--run-in thread} a coroutine function is refused at the start, in one
+        line.
         """
         consumer = self.start(
             python="tests.acceptance.blocking.coroutine", run_in=self.where
@@ -247,10 +246,10 @@ class ProcessTests(BlockingCase):
         """
         await self.until(lambda: not session(pid), "the session is empty", 2)
 
-    async def test_parallel(self) -> None:
+    async def test_computesInParallel(self) -> None:
         """
-        Tasks that compute do so in processes of their own, which are used again, and
-        leases are kept meanwhile.
+        Tasks compute in processes of their own, which are used again, and leases are
+        extended meanwhile.
         """
         jobs = self.queue.putAll(computing(0.5), 4)
         consumer = self.startBlocking(limit=2, lease=1)
@@ -265,10 +264,10 @@ class ProcessTests(BlockingCase):
         await self.stopped(consumer)
         self.assertFalse(any(map(isAlive, pids)))
 
-    async def test_killed(self) -> None:
+    async def test_killingAProcessFailsItsTaskAlone(self) -> None:
         """
-        A process that is killed in the midst of its task fails that task, counted and
-        with the reason, which then is delivered again; the others go on.
+        A process that is killed during its task fails that task, counted and with the
+        reason, and it is delivered again; the other tasks go on.
         """
         jobs = self.queue.putAll(sleeping(2), 3)
         consumer = self.startBlocking(limit=3)
@@ -292,9 +291,10 @@ class ProcessTests(BlockingCase):
         self.assertNotIn(victim.pid, self.workers(consumer))
         self.assertLessEqual(len(self.workers(consumer)), 3)
 
-    async def test_allKilled(self) -> None:
+    async def test_completesAllAlthoughProcessesAreKilled(self) -> None:
         """
-        Whatever is killed, all tasks are done in the end.
+        Although processes are killed again and again, all tasks are completed in the
+        end.
         """
         self.queue.putAll(sleeping(0.3), 12)
         consumer = self.startBlocking(limit=3)
@@ -305,9 +305,10 @@ class ProcessTests(BlockingCase):
         await self.untilState("completed", seconds=60)
         self.assertLessEqual(len(self.workers(consumer)), 3)
 
-    async def test_ends(self) -> None:
+    async def test_exitFailsTheTask(self) -> None:
         """
-        A process that ends by itself fails its task; C{sys.exit} fails the task alone.
+        A process that exits by itself fails its task; C{sys.exit} fails the task alone,
+        and the process goes on.
         """
         died = self.queue.put({"do": "dieAtFirst"})
         left = self.queue.put({"do": "exit"})
@@ -320,10 +321,10 @@ class ProcessTests(BlockingCase):
         self.assertEqual((died.result, died.attempts), ("done", 2))
         self.assertIn("sys.exit(4)", left.deliveries[0].settlement["error"])
 
-    async def test_values(self) -> None:
+    async def test_passesLargeValues(self) -> None:
         """
-        Large payloads and results pass, what is no JSON is left out, and what is
-        printed is in the log.
+        Large payloads and results are passed, a result that is not JSON is left out,
+        and what is printed is in the log.
         """
         text = "0123456789" * 500_000
         large = self.queue.put({"do": "echo", "text": text})
@@ -338,9 +339,9 @@ class ProcessTests(BlockingCase):
         self.assertIn(f"a line of {printing.id}", consumer.output)
         self.assertEqual(extending.deliveries[0].extended, 1)
 
-    async def test_lost(self) -> None:
+    async def test_lostLeaseEndsTheProcess(self) -> None:
         """
-        The process of a task whose lease is lost is ended, and the slot used again.
+        The process of a task whose lease is lost is ended, and its slot used again.
         """
         lost = self.queue.put(sleeping(600))
         self.startBlocking(limit=1, lease=1)
@@ -352,9 +353,9 @@ class ProcessTests(BlockingCase):
         self.assertFalse(isAlive(first.pid))
         self.assertNotEqual(first.pid, second.pid)
 
-    async def test_timeout(self) -> None:
+    async def test_timeoutEndsTheProcess(self) -> None:
         """
-        A task that takes too long is ended, and says so.
+        A task that takes too long is ended, and released with that reason.
         """
         warm = self.queue.put({"do": "echo", "text": "x"})
         self.startBlocking(timeout=1.5, limit=1)
@@ -364,10 +365,10 @@ class ProcessTests(BlockingCase):
         self.assertEqual(job.error, "timed out after 1.5 s")
         await self.untilGone([self.entries("start")[-1].pid])
 
-    async def test_stopped(self) -> None:
+    async def test_drains(self) -> None:
         """
-        At a stop what runs may end; what does not is ended and given back, uncounted.
-        No process is left.
+        At a stop running tasks may end; a task that does not is ended and released,
+        uncounted. No process is left.
         """
         ends = self.queue.put(sleeping(1.5))
         late = self.queue.put(sleeping(600))
@@ -378,10 +379,10 @@ class ProcessTests(BlockingCase):
         self.assertGivenBack([late])
         self.assertFalse(any(isAlive(e.pid) for e in self.entries("start")))
 
-    async def test_interrupted(self) -> None:
+    async def test_interruptDrains(self) -> None:
         """
-        Ctrl-C drains: it goes to the consumer's process group, of which the processes
-        are not.
+        Ctrl-C, which signals the consumer's process group, drains: the processes are
+        not in that group.
         """
         self.queue.putAll(sleeping(1.5), 2)
         consumer = self.startBlocking()
@@ -392,10 +393,10 @@ class ProcessTests(BlockingCase):
         await self.untilEnded(consumer)
         self.assertCompletedOnce()
 
-    async def test_startedProcesses(self) -> None:
+    async def test_timeoutEndsStartedProcesses(self) -> None:
         """
-        What the callable has started ends with it when the task takes too long, even
-        if it does not mind SIGTERM.
+        Processes that the callable has started end with it when the task takes too
+        long, even if they ignore SIGTERM.
         """
         stubborn = "trap : TERM; while :; do sleep 0.1; done"
         job = self.queue.put(running("sh", "-c", stubborn))
@@ -408,9 +409,9 @@ class ProcessTests(BlockingCase):
         await self.until(lambda: job.error, "it is given back")
         await self.untilAlone(first.pid)
 
-    async def test_startedProcessesAtStop(self) -> None:
+    async def test_stopEndsStartedProcesses(self) -> None:
         """
-        So it does at a stop.
+        Processes that the callable has started end with it at a stop.
         """
         self.queue.put(running("sleep", "600"))
         consumer = self.startBlocking(drain=0)
@@ -422,9 +423,10 @@ class ProcessTests(BlockingCase):
         await self.stopped(consumer)
         await self.untilAlone(first.pid)
 
-    async def test_forks(self) -> None:
+    async def test_copyAnswersForNoTask(self) -> None:
         """
-        A copy of a process that returns from the callable, too, answers for no task.
+        A forked copy of a process that returns from the callable as well answers for no
+        task.
         """
         forks = self.queue.put({"do": "fork"})
         follows = self.queue.put({"do": "untilCopyEnds"})
@@ -434,9 +436,9 @@ class ProcessTests(BlockingCase):
         first, second = self.entries("start")
         self.assertEqual(first.pid, second.pid)
 
-    async def test_hangs(self) -> None:
+    async def test_endsAProcessThatHangsAtItsStart(self) -> None:
         """
-        A process that hangs as it imports the callable is ended, and its task is done
+        A process that hangs while it imports the callable is ended, and its task is run
         by another.
         """
         job = self.queue.put({})
@@ -449,20 +451,20 @@ class ProcessTests(BlockingCase):
         self.assertIn("not ready after 2 s", consumer.output)
         self.assertEqual(len(self.workers(consumer)), 1)
 
-    async def test_modulesOfTheSameName(self) -> None:
+    async def test_toleratesModulesOfTheSameName(self) -> None:
         """
-        Modules in the current folder that are called like some of the standard library
-        do no harm to the processes.
+        Modules in the current folder that are named like some of the standard library's
+        do not affect the processes.
         """
         job = self.queue.put({"do": "echo", "text": "x"})
         names = ("queue.py", "signal.py", "math.py")
         self.startBlocking(files=dict.fromkeys(names, "raise SystemExit(1)"))
         await self.untilState("completed", [job])
 
-    async def test_consumerKilled(self) -> None:
+    async def test_processesEndWithAKilledConsumer(self) -> None:
         """
-        Processes end with the consumer, busy or not, even if that is killed, and so
-        does what they have started.
+        Processes end with the consumer, busy or not, even if that is killed, and so do
+        the processes that they have started.
         """
         idle = self.queue.put({"do": "echo", "text": "x"})
         busy = self.queue.put(running("sleep", "600"))
@@ -478,9 +480,10 @@ class ProcessTests(BlockingCase):
         for pid in pids:
             await self.untilAlone(pid)
 
-    async def test_coroutine(self) -> None:
+    async def test_refusesACoroutineFunction(self) -> None:
         """
-        A coroutine function is refused at start, in one line.
+        With C{--run-in process} a coroutine function is refused at the start, in one
+        line.
         """
         consumer = self.start(
             python="tests.acceptance.blocking.coroutine", run_in=self.where

@@ -29,7 +29,7 @@ class ConfigurationTests(AcceptanceCase):
     Options from the command line, the environment and a file.
     """
 
-    async def test_precedence(self) -> None:
+    async def test_commandLineComesFirst(self) -> None:
         """
         The command line comes before the environment, and that before the file.
         """
@@ -53,9 +53,9 @@ class ConfigurationTests(AcceptanceCase):
             (claim["limit"], claim["lease"], claim["wait"]), (3 + 1, 30, 3.5)
         )
 
-    async def test_environmentAlone(self) -> None:
+    async def test_runsByTheEnvironmentAlone(self) -> None:
         """
-        All may come from the environment, the file's name too.
+        All options may come from the environment, even the name of the file.
         """
         job = self.queue.put(returning(1))
         consumer = self.start(
@@ -76,8 +76,8 @@ class DaemonTests(AcceptanceCase):
 
     async def test_startsAndStops(self) -> None:
         """
-        It detaches, works, and is stopped by way of its pid file, leaving nothing
-        leased, and what it had to say in its log.
+        The consumer detaches, runs tasks, and is stopped by its pid file, with nothing
+        left leased, and its lines in its log.
         """
         starter = self.start("--pidfile=twistd.pid", "--logfile=twistd.log")
         await self.untilEnded(starter)
@@ -135,9 +135,6 @@ class ComposedTests(AcceptanceCase):
     """
 
     def startComposed(self, options: str = "{}") -> Twistd:
-        """
-        Start an application of which the consumer is a part.
-        """
         tac = COMPOSED % {"url": self.endpoint.url, "options": options}
         return self.spawn(["-noy", "composed.tac"], {}, {"composed.tac": tac})
 
@@ -149,8 +146,8 @@ class ComposedTests(AcceptanceCase):
 
     async def test_stopsWithTheApplication(self) -> None:
         """
-        It works as a part, and drains when the application stops; signals are none of
-        its business: a second one does not hurry it.
+        The service runs in an application, and drains when the application stops; it
+        handles no signals: a second one does not skip the waiting.
         """
         job = self.queue.put(sleeping(2))
         application = self.startComposed()
@@ -168,9 +165,10 @@ class ComposedTests(AcceptanceCase):
         self.assertCompletedOnce([job])
         self.assertNothingLeased()
 
-    async def test_example(self) -> None:
+    async def test_exampleRuns(self) -> None:
         """
-        The example of this works, and what its handler needs is there until the end.
+        The composed example runs, and the service that its handler needs is there until
+        the end.
         """
         job = self.queue.put({"number": 7})
         last = self.queue.put({"number": 12})
@@ -190,7 +188,8 @@ class ComposedTests(AcceptanceCase):
 
     async def test_stopsAlone(self) -> None:
         """
-        Stopped by itself it leaves the application running, and can be started again.
+        When the service alone is stopped the application goes on, and can start it
+        again.
         """
         application = self.startComposed()
         await self.untilState("completed", [self.queue.put(returning(1))])
@@ -203,9 +202,9 @@ class ComposedTests(AcceptanceCase):
         self.tell(application, "startService")
         await self.untilState("completed", [job])
 
-    async def test_stoppedTwice(self) -> None:
+    async def test_secondStopSkipsTheWaiting(self) -> None:
         """
-        C{stopService}, called again, skips the waiting.
+        A second call of C{stopService} skips the waiting.
         """
         self.queue.put(NEVER)
         application = self.startComposed('{"drain": 60}')
@@ -220,9 +219,10 @@ class ComposedTests(AcceptanceCase):
         self.assertEqual(self.queue.jobs[0].attempts, 0)
         self.assertIsNone(application.ending)
 
-    async def test_nothingLeft(self) -> None:
+    async def test_callsOnEndWhenNothingIsLeft(self) -> None:
         """
-        When nothing is left it tells of it, and does not end the application.
+        When no task is left the service calls C{onEnd}, and does not end the
+        application.
         """
         self.queue.put(returning(1))
         application = self.startComposed(

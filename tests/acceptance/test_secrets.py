@@ -1,5 +1,7 @@
 """
 The bearer token: used, read again, and never shown.
+
+Promise 9: the token is in no log, no process list and no environment.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class TokenTests(AcceptanceCase):
         self.file = self.directory / "token"
         self.file.write_text(OLD + "\n")
 
-    async def test_changed(self) -> None:
+    async def test_usesAChangedToken(self) -> None:
         """
         A token that changes, in the file and at the endpoint, is used from then on.
         """
@@ -38,7 +40,7 @@ class TokenTests(AcceptanceCase):
         await self.untilState("completed", [self.queue.put(returning(2))])
         self.assertCompletedOnce()
 
-    async def test_refusedAndGoodAgain(self) -> None:
+    async def test_rereadsTheFileWhenRefused(self) -> None:
         """
         When a token is refused, the file is read again before anything else.
         """
@@ -60,10 +62,10 @@ class TokenTests(AcceptanceCase):
             self.assertLessEqual(len(refused), 1)
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_notShown(self) -> None:
+    async def test_showsTheTokenNowhere(self) -> None:
         """
-        The token is in no log, no list of processes and no environment, whether it is
-        taken or refused.
+        The token is in no log, no process list and no environment, whether it is
+        accepted or refused.
         """
         consumer = self.start(token_file=self.file)
         await self.untilState("completed", [self.queue.put(returning(1))])

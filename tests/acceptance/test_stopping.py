@@ -1,5 +1,7 @@
 """
-How a consumer process ends when it is told to.
+How the process of a consumer stops when it gets a signal.
+
+Promise 5: a stop leaves nothing leased, while the endpoint answers.
 """
 
 from __future__ import annotations
@@ -25,8 +27,8 @@ SLACK = 2
 
 class StoppingTests(AcceptanceCase):
     """
-    A stop is in time, leaves nothing leased, and charges no attempt for what it
-    interrupts.
+    A stop is in time, leaves nothing leased, and costs the tasks that it interrupts no
+    attempt.
     """
 
     async def stop(self, consumer: Twistd, name: str = "TERM") -> None:
@@ -46,22 +48,23 @@ class StoppingTests(AcceptanceCase):
 
     async def untilNoticed(self, consumer: Twistd) -> None:
         """
-        Wait until the process has noticed a C{TERM} signal.
+        Wait until the process has noticed SIGTERM.
         """
         await self.until(lambda: "SIGTERM" in consumer.output, "it tells of the signal")
 
     def assertGivenBack(self, jobs: Iterable[Job]) -> None:
         """
-        Each job was delivered once and given back, and the attempt with it.
+        Each job was delivered once and released, uncounted.
         """
         for job in jobs:
             [delivery] = job.deliveries
             self.assertEqual((delivery.ended, job.attempts), ("release", 0))
             self.assertIs(delivery.settlement["counted"], False)
 
-    async def test_idle(self) -> None:
+    async def test_stopsAtOnceWhenIdle(self) -> None:
         """
-        Idle on a long poll, where claims can be ended: gone in half a second.
+        Idle on a long poll, where claims can be ended, the process ends within half a
+        second.
         """
         seconds = []
         for name in ("TERM", "INT", "TERM"):
@@ -73,10 +76,10 @@ class StoppingTests(AcceptanceCase):
         self.assertLess(min(seconds), 0.5)
         self.assertLess(max(seconds), SLACK)
 
-    async def test_idleThenATaskComes(self) -> None:
+    async def test_releasesATaskThatComesDuringAStop(self) -> None:
         """
-        Where claims can not be ended, none is long, and a task that comes in one while
-        the process stops is given back.
+        Where claims cannot be ended, no claim is long, and a task that comes by one
+        while the process stops is released.
         """
         for code in (404, 405, 501):
             self.endpoint.plan = faults.always("cancel", faults.status(code))
@@ -94,9 +97,9 @@ class StoppingTests(AcceptanceCase):
             self.queue.withdraw(job)
         self.assertEqual(self.entries(), [])
 
-    async def test_idleThenNoTaskComes(self) -> None:
+    async def test_awaitsAClaimThatCannotBeEnded(self) -> None:
         """
-        Where claims can not be ended, the open one is awaited.
+        Where claims cannot be ended, the open one is awaited.
         """
         self.endpoint.canCancel = False
         consumer = self.start()
@@ -105,9 +108,10 @@ class StoppingTests(AcceptanceCase):
         self.assertLess(consumer.stopSeconds, 5 + SLACK)
         self.assertNothingLeased()
 
-    async def test_runningAndWaiting(self) -> None:
+    async def test_drainsRunningAndReleasesWaiting(self) -> None:
         """
-        What runs may end; what waits is given back at once, and nothing is claimed.
+        Running tasks may end; waiting tasks are released at once, and nothing is
+        claimed.
         """
         running = self.queue.putAll(sleeping(2), 2)
         waiting = self.queue.putAll(sleeping(2), 2)
@@ -127,9 +131,9 @@ class StoppingTests(AcceptanceCase):
         self.assertEqual(left.deliveries, [])
         self.assertNothingLeased()
 
-    async def test_leasesAreKeptMeanwhile(self) -> None:
+    async def test_extendsLeasesMeanwhile(self) -> None:
         """
-        What runs on while the process stops keeps its lease.
+        The lease of a task that runs on while the process stops is extended.
         """
         [job] = self.queue.putAll(sleeping(4), 1)
         consumer = self.start(lease=1.5)
@@ -138,10 +142,10 @@ class StoppingTests(AcceptanceCase):
         self.assertCompletedOnce()
         self.assertGreaterEqual(job.deliveries[0].extended, 3)
 
-    async def test_pastTheDrain(self) -> None:
+    async def test_cancelsPastTheDrain(self) -> None:
         """
-        What has not ended in time is cancelled and given back, even where it does not
-        mind being cancelled; what ends well upon it is completed.
+        A task that has not ended in time is cancelled and released, even if it ignores
+        its cancellation; a task that ends well upon it is completed.
         """
         stubborn = self.queue.put(STUBBORN)
         endless = self.queue.put(NEVER)
@@ -160,9 +164,9 @@ class StoppingTests(AcceptanceCase):
         )
         self.assertNothingLeased()
 
-    async def test_secondSignal(self) -> None:
+    async def test_secondSignalSkipsTheWaiting(self) -> None:
         """
-        A second signal skips the waiting, and what ran is given back.
+        A second signal skips the waiting, and the running tasks are released.
         """
         jobs = self.queue.putAll(NEVER, 3)
         consumer = self.start(drain=60)
@@ -174,9 +178,9 @@ class StoppingTests(AcceptanceCase):
         self.assertGivenBack(jobs)
         self.assertNothingLeased()
 
-    async def test_thirdSignal(self) -> None:
+    async def test_thirdSignalEndsTheProcess(self) -> None:
         """
-        A third signal ends the process, settled or not.
+        A third signal ends the process, whether or not everything is settled.
         """
         self.queue.put(NEVER)
         consumer = self.start(drain=60)
@@ -193,7 +197,7 @@ class StoppingTests(AcceptanceCase):
         await self.untilEnded(consumer)
         self.assertLess(consumer.stopSeconds, 1)
 
-    async def test_endpointIsGone(self) -> None:
+    async def test_stopsInTimeWithoutTheEndpoint(self) -> None:
         """
         With the endpoint gone, a stop is in time all the same.
         """
@@ -204,11 +208,11 @@ class StoppingTests(AcceptanceCase):
         await self.stop(consumer)
         self.assertLess(consumer.stopSeconds, 1 + SETTLING + SLACK)
 
-    async def test_worstCase(self) -> None:
+    async def test_stopsInTimeInTheWorstCase(self) -> None:
         """
-        With the usual C{--drain}, a task that does not mind being cancelled, an open
+        With the default of C{--drain}, a task that ignores its cancellation, an open
         claim, and an endpoint that answers nothing any more, a stop takes no longer
-        than it may.
+        than is promised.
         """
         self.queue.put(STUBBORN)
         consumer = self.start()
@@ -220,7 +224,7 @@ class StoppingTests(AcceptanceCase):
 
     async def test_settlesThroughFaults(self) -> None:
         """
-        What is given back at a stop is told again if the endpoint did not hear it.
+        A release at a stop is retried if the endpoint did not get it.
         """
         jobs = self.queue.putAll(NEVER, 2)
         consumer = self.start(drain=0)
@@ -230,9 +234,9 @@ class StoppingTests(AcceptanceCase):
         self.assertGivenBack(jobs)
         self.assertNothingLeased()
 
-    async def test_whatCrossesTheEndOfItsClaim(self) -> None:
+    async def test_releasesWhatCrossesTheEndOfItsClaim(self) -> None:
         """
-        Tasks whose delivery crosses the end of their claim are given back.
+        Tasks whose delivery crosses the end of their claim are released.
         """
         consumer = self.start()
         await self.untilIdle()
@@ -246,9 +250,9 @@ class StoppingTests(AcceptanceCase):
         self.assertGivenBack([job])
         self.assertNothingLeased()
 
-    async def test_stoppedAtOnce(self) -> None:
+    async def test_stopsAsSoonAsItHasStarted(self) -> None:
         """
-        Stopped as soon as it has begun, it leaves nothing leased either.
+        A consumer that is stopped as soon as it has started leaves nothing leased.
         """
         self.queue.putAll(NEVER, 10)
         consumer = self.start(drain=0)
@@ -258,9 +262,10 @@ class StoppingTests(AcceptanceCase):
         self.assertNothingLeased()
         self.assertEqual({job.attempts for job in self.queue.jobs}, {0})
 
-    async def test_workIsGoneOnWith(self) -> None:
+    async def test_nextConsumerRunsWhatWasReleased(self) -> None:
         """
-        What a stopped consumer gave back, the next one does, in the first attempt.
+        The tasks that a stopped consumer released are run by the next one, in the first
+        attempt.
         """
         jobs = self.queue.putAll(sleeping(1), 4)
         first = self.start(limit=2, prefetch=2, drain=0)

@@ -1,6 +1,8 @@
 """
 Who may use a C{twistd taskqueue}, and when it refuses to start: over real HTTP, and by
 what a real process says and leaves behind.
+
+Promise 9: the token is in no log, no process list and no environment.
 """
 
 from __future__ import annotations

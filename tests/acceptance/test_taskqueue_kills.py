@@ -3,6 +3,8 @@ What becomes of tasks when the queue, or a consumer, is killed: nothing is lost.
 
 C{KILLING_TASKS=100000 KILLING_CONSUMERS=4 KILLING_KILLS=5 python -m pytest -s -k
 killedUnderLoad} does more of it, and tells what it came to.
+
+Promise 1: whatever is killed, no task is lost.
 """
 
 from __future__ import annotations

@@ -12,12 +12,12 @@ from tests.acceptance.twistd import Twistd
 
 class UntilEmptyTests(AcceptanceCase):
     """
-    The process ends by itself, and says whether all is done.
+    The process ends by itself, with a status that says whether all tasks are done.
     """
 
     async def assertEndsWith(self, status: int, consumer: Twistd) -> None:
         """
-        The process ends by itself, with a status.
+        The process ends by itself with C{status}.
         """
         await self.untilEnded(consumer)
         assert consumer.ending is not None
@@ -25,9 +25,9 @@ class UntilEmptyTests(AcceptanceCase):
             (consumer.ending.signal, consumer.ending.status), (None, status)
         )
 
-    async def test_allDone(self) -> None:
+    async def test_endsWith0WhenAllIsDone(self) -> None:
         """
-        Once all is done and settled it ends with 0; no claim waits.
+        Once all tasks are done and settled the process ends with 0; no claim waits.
         """
         self.queue.put(sleeping(1))
         self.queue.putAll(sleeping(0.02), 30)
@@ -36,25 +36,25 @@ class UntilEmptyTests(AcceptanceCase):
         waits = {seen.body["wait"] for seen in self.endpoint.requests("claim")}
         self.assertEqual(waits, {0})
 
-    async def test_nothingToDo(self) -> None:
+    async def test_endsAtOnceWithNothingToDo(self) -> None:
         """
-        With nothing to do it ends with 0 at once.
+        With nothing to do the process ends with 0 at once.
         """
         await self.assertEndsWith(0, self.start(until_empty=True))
         self.assertEqual(len(self.endpoint.requests("claim")), 1)
 
-    async def test_releasedForLater(self) -> None:
+    async def test_doesNotWaitForDelays(self) -> None:
         """
-        What is to come again later is not waited for.
+        A task whose delay is not over is not waited for.
         """
         later = self.queue.put({"do": "release", "delay": 600})
         failed = self.queue.put(FAILING)
         await self.assertEndsWith(0, self.start(until_empty=True, max_attempts=1))
         self.assertEqual((later.state, failed.state), ("delayed", "failed"))
 
-    async def test_failsFiveTimes(self) -> None:
+    async def test_endsWith1AfterFiveFailures(self) -> None:
         """
-        With nothing running, the fifth failure in a row ends it with 1.
+        With nothing running, the fifth failure in a row ends the process with 1.
         """
         self.endpoint.plan = faults.always("claim", faults.status(500))
         consumer = self.start(until_empty=True)
@@ -62,9 +62,9 @@ class UntilEmptyTests(AcceptanceCase):
         self.assertEqual(len(self.endpoint.requests("claim")), 5)
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_failsForAWhile(self) -> None:
+    async def test_survivesFailuresThatPass(self) -> None:
         """
-        Failures that pass do not end it.
+        Failures that pass do not end the process.
         """
         self.queue.put(returning(1))
         self.endpoint.plan = faults.first(
@@ -73,17 +73,17 @@ class UntilEmptyTests(AcceptanceCase):
         await self.assertEndsWith(0, self.start(until_empty=True))
         self.assertCompletedOnce()
 
-    async def test_refused(self) -> None:
+    async def test_endsWith1WhenRefused(self) -> None:
         """
-        With nothing running, a refusal ends it with 1 at once.
+        With nothing running, a refusal ends the process with 1 at once.
         """
         self.endpoint.plan = faults.always("claim", faults.status(404))
         await self.assertEndsWith(1, self.start(until_empty=True))
         self.assertEqual(len(self.endpoint.requests("claim")), 1)
 
-    async def test_stopped(self) -> None:
+    async def test_endsByTheSignal(self) -> None:
         """
-        Stopped by a signal it ends by that signal, and not well.
+        Stopped by a signal the process ends by that signal, and not with 0.
         """
         self.queue.put(NEVER)
         consumer = self.start(until_empty=True, drain=0)

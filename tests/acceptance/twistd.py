@@ -109,7 +109,7 @@ class Twistd(ProcessProtocol):
 
     def kill(self) -> Deferred[None]:
         """
-        See to it that it does not run any more.
+        Kill it, if it runs.
         """
         with suppress(ProcessExitedAlready):
             self.signal("KILL")

@@ -22,7 +22,8 @@ def answering(
     code: int, body: str = "", seconds: float = 0.0, **headers: str
 ) -> dict[str, Any]:
     """
-    The payload of a task that is answered so, after some time.
+    The payload of a task to which the application answers with C{code}, after some
+    time.
 
     @param headers: Fields by their names, C{_} for C{-}.
     """
@@ -82,7 +83,7 @@ class WebApp:
 
     async def goDown(self) -> None:
         """
-        End as a process that is killed: nothing listens, and no connection is left.
+        End as a process that is killed: nobody listens, and no connection is left.
         """
         if self._port is not None:
             port, self._port = self._port, None

@@ -1,5 +1,7 @@
 """
 Runs a command for each task.
+
+Promise 9: no secret of the consumer's is in a command's environment.
 """
 
 from __future__ import annotations

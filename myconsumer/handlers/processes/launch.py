@@ -1,5 +1,7 @@
 """
 How a worker process is started.
+
+Promise 9: no secret of the consumer's is in a worker process's environment.
 """
 
 from __future__ import annotations

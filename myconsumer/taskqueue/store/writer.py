@@ -1,6 +1,8 @@
 """
 The one writer of the embedded queue: what is to be done in SQLite at about the same
 time is done in one transaction, off the reactor's thread.
+
+Promise 1: what was acknowledged is in the file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """
 The HTTP server of the embedded queue: requests are judged before any of their body is
 kept, and kept small.
+
+Promise 8: what is kept of requests is bounded, each of them and all together.
 """
 
 from __future__ import annotations

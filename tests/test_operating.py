@@ -1,0 +1,135 @@
+"""
+Tests that the log has the lines which the documentation explains.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "myconsumer"
+
+#: What is called with a format: the methods of a logger, and C{log}, one of them.
+LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "log"}
+
+#: A field of a format.
+FIELD = re.compile(r"\{(\w+)[^}]*\}")
+
+#: What the documentation has in the place of a field.
+ANY = "..."
+
+#: Fields whose text the documentation has, and those of their texts that it has.
+TEXTS = {
+    "error": {"timed out after ... s"},
+    "reason": {"... was moved, removed or replaced since it was opened"},
+    "stream": {"stdout", "stderr"},
+    "way": {"ahead of", "behind"},
+    "who": {"a worker", "task ..."},
+}
+
+
+def textOf(node: ast.AST) -> str | None:
+    """
+    @return: The text of a string or f-string, with L{ANY} for each expression in it;
+        C{None} for any other node.
+    """
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=values):
+            return "".join(textOf(value) or ANY for value in values)
+    return None
+
+
+def calls(trees: list[ast.Module]) -> Iterator[tuple[str, str]]:
+    """
+    @return: The name and the first argument of each call that has a text for it.
+    """
+    for tree in trees:
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(attr=name) | ast.Name(id=name), args=[first, *_]
+                ):
+                    text = textOf(first)
+                    if text is not None:
+                        yield name, text
+
+
+def filled(form: str, texts: dict[str, set[str]]) -> Iterator[str]:
+    """
+    @return: The lines of a format, with the texts that its fields may have, or L{ANY}.
+    """
+    pieces = FIELD.split(form)
+    fields = [texts.get(name, set()) | {ANY} for name in pieces[1::2]]
+    for values in product(*fields):
+        between = [*values, ""]
+        yield "".join(
+            piece + value for piece, value in zip(pieces[::2], between, strict=True)
+        )
+
+
+class LogLineTests(SynchronousTestCase):
+    """
+    The tables of log lines.
+    """
+
+    def setUp(self) -> None:
+        trees = [ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")]
+        self.found = list(calls(trees))
+        self.strings = {
+            text
+            for tree in trees
+            for node in ast.walk(tree)
+            if (text := textOf(node)) is not None
+        }
+
+    def lines(self) -> set[str]:
+        """
+        @return: Each line that the package may log.
+        """
+        tried = {text for name, text in self.found if name == "Retry"}
+        texts = TEXTS | {"what": tried}
+        return {
+            line
+            for name, form in self.found
+            if name in LEVELS
+            for line in filled(form, texts)
+        }
+
+    def documented(self, page: str) -> Iterator[list[str]]:
+        """
+        @return: The lines of each row of the table of log lines of a page.
+        """
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        _, _, table = text.partition("\n## What the log says\n")
+        for row in re.findall(
+            r"^\| (?!line|-)(.*?) \|", table.partition("\n## ")[0], re.M
+        ):
+            yield re.findall(r"`([^`]*)`", row) or [row]
+
+    def test_areLogged(self) -> None:
+        """
+        Each line in the documentation is the beginning of a line that is logged.
+        """
+        logged = self.lines()
+        for page in ("operating.md", "embedded-queue.md"):
+            rows = list(self.documented(page))
+            self.assertGreater(len(rows), 5, page)
+            for line in (line for row in rows for line in row):
+                self.assertTrue(
+                    any(each.startswith(line) for each in logged), f"{page}: {line}"
+                )
+
+    def test_textsOfFieldsAreInTheCode(self) -> None:
+        """
+        The package has each text that a field is taken to have.
+        """
+        for text in set().union(*TEXTS.values()):
+            self.assertTrue(any(each.startswith(text) for each in self.strings), text)
