@@ -1,5 +1,8 @@
 """
 The body of an answer: collected in pieces and decompressed, within bounds.
+
+Promise 8: no more of an answer is kept than L{LONGEST_BODY
+<myconsumer.http.answer.LONGEST_BODY>}.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """
 Connections whose answers have bounded heads.
-
-Promise 8: the memory that the head of an answer takes is bounded.
 """
 
 from __future__ import annotations

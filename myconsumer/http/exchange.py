@@ -2,9 +2,6 @@
 One HTTP request and its whole answer, under one deadline.
 
 Promise 4: each request ends by its deadline.
-
-Promise 8: no more of an answer is kept than L{LONGEST_BODY
-<myconsumer.http.answer.LONGEST_BODY>}.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 The head of an answer, and answers of 1xx before it, within bounds.
+
+Promise 8: the memory that the head of an answer takes is bounded.
 """
 
 from __future__ import annotations

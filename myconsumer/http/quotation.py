@@ -1,5 +1,7 @@
 """
 What an endpoint says for itself, quoted in one line and without the token.
+
+Promise 9: no token is quoted.
 """
 
 from __future__ import annotations

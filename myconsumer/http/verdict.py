@@ -2,8 +2,6 @@
 What a status code means: a fault that may pass, or a refusal and what to change.
 
 Promise 4: a status code never ends the service.
-
-Promise 9: no token is quoted.
 """
 
 from __future__ import annotations
