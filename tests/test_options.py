@@ -4,7 +4,7 @@ The table of options.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Meta, ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,11 +26,20 @@ def limits(option: Option) -> dict[str, Any]:
     }
 
 
+def fieldType(option: Option) -> Any:
+    """
+    Give the type of an option without its bounds.
+    """
+    if get_origin(option.type) is Annotated:
+        return get_args(option.type)[0]
+    return option.type
+
+
 def isNumber(option: Option) -> bool:
     """
     Tell whether an option takes a number.
     """
-    return option.type not in (str, bool) and get_origin(option.type) is not Literal
+    return not option.isFlag and fieldType(option) in (int, float)
 
 
 class TableTests(SynchronousTestCase):
@@ -44,8 +53,8 @@ class TableTests(SynchronousTestCase):
         """
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
-            "url local listen keep sync limit python exec forward run-in exec-env "
-            "kill-after forward-wait-for protocol wait lease interval prefetch "
+            "url protocol local listen keep sync limit python run-in exec exec-env "
+            "kill-after forward forward-wait-for wait lease interval prefetch "
             "pollers rate timeout drain max-attempts until-empty token-file config",
         )
 
@@ -129,12 +138,12 @@ class TableTests(SynchronousTestCase):
         for name in HANDLERS:
             self.assertIsNone(defaults[name])
 
-    def test_goesWith(self) -> None:
+    def test_requires(self) -> None:
         """
         What an option goes with is a handler, or where the tasks come from.
         """
         self.assertEqual(
-            {o.name: o.goesWith for o in OPTIONS if o.goesWith is not None},
+            {o.name: o.requires for o in OPTIONS if o.requires is not None},
             {
                 "listen": "local",
                 "keep": "local",
@@ -147,7 +156,7 @@ class TableTests(SynchronousTestCase):
             },
         )
         self.assertTrue(
-            {o.goesWith for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
+            {o.requires for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
         )
 
     def test_infinity(self) -> None:
@@ -156,6 +165,6 @@ class TableTests(SynchronousTestCase):
         """
         for option in OPTIONS:
             for value in (float("inf"), float("nan"), "inf", "-inf", "nan", "1e999"):
-                if option.type not in (str, bool):
+                if isNumber(option):
                     with self.assertRaises(ValidationError):
                         convert(value, option.type, strict=False)

@@ -175,7 +175,7 @@ class OptionsTests(TapCase):
         Surplus arguments are refused.
         """
         for surplus in (["a"], ["a", "b"], ["--", "a"]):
-            self.assertIn("'a' is no option", self.refused(*NEEDED, *surplus))
+            self.assertIn("'a' is one argument", self.refused(*NEEDED, *surplus))
 
     def test_secrets(self) -> None:
         """

@@ -1,6 +1,6 @@
 """
-What the options of a command come to: the places where a value may be given, their
-order, the one check that each value passes, and the words of a refusal.
+Resolves the options of a command from its command line, the environment, a file and the
+defaults: each value is checked once, and refused in one wording.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from myconsumer.command.option import CONFIG, Option
 from myconsumer.text import isSecret, oneLine, shown
 
 
-class Refused(UsageError):
+class BadOption(UsageError):
     """
     A value is wrong or missing.  The text is one line that says which, and what it
     takes.
@@ -36,25 +36,38 @@ class Given(NamedTuple):
     strict: bool = False
 
 
+#: What was given of each option, by long names: first what counts most.
+AllGiven = Mapping[str, Sequence[Given]]
+
+
 class Command(NamedTuple):
     """
     A command, to those who parse its options.
 
-    @ivar name: Its name.
+    @ivar name: Its name.  The first word of it begins the names of its environment
+        variables.
     @ivar options: Its options, but for C{--config}, which every command has.
-    @ivar together: Checks what options say of each other, given all values of each;
-        raises L{Refused}.
+    @ivar checkTogether: Checks what options say of each other, given all values of
+        each; raises L{BadOption}.
     """
 
     name: str
     options: Sequence[Option]
-    together: Callable[[Mapping[str, Sequence[Given]]], None] = lambda given: None
+    checkTogether: Callable[[AllGiven], None] = lambda given: None
+
+    @property
+    def arguments(self) -> Sequence[Option]:
+        """
+        The options that are arguments without a name, in their order.
+        """
+        return [option for option in self.options if option.argument]
 
     def variable(self, option: Option) -> str:
         """
         @return: The environment variable that gives an option.
         """
-        return f"{self.name}_{option.name}".upper().replace("-", "_")
+        name = f"{self.name.split()[0]}_{option.name}".upper().replace("-", "_")
+        return option.variable or name
 
 
 def resolve(
@@ -71,40 +84,53 @@ def resolve(
     @return: The values by long names, each checked and turned into what it stands
         for.
 
-    @raise Refused: A value is wrong, wherever it was given, or missing.
+    @raise BadOption: A value is wrong, wherever it was given, or missing.
     """
     layers = [_fromArguments(command, arguments), _fromEnvironment(command, environ)]
     files = _given(CONFIG, layers)
     if files:
         file = _settle(command, CONFIG, files)
         layers.append(_fromFile(command, files[0].value, file))
-    # what is wrong is told of before what is missing
-    everything = {option: _given(option, layers) for option in command.options}
-    _checkTogether(
-        command, {option.name: given for option, given in everything.items()}
-    )
+    # a wrong value is refused before a missing one
+    everything = {option.name: _given(option, layers) for option in command.options}
+    _checkRequired(command.options, everything)
+    command.checkTogether(everything)
     return {
-        option.name: _settle(command, option, given)
-        for option, given in everything.items()
+        option.name: _settle(command, option, everything[option.name])
+        for option in command.options
     }
 
 
-def _checkTogether(command: Command, given: Mapping[str, Sequence[Given]]) -> None:
-    for option in command.options:
-        if option.goesWith and given[option.name] and not given[option.goesWith]:
-            raise Refused(
-                f"{given[option.name][0].origin} goes with --{option.goesWith}, "
+def exclude(given: AllGiven, *names: str) -> None:
+    """
+    @param given: What was given.
+    @param names: The options of which one at most may be given; a flag that is false
+        is not given.
+
+    @raise BadOption: There are two.
+    """
+    found = [given[name][0] for name in names if given[name]]
+    found = [each for each in found if each.value is not False]
+    if len(found) > 1:
+        first, second = found[:2]
+        raise BadOption(f"{first.origin} and {second.origin} exclude each other")
+
+
+def _checkRequired(options: Sequence[Option], given: AllGiven) -> None:
+    for option in options:
+        if option.requires and given[option.name] and not given[option.requires]:
+            raise BadOption(
+                f"{given[option.name][0].origin} goes with --{option.requires}, "
                 "which is not given"
             )
-    command.together(given)
 
 
 def _fromArguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, Given]:
     return {
         option.name: Given(
-            f"--{option.name}",
+            option.label,
             # a flag has no value of its own there
-            True if option.type is bool else arguments[option.name],
+            True if option.isFlag else arguments[option.name],
         )
         for option in (*command.options, CONFIG)
         if option.name in arguments
@@ -112,11 +138,12 @@ def _fromArguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, 
 
 
 def _fromEnvironment(command: Command, environ: Mapping[str, str]) -> dict[str, Given]:
-    return {
-        option.name: Given(command.variable(option), environ[command.variable(option)])
-        for option in (*command.options, CONFIG)
-        if environ.get(command.variable(option))
-    }
+    found = {}
+    for option in (*command.options, CONFIG):
+        variable = command.variable(option)
+        if value := environ.get(variable):
+            found[option.name] = Given(variable, [value] if option.isList else value)
+    return found
 
 
 def _fromFile(command: Command, path: str, file: Mapping[str, Any]) -> dict[str, Given]:
@@ -124,7 +151,7 @@ def _fromFile(command: Command, path: str, file: Mapping[str, Any]) -> dict[str,
     for key in file:
         if key not in names:
             what = "a key that is not shown" if isSecret(key) else shown(key)
-            raise Refused(
+            raise BadOption(
                 f"{what} in {shown(path)} is no option; known are {', '.join(names)}"
             )
     return {
@@ -147,7 +174,7 @@ def _check(option: Option, given: Given) -> Given:
     try:
         value = convert(given.value, option.type, strict=given.strict)
     except ValueError:
-        raise refusal(given.origin, option.takes, given.value) from None
+        raise _refused(given, option) from None
     return given._replace(value=value)
 
 
@@ -155,35 +182,43 @@ def _settle(command: Command, option: Option, values: Sequence[Given]) -> Any:
     """
     @return: What the first of the values stands for, or the default.
     """
-    if not values:
-        if option.needed:
-            raise Refused(
-                f"--{option.name} is needed: it takes {option.takes}; "
-                f"{command.variable(option)} or the file of --config may give it, too"
-            )
-        given = Given("the default", option.default)
-    else:
-        given = values[0]
-    if option.find is None or given.value is None:
+    if option.needed and not values:
+        raise BadOption(missing(command, option))
+    given = values[0] if values else Given("the default", option.default)
+    if option.isList:
+        each = (given._replace(value=value) for value in given.value)
+        return [_converted(option, value) for value in each]
+    return _converted(option, given)
+
+
+def _converted(option: Option, given: Given) -> Any:
+    if option.convert is None or given.value is None:
         return given.value
     try:
-        return option.find(given.value)
+        return option.convert(given.value)
     except ValueError as error:
-        raise refusal(given.origin, option.takes, given.value, str(error)) from None
+        raise _refused(given, option, str(error)) from None
 
 
-def refusal(origin: str, takes: str, value: Any, reason: str = "") -> Refused:
+def missing(command: Command, option: Option) -> str:
+    """
+    Word what is missing where an option is needed.
+    """
+    return (
+        f"{option.label} is needed: it takes {option.takes}; "
+        f"{command.variable(option)} or the file of --config may give it, too"
+    )
+
+
+def _refused(given: Given, option: Option, reason: str = "") -> BadOption:
     """
     Word a refusal, without the value if that may be a secret.
 
-    @param origin: What was given the value, in words that begin a sentence.
-    @param takes: What it takes instead.
-    @param value: The value.
     @param reason: What is wrong, where that does not go without saying.
     """
-    if not isSecret(value):
-        line = f"{origin} takes {takes}, not {shown(value)}"
-    else:
-        line = f"{origin} takes {takes}, not what was given and is not shown"
+    value = shown(given.value)
+    if isSecret(given.value):
+        value = "what was given and is not shown"
         reason = "" if isSecret(reason) else reason
-    return Refused(f"{line}: {oneLine(reason)}" if reason else line)
+    line = f"{given.origin} takes {option.takes}, not {value}"
+    return BadOption(f"{line}: {oneLine(reason)}" if reason else line)

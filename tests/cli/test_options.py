@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.main import COMMANDS, Options, moduleOf, parse
+from myconsumer.cli.main import COMMANDS, Options, moduleOf
 
 URL = "http://localhost:1/q"
 
@@ -28,21 +28,27 @@ class OptionsCase(SynchronousTestCase):
         """
         Have no options in the environment.
         """
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("CONSUMER_")}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("CONSUMER_", "MYCONSUMER_"))
+        }
         self.patch(os, "environ", clean)
 
     def parsed(self, *arguments: str) -> Any:
         """
         Give the options of a command.
         """
-        return parse(arguments).subOptions
+        options = Options()
+        options.parseOptions(arguments)
+        return options.subOptions
 
     def refused(self, *arguments: str) -> str:
         """
         Give the line with which a command line is refused.
         """
         with self.assertRaises(SystemExit) as caught:
-            parse(arguments)
+            self.parsed(*arguments)
         line = caught.exception.code
         # a text goes to standard error, and makes the status 1
         assert isinstance(line, str)
@@ -107,7 +113,7 @@ class CommandTests(OptionsCase):
         A command tells the version, too.
         """
         with redirect_stdout(StringIO()) as out, self.assertRaises(SystemExit):
-            parse(["failed", "--version"])
+            self.parsed("failed", "--version")
         self.assertRegex(out.getvalue(), r"^myconsumer \d")
 
 
@@ -136,7 +142,9 @@ class QueueOptionsTests(OptionsCase):
         """
         The URL is checked, and not shown if there may be a secret in it.
         """
-        self.assertIn("counts: the queue's URL is needed", self.refused("counts"))
+        self.assertIn(
+            "counts: URL is needed: it takes an http:// or", self.refused("counts")
+        )
         self.assertEqual(
             self.refused("counts", "localhost"),
             "counts: URL takes an http:// or https:// URL without user name and "
@@ -155,7 +163,7 @@ class QueueOptionsTests(OptionsCase):
         """
         The token file is named by the option, or else by the variable, and read.
         """
-        paths = [self.mktemp(), self.mktemp()]
+        paths = [os.path.abspath(self.mktemp()) for _ in range(2)]
         for path in paths:
             Path(path).write_text("token")
         self.assertIsNone(self.parsed("counts", URL)["token-file"])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import CONFIG
-from myconsumer.command.resolving import Refused, resolve
+from myconsumer.command.resolving import BadOption, resolve
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options import COMMAND, OPTIONS
 from tests.test_text import BAD_URLS_WITH_SECRETS
@@ -174,7 +174,7 @@ class ResolvingCase(SynchronousTestCase):
         """
         Give the one line with which it is refused.
         """
-        with self.assertRaises(Refused) as caught:
+        with self.assertRaises(BadOption) as caught:
             self.resolve(*args, **kwargs)
         line = str(caught.exception)
         self.assertEqual(len(line.splitlines()), 1, line)
@@ -334,7 +334,8 @@ class TogetherTests(ResolvingCase):
         self.assertEqual(
             self.refused({key: NEEDED[key] for key in ("url", "limit")}),
             "one of --python, --exec and --forward is needed: --python takes the "
-            "dotted name of a callable, --exec a command, --forward a URL",
+            "dotted name of a callable, --exec takes a command and its arguments, "
+            f"--forward takes {A_URL}",
         )
 
     def test_eachHandler(self) -> None:
@@ -543,7 +544,7 @@ class SecretTests(ResolvingCase):
         A URL that is refused and may bear a secret is not shown, whatever option it
         was given for, and wherever.
         """
-        names = [o.name for o in (*OPTIONS, CONFIG) if o.type is not bool]
+        names = [o.name for o in (*OPTIONS, CONFIG) if not o.isFlag]
         for text in BAD_URLS_WITH_SECRETS:
             for name in names:
                 with self.subTest(name=name, text=text):
@@ -760,7 +761,7 @@ class OrderTests(ResolvingCase):
         An empty argument is a value, and a wrong one.
         """
         for option in (*OPTIONS, CONFIG):
-            if option.type is not bool:
+            if not option.isFlag:
                 line = self.refused(neededFor(option.name) | {option.name: ""})
                 self.assertTrue(line.startswith(f"--{option.name} takes"), line)
 
@@ -834,7 +835,7 @@ class AnyTextTests(PlainTestCase):
 
     @settings(max_examples=300, deadline=None)
     @given(
-        option=st.sampled_from([o for o in OPTIONS if o.type is not bool]),
+        option=st.sampled_from([o for o in OPTIONS if not o.isFlag]),
         text=st.one_of(
             st.text(st.characters(exclude_categories=[])),
             st.floats().map(str),
@@ -854,7 +855,7 @@ class AnyTextTests(PlainTestCase):
             arguments[option.name] = text
         try:
             value = resolve(COMMAND, arguments, environ)[option.name]
-        except Refused as refused:
+        except BadOption as refused:
             line = str(refused)
             self.assertEqual(len(line.splitlines()), 1)
             self.assertTrue(line.isprintable())
