@@ -1,12 +1,12 @@
 """
-The table of the options of C{twistd consumer}.
+The table of the options of C{twistd consumer}: its own, and those that the plugins for
+queues and handlers bring.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from myconsumer.command.option import (
     TOKEN_FILE,
@@ -15,7 +15,6 @@ from myconsumer.command.option import (
     Option,
     asURL,
     countOption,
-    later,
     secondsOption,
     text,
 )
@@ -27,22 +26,29 @@ from myconsumer.command.resolving import (
     missing,
 )
 from myconsumer.fields import MILLION, YEAR, Lease
-from myconsumer.plugins import queueMakers
-from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
+from myconsumer.plugins import choosers, handlerMakers, optionsOf, queueMakers
 
 _HOUR = 3_600
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
-#: Exactly one of these is to be given.
-HANDLERS = ("python", "exec", "forward")
+_QUEUES = queueMakers()
+_HANDLERS = handlerMakers()
+
+#: The options that choose another queue than that of C{--url}, by name.
+QUEUES = choosers(_QUEUES)
+
+#: The options that choose a handler, by name: exactly one of these is to be given.
+HANDLERS = choosers(_HANDLERS)
+
+#: What C{--protocol} may name.
+PROTOCOLS = sorted(_QUEUES.keys() - QUEUES.keys())
 
 
 def _protocol(name: str) -> str:
-    known = sorted(queueMakers())
-    if name not in known:
-        raise ValueError(f"known are {', '.join(known)}")
+    if name not in PROTOCOLS:
+        raise ValueError(f"known are {', '.join(PROTOCOLS)}")
     return name
 
 
@@ -66,7 +72,7 @@ PROTOCOL = Option(
     "protocol",
     text("the name of a protocol"),
     "json",
-    "the protocol of the endpoint",
+    f"the protocol of the endpoint: {', '.join(PROTOCOLS)}",
     convert=_protocol,
     requires="url",
 )
@@ -74,58 +80,9 @@ PROTOCOL = Option(
 OPTIONS: Sequence[Option] = (
     URL,
     PROTOCOL,
-    LOCAL,
-    LISTEN._replace(requires="local"),
-    KEEP._replace(requires="local"),
-    SYNC._replace(requires="local"),
+    *optionsOf(_QUEUES),
     countOption("limit", 1, None, "the most tasks that run at once; needed"),
-    Option(
-        "python",
-        text("the dotted name of a callable"),
-        None,
-        "calls this with each task: package.module.callable",
-        convert=later("myconsumer.handlers.callables.NamedCallable.load"),
-    ),
-    Option(
-        "run-in",
-        Literal["reactor", "thread", "process"],
-        "reactor",
-        "where the callable of --python runs: thread or process if it blocks",
-    )._replace(requires="python"),
-    Option(
-        "exec",
-        text("a command and its arguments"),
-        None,
-        "runs this command for each task, without a shell, the payload on its stdin",
-        convert=later("myconsumer.handlers.command.words.asWords"),
-    ),
-    Option(
-        "exec-env",
-        text("names of environment variables, separated by commas"),
-        None,
-        "variables that a command gets beside PATH, HOME, LANG and TZ",
-        convert=later("myconsumer.handlers.command.words.asNames"),
-    )._replace(requires="exec"),
-    secondsOption(
-        "kill-after",
-        5,
-        "seconds from SIGTERM to SIGKILL for a command that has to end",
-        3_600,
-    )._replace(requires="exec"),
-    Option(
-        "forward",
-        Address,
-        None,
-        "posts each task to this URL of a web application",
-        convert=asURL,
-    ),
-    Option(
-        "forward-wait-for",
-        Address,
-        None,
-        "claims nothing while this URL does not answer with 2xx",
-        convert=asURL,
-    )._replace(requires="forward"),
+    *optionsOf(_HANDLERS),
     secondsOption(
         "wait", 20, "seconds to wait at the endpoint for a first task", _HOUR
     ),
@@ -161,16 +118,32 @@ OPTIONS: Sequence[Option] = (
 
 
 def _checkTogether(given: AllGiven) -> None:
-    exclude(given, "url", "local")
+    sources = ("url", *QUEUES)
+    exclude(given, *sources)
     exclude(given, *HANDLERS)
-    if not (given["url"] or given["local"]):
-        raise BadOption(f"{missing(COMMAND, URL)}. Or {_listed([LOCAL])}")
+    if not any(given[name] for name in sources):
+        raise BadOption(f"{missing(COMMAND, URL)}. Or {_listed(QUEUES.values())}")
     if given["limit"] and not any(given[name] for name in HANDLERS):
-        handlers = [option for option in OPTIONS if option.name in HANDLERS]
-        *most, last = (option.label for option in handlers)
+        *most, last = (option.label for option in HANDLERS.values())
         raise BadOption(
-            f"one of {', '.join(most)} and {last} is needed: {_listed(handlers)}"
+            f"one of {', '.join(most)} and {last} is needed: "
+            f"{_listed(HANDLERS.values())}"
         )
+    _checkProtocol(given)
+
+
+def _checkProtocol(given: AllGiven) -> None:
+    """
+    Check that options which a protocol brings are given with that one only.
+    """
+    protocol = [*(each.value for each in given["protocol"]), PROTOCOL.default][0]
+    for name in PROTOCOLS:
+        for option in optionsOf({name: _QUEUES[name]}):
+            if given[option.name] and name != protocol:
+                raise BadOption(
+                    f"{given[option.name][0].origin} goes with --protocol {name}, "
+                    "which is not given"
+                )
 
 
 def _listed(options: Iterable[Option]) -> str:

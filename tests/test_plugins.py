@@ -17,6 +17,7 @@ from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from myconsumer.command.option import Flag, text
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.interfaces import (
     ITaskHandler,
@@ -24,11 +25,26 @@ from myconsumer.interfaces import (
     ITaskQueue,
     ITaskQueueMaker,
 )
-from myconsumer.makers import HandlerMaker, QueueMaker
+from myconsumer.makers import HandlerMaker, Option, QueueMaker
 from myconsumer.options import HANDLERS
-from myconsumer.plugins import handlerMakers, queueMakers
+from myconsumer.plugins import (
+    choosers,
+    chosen,
+    handlerMakers,
+    optionsOf,
+    queueMakers,
+)
 
-OPTIONS = {"url": "http://host/q", "limit": 1, "pollers": 1, "token-file": None}
+OPTIONS = {
+    "url": "http://host/q",
+    "limit": 1,
+    "pollers": 1,
+    "token-file": None,
+    "local": "no-such.sqlite",
+    "listen": "tcp:0",
+    "keep": 60.0,
+    "sync": "normal",
+}
 
 #: The options of handlers when none of them is given.
 NO_HANDLER: dict[str, Any] = {
@@ -83,7 +99,7 @@ class ProtocolTests(SynchronousTestCase):
         They are found by name, and described.
         """
         makers = queueMakers()
-        self.assertTrue({"json", "plain"} <= set(makers))
+        self.assertTrue({"json", "plain", "local"} <= set(makers))
         for name, maker in makers.items():
             verifyObject(ITaskQueueMaker, maker)
             self.assertTrue(IPlugin.providedBy(maker))
@@ -94,7 +110,7 @@ class ProtocolTests(SynchronousTestCase):
         """
         Each makes a queue.
         """
-        for name in ("json", "plain"):
+        for name in ("json", "plain", "local"):
             queue = queueMakers()[name].makeQueue(Clock(), OPTIONS)
             verifyObject(ITaskQueue, queue)
 
@@ -114,11 +130,16 @@ class ProtocolTests(SynchronousTestCase):
         self.assertIn("myconsumer.plugins.handlers", modules)
         for module in (
             "twisted.internet.reactor",
+            "twisted.internet.endpoints",
             "treq",
+            "hyperlink",
             "myconsumer.http",
-            "myconsumer.handlers.python",
+            "myconsumer.handlers.callables",
             "myconsumer.handlers.command",
             "myconsumer.handlers.forward",
+            "myconsumer.handlers.python",
+            "myconsumer.queues",
+            "myconsumer.taskqueue.service",
         ):
             self.assertNotIn(module, modules)
 
@@ -194,6 +215,62 @@ class HandlerTests(SynchronousTestCase):
         """
         maker = HandlerMaker("some", "some handler", "myconsumer.not_there")
         self.assertRaises(ImportError, maker.makeHandler, Clock(), NO_HANDLER)
+
+
+class ChoosingTests(SynchronousTestCase):
+    """
+    Tests for L{choosers}, L{optionsOf} and L{chosen}.
+    """
+
+    def setUp(self) -> None:
+        path = text("a path")
+        makers = [
+            QueueMaker("json", "as always", "nowhere"),
+            QueueMaker("file", "", "nowhere", Option("file", path, None, "")),
+            QueueMaker(
+                "flag",
+                "",
+                "nowhere",
+                Option("flag", Flag, False, ""),
+                Option("flag-depth", int, 1, ""),
+            ),
+            QueueMaker("named", "", "nowhere", Option("other", path, "here", "")),
+        ]
+        self.makers: dict[str, Any] = {maker.name: maker for maker in makers}
+        self.makers["old"] = object()
+        self.options: dict[str, Any] = {
+            option.name: option.default for option in optionsOf(self.makers)
+        }
+
+    def test_choosersAreCalledAsTheirMakers(self) -> None:
+        """
+        What chooses a maker is the option with its name, if it brings one.
+        """
+        self.assertEqual(list(choosers(self.makers)), ["file", "flag"])
+
+    def test_othersRequireTheChooser(self) -> None:
+        """
+        The options of a maker require the one that chooses it, if one does.
+        """
+        self.assertEqual(
+            {option.name: option.requires for option in optionsOf(self.makers)},
+            {"file": None, "flag": None, "flag-depth": "flag", "other": None},
+        )
+
+    def test_chosenByOptionOrName(self) -> None:
+        """
+        The maker whose own option is given is chosen, else the one that is named.
+        """
+        for options, name in (
+            ({}, "json"),
+            ({"other": "there"}, "json"),
+            ({"file": "x"}, "file"),
+            ({"file": ""}, "file"),
+            ({"flag": True}, "flag"),
+        ):
+            maker = chosen(self.makers, self.options | options, "json")
+            self.assertIs(maker, self.makers[name])
+        self.assertIs(chosen(self.makers, self.options, "old"), self.makers["old"])
 
 
 def run(program: str, *path: str) -> str:

@@ -16,14 +16,15 @@ from urllib.parse import quote
 import msgspec
 from hyperlink import URL
 from msgspec import Raw
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.command.descriptors import areLacking
 from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
+from myconsumer.handlers.readiness import WaitFor
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
@@ -50,7 +51,7 @@ _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 @implementer(ITaskHandler)
-class ForwardHandler(Service):
+class ForwardHandler(MultiService):
     """
     Posts tasks; the code of the answer says what becomes of each.  A request under
     way keeps the lease alive for as long as it takes.  A task that is cancelled drops
@@ -66,6 +67,9 @@ class ForwardHandler(Service):
 
     _log = Logger()
 
+    #: The consumer, once this is a child of it.
+    parent: Any
+
     descriptorsEach = 1
     # How many tasks in a row had no connection.
     _unreachable = 0
@@ -76,6 +80,7 @@ class ForwardHandler(Service):
         @param url: Where tasks are posted.
         @param longest: The seconds that a request may take.
         """
+        super().__init__()
         self._client = client
         self._url = FixedURL.of(url)
         self._longest = longest
@@ -105,8 +110,8 @@ class ForwardHandler(Service):
         """
         Close all connections.
         """
-        super().stopService()
-        return self._client.close()
+        stopped = maybeDeferred(super().stopService)
+        return DeferredList([stopped, self._client.close()]).addCallback(lambda _: None)
 
     def _answered(self, answer: Answer, task: Task) -> Any:
         self._unreachable = 0
@@ -147,7 +152,28 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
         raise ValueError("--forward is missing; it takes the URL to post tasks to")
     # the consumer's token is not for the application
     client = makeClient(reactor, options["limit"])
-    return ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
+    handler = ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
+    if (ready := options.get("forward-wait-for")) is not None:
+        _waitFor(ready, handler, reactor)
+    return handler
+
+
+def _waitFor(url: URL, handler: ForwardHandler, reactor: Any) -> None:
+    """
+    Have the consumer that the handler is a child of claim nothing while a URL does not
+    answer.
+    """
+    # a connection that is kept may outlive the readiness to take new ones
+    client = makeClient(reactor, 1, persistent=False)
+    waitFor = WaitFor(
+        client,
+        url,
+        lambda reason: handler.parent.pause(reason),
+        lambda reason: handler.parent.resume(reason),
+        reactor,
+    )
+    handler.onNoAnswer = waitFor.check
+    waitFor.setServiceParent(handler)
 
 
 def headersOf(task: Task) -> dict[bytes, bytes]:
