@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hyperlink import URL
@@ -34,6 +35,8 @@ from myconsumer.plugins import (
     optionsOf,
     queueMakers,
 )
+
+CHECKOUT = Path(__file__).parents[1]
 
 OPTIONS = {
     "url": "http://host/q",
@@ -142,6 +145,23 @@ class ProtocolTests(SynchronousTestCase):
             "myconsumer.taskqueue.service",
         ):
             self.assertNotIn(module, modules)
+
+    def test_documentedPluginsAreFound(self) -> None:
+        """
+        The plugins of docs/composing.md are makers, with the options that it tells of.
+        """
+        text = (CHECKOUT / "docs" / "composing.md").read_text(encoding="utf-8")
+        block = text.partition("# myconsumer/plugins/")[2].partition("```")[0]
+        found: dict[str, Any] = {}
+        exec(block.partition("\n")[2], found)
+        for name, interface in (
+            ("mail", ITaskHandlerMaker),
+            ("broker", ITaskQueueMaker),
+        ):
+            verifyObject(interface, found[name])
+            for option in found[name].options:
+                self.assertTrue(option.takes)
+        self.assertEqual(found["mail"].options[0].name, "mail")
 
     def test_others(self) -> None:
         """

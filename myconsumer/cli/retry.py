@@ -48,8 +48,8 @@ class Options(CommandOptions):
     )
     synopsis = "URL (ID... | --all) [options]"
     longdesc = (
-        "Makes failed tasks ready again, as if they had not been attempted, and prints "
-        f"how many. {PLACES}"
+        "Makes failed tasks ready again, their attempts counted from the beginning, "
+        f"and prints how many. {PLACES}"
     )
 
 

@@ -79,6 +79,6 @@ SYNC = Option(
     "sync",
     Sync,
     "normal",
-    "what queued tasks survive: a crash of the process (normal), or of the machine "
-    "(full)",
+    "what queued tasks survive: a crash of the process (normal), or a power failure "
+    "too (full)",
 )
