@@ -18,13 +18,8 @@ from myconsumer.command.option import (
     secondsOption,
     text,
 )
-from myconsumer.command.resolving import (
-    AllGiven,
-    BadOption,
-    Command,
-    exclude,
-    missing,
-)
+from myconsumer.command.refusal import AllGiven, BadOption, exclude
+from myconsumer.command.resolving import Command, missing
 from myconsumer.fields import MILLION, YEAR, Lease
 from myconsumer.plugins import choosers, handlerMakers, optionsOf, queueMakers
 

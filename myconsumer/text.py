@@ -70,3 +70,11 @@ def shown(value: Any) -> str:
         return oneLine(repr(value), 120)
     except ValueError:
         return "a number of too many digits to show"
+
+
+def masked(value: Any, instead: str) -> str:
+    """
+    @return: C{value} as one line of a bounded length, or C{instead} if it may hold a
+        password.
+    """
+    return instead if isSecret(value) else shown(value)

@@ -19,7 +19,7 @@ from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import queueOf
 from myconsumer.cli.running import CommandError
 from myconsumer.command.option import Flag, Option, text
-from myconsumer.command.resolving import AllGiven, exclude
+from myconsumer.command.refusal import AllGiven, exclude
 from myconsumer.command.usage import CommandOptions
 from myconsumer.errors import QueueError
 from myconsumer.fields import Delay, Priority, Seconds, count

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 from twisted.python.usage import Options as UsageOptions
 
 from myconsumer.cli.running import nobodyReads, run
-from myconsumer.command.resolving import BadOption, Command
+from myconsumer.command.refusal import BadOption
+from myconsumer.command.resolving import Command
 from myconsumer.command.usage import ProgramOptions
-from myconsumer.text import isSecret, shown
+from myconsumer.text import masked
 
 #: What each command is for.
 COMMANDS = {
@@ -72,7 +73,7 @@ class Options(ProgramOptions):
 def _checkCommand(words: Sequence[str]) -> None:
     first = [word for word in words[:1] if not word.startswith("-")]
     if first and first[0] not in COMMANDS:
-        what = "what is not shown" if isSecret(first[0]) else shown(first[0])
+        what = masked(first[0], "what is not shown")
         raise BadOption(f"{what} is no command; known are {', '.join(COMMANDS)}")
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from myconsumer.command import option
 from myconsumer.command.option import Address, Option, asURL
-from myconsumer.command.resolving import AllGiven, Command
+from myconsumer.command.refusal import AllGiven
+from myconsumer.command.resolving import Command
 
 URL = Option("url", Address, None, "where the queue is", True, asURL, argument="URL")
 

@@ -14,7 +14,7 @@ from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import Queue, queueOf
 from myconsumer.cli.running import CommandError
 from myconsumer.command.option import Flag, Option
-from myconsumer.command.resolving import AllGiven, BadOption, exclude
+from myconsumer.command.refusal import AllGiven, BadOption, exclude
 from myconsumer.command.usage import CommandOptions
 from myconsumer.errors import QueueError
 from myconsumer.text import shown

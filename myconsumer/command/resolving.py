@@ -9,35 +9,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import convert
-from twisted.python.usage import UsageError
 
 from myconsumer.command.option import CONFIG, Option
-from myconsumer.text import isSecret, oneLine, shown
-
-
-class BadOption(UsageError):
-    """
-    A value is wrong or missing.  The text is one line that says which, and what it
-    takes.
-    """
-
-
-class Given(NamedTuple):
-    """
-    A value as it was given.
-
-    @ivar origin: Where, in words that begin a sentence.
-    @ivar value: The value.
-    @ivar strict: Whether it has a type of its own, as in a file, and is not text.
-    """
-
-    origin: str
-    value: Any
-    strict: bool = False
-
-
-#: What was given of each option, by long names: first what counts most.
-AllGiven = Mapping[str, Sequence[Given]]
+from myconsumer.command.refusal import (
+    AllGiven,
+    BadOption,
+    Given,
+    checkRequired,
+    refused,
+)
+from myconsumer.text import masked, shown
 
 
 class Command(NamedTuple):
@@ -93,36 +74,12 @@ def resolve(
         layers.append(_fromFile(command, files[0].value, file))
     # a wrong value is refused before a missing one
     everything = {option.name: _given(option, layers) for option in command.options}
-    _checkRequired(command.options, everything)
+    checkRequired(command.options, everything)
     command.checkTogether(everything)
     return {
         option.name: _settle(command, option, everything[option.name])
         for option in command.options
     }
-
-
-def exclude(given: AllGiven, *names: str) -> None:
-    """
-    @param given: What was given.
-    @param names: The options of which one at most may be given; a flag that is false
-        is not given.
-
-    @raise BadOption: There are two.
-    """
-    found = [given[name][0] for name in names if given[name]]
-    found = [each for each in found if each.value is not False]
-    if len(found) > 1:
-        first, second = found[:2]
-        raise BadOption(f"{first.origin} and {second.origin} exclude each other")
-
-
-def _checkRequired(options: Sequence[Option], given: AllGiven) -> None:
-    for option in options:
-        if option.requires and given[option.name] and not given[option.requires]:
-            raise BadOption(
-                f"{given[option.name][0].origin} goes with --{option.requires}, "
-                "which is not given"
-            )
 
 
 def _fromArguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, Given]:
@@ -150,7 +107,7 @@ def _fromFile(command: Command, path: str, file: Mapping[str, Any]) -> dict[str,
     names = [option.name for option in command.options]
     for key in file:
         if key not in names:
-            what = "a key that is not shown" if isSecret(key) else shown(key)
+            what = masked(key, "a key that is not shown")
             raise BadOption(
                 f"{what} in {shown(path)} is no option; known are {', '.join(names)}"
             )
@@ -174,7 +131,7 @@ def _check(option: Option, given: Given) -> Given:
     try:
         value = convert(given.value, option.type, strict=given.strict)
     except ValueError:
-        raise _refused(given, option) from None
+        raise refused(given, option) from None
     return given._replace(value=value)
 
 
@@ -197,7 +154,7 @@ def _converted(option: Option, given: Given) -> Any:
     try:
         return option.convert(given.value)
     except ValueError as error:
-        raise _refused(given, option, str(error)) from None
+        raise refused(given, option, str(error)) from None
 
 
 def missing(command: Command, option: Option) -> str:
@@ -208,17 +165,3 @@ def missing(command: Command, option: Option) -> str:
         f"{option.label} is needed: it takes {option.takes}; "
         f"{command.variable(option)} or the file of --config may give it, too"
     )
-
-
-def _refused(given: Given, option: Option, reason: str = "") -> BadOption:
-    """
-    Word a refusal, without the value if that may be a secret.
-
-    @param reason: What is wrong, where that does not go without saying.
-    """
-    value = shown(given.value)
-    if isSecret(given.value):
-        value = "what was given and is not shown"
-        reason = "" if isSecret(reason) else reason
-    line = f"{given.origin} takes {option.takes}, not {value}"
-    return BadOption(f"{line}: {oneLine(reason)}" if reason else line)

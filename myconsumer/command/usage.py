@@ -15,8 +15,9 @@ from typing import Any, ClassVar, NoReturn
 from twisted.python.usage import Options, UsageError
 
 from myconsumer.command.option import CONFIG, Option
-from myconsumer.command.resolving import BadOption, Command, resolve
-from myconsumer.text import isSecret, oneLine, shown
+from myconsumer.command.refusal import BadOption
+from myconsumer.command.resolving import Command, resolve
+from myconsumer.text import isSecret, masked, oneLine
 
 #: The most characters of the line that says what is wrong: it may list all options.
 LONGEST_LINE = 600
@@ -140,8 +141,7 @@ class CommandOptions(ProgramOptions):
                 if option.isList:
                     return
         if rest:
-            first = rest[0]
-            what = "an argument that is not shown" if isSecret(first) else shown(first)
+            what = masked(rest[0], "an argument that is not shown")
             raise BadOption(f"{what} is one argument too many; --help lists all")
 
     def postOptions(self) -> None:

@@ -187,6 +187,46 @@ class QueueOptionsTests(OptionsCase):
         self.assertIn("CONSUMER_TOKEN_FILE takes", self.refused("counts", URL))
 
 
+class PlacesTests(OptionsCase):
+    """
+    Tests for options that are not on the command line.
+    """
+
+    def test_takesVariables(self) -> None:
+        """
+        The environment gives the URL, numbers, flags and lists.
+        """
+        os.environ.update(
+            MYCONSUMER_URL=URL,
+            MYCONSUMER_BATCH="7",
+            MYCONSUMER_JSON="true",
+            MYCONSUMER_ONLY="its limit",
+        )
+        options = self.parsed("enqueue")
+        self.assertEqual((str(options["url"]), options["batch"]), (URL, 7))
+        self.assertIs(self.parsed("counts")["json"], True)
+        self.assertEqual(self.parsed("check")["only"], ["its limit"])
+        os.environ["MYCONSUMER_BATCH"] = "0"
+        self.assertIn("MYCONSUMER_BATCH takes a whole", self.refused("enqueue"))
+
+    def test_takesAFile(self) -> None:
+        """
+        The file of C{--config} gives the same, and has no other keys.
+        """
+        path = Path(self.mktemp())
+        path.write_text(f'url = "{URL}"\nids = ["a", "b"]\n')
+        self.assertEqual(self.parsed("retry", f"--config={path}")["ids"], ["a", "b"])
+        self.assertIn("'ids' in", self.refused("counts", URL, "--config", str(path)))
+
+    def test_passesOverTheConsumersVariables(self) -> None:
+        """
+        Variables of C{twistd consumer} are none of C{myconsumer}, but for the token's.
+        """
+        os.environ.update(CONSUMER_URL="x", CONSUMER_CONFIG="/none", CONSUMER_RETRY="x")
+        self.assertEqual(self.parsed("enqueue", URL)["retry"], 60)
+        self.assertIn("URL is needed", self.refused("enqueue"))
+
+
 class EnqueueOptionsTests(OptionsCase):
     """
     Tests for what C{enqueue} and C{retry} take.

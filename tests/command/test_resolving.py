@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import CONFIG
-from myconsumer.command.resolving import BadOption, resolve
+from myconsumer.command.refusal import BadOption
+from myconsumer.command.resolving import resolve
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options import COMMAND, OPTIONS
 from tests.test_text import BAD_URLS_WITH_SECRETS

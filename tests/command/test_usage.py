@@ -15,7 +15,8 @@ from msgspec import Meta
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import Flag, Option, countOption, later, text
-from myconsumer.command.resolving import AllGiven, Command, exclude
+from myconsumer.command.refusal import AllGiven, exclude
+from myconsumer.command.resolving import Command
 from myconsumer.command.usage import CommandOptions
 
 _WORDS = Annotated[list[str], Meta(description="words")]
