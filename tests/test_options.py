@@ -27,18 +27,12 @@ def limits(option: Option) -> dict[str, Any]:
 
 
 def fieldType(option: Option) -> Any:
-    """
-    Give the type of an option without its bounds.
-    """
     if get_origin(option.type) is Annotated:
         return get_args(option.type)[0]
     return option.type
 
 
 def isNumber(option: Option) -> bool:
-    """
-    Tell whether an option takes a number.
-    """
     return not option.isFlag and fieldType(option) in (int, float)
 
 
@@ -47,7 +41,7 @@ class TableTests(SynchronousTestCase):
     L{OPTIONS}.
     """
 
-    def test_names(self) -> None:
+    def test_hasTheseOptions(self) -> None:
         """
         These are the options, and no others.
         """
@@ -58,16 +52,16 @@ class TableTests(SynchronousTestCase):
             "pollers rate timeout drain max-attempts until-empty token-file config",
         )
 
-    def test_variables(self) -> None:
+    def test_variablesDiffer(self) -> None:
         """
-        Each has a variable of its own.
+        Each option has a variable of its own.
         """
         variables = {option.name: COMMAND.variable(option) for option in OPTIONS}
         self.assertEqual(variables["limit"], "CONSUMER_LIMIT")
         self.assertEqual(variables["until-empty"], "CONSUMER_UNTIL_EMPTY")
         self.assertEqual(len(set(variables.values())), len(OPTIONS))
 
-    def test_defaults(self) -> None:
+    def test_hasTheseDefaults(self) -> None:
         """
         The defaults are those promised.
         """
@@ -121,16 +115,16 @@ class TableTests(SynchronousTestCase):
                 for bound in bounds.values():
                     self.assertIn(f" {bound:.0f}", option.takes)
 
-    def test_choices(self) -> None:
+    def test_namesEachChoice(self) -> None:
         """
-        Where a few words are taken, each of them is named.
+        Where one of a few words is taken, each of them is named.
         """
         for option in OPTIONS:
             if get_origin(option.type) is Literal:
                 for word in get_args(option.type):
                     self.assertIn(word, option.takes.replace(",", "").split())
 
-    def test_handlers(self) -> None:
+    def test_handlersHaveNoDefault(self) -> None:
         """
         The options that choose a handler are options, and have no default.
         """
@@ -138,9 +132,9 @@ class TableTests(SynchronousTestCase):
         for name in HANDLERS:
             self.assertIsNone(defaults[name])
 
-    def test_requires(self) -> None:
+    def test_requiresAHandlerOrAQueue(self) -> None:
         """
-        What an option goes with is a handler, or where the tasks come from.
+        What an option requires is a handler, or where the tasks come from.
         """
         self.assertEqual(
             {o.name: o.requires for o in OPTIONS if o.requires is not None},
@@ -159,9 +153,10 @@ class TableTests(SynchronousTestCase):
             {o.requires for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
         )
 
-    def test_infinity(self) -> None:
+    def test_refusesInfinity(self) -> None:
         """
-        What is no finite number is not taken, as text and as a number.
+        A value that is no finite number is not taken for a number, as text or as a
+        number.
         """
         for option in OPTIONS:
             for value in (float("inf"), float("nan"), "inf", "-inf", "nan", "1e999"):

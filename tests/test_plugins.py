@@ -97,9 +97,9 @@ class ProtocolTests(SynchronousTestCase):
     Tests for the protocols that come with the package.
     """
 
-    def test_found(self) -> None:
+    def test_findsProtocols(self) -> None:
         """
-        They are found by name, and described.
+        Protocols are found by name, and described.
         """
         makers = queueMakers()
         self.assertTrue({"json", "plain", "local"} <= set(makers))
@@ -109,22 +109,22 @@ class ProtocolTests(SynchronousTestCase):
             self.assertEqual(maker.name, name)
             self.assertTrue(maker.description[0].islower())
 
-    def test_make(self) -> None:
+    def test_makesEachQueue(self) -> None:
         """
-        Each makes a queue.
+        Each protocol makes a queue.
         """
         for name in ("json", "plain", "local"):
             queue = queueMakers()[name].makeQueue(Clock(), OPTIONS)
             verifyObject(ITaskQueue, queue)
 
-    def test_lazy(self) -> None:
+    def test_importsTheQueueLate(self) -> None:
         """
         A maker's module is imported when a queue is made, not before.
         """
         maker = QueueMaker("some", "some protocol", "myconsumer.not_there")
         self.assertRaises(ImportError, maker.makeQueue, Clock(), OPTIONS)
 
-    def test_cheap(self) -> None:
+    def test_importsLittle(self) -> None:
         """
         To name protocols and handlers takes neither a reactor nor treq.
         """
@@ -163,7 +163,7 @@ class ProtocolTests(SynchronousTestCase):
                 self.assertTrue(option.takes)
         self.assertEqual(found["mail"].options[0].name, "mail")
 
-    def test_others(self) -> None:
+    def test_findsOthersOfOtherPackages(self) -> None:
         """
         Another package can add protocols and handlers, and cannot take the place of
         ours.
@@ -184,9 +184,9 @@ class HandlerTests(SynchronousTestCase):
     Tests for the handlers that come with the package.
     """
 
-    def test_found(self) -> None:
+    def test_findsHandlers(self) -> None:
         """
-        They are found by the options that choose them, and described.
+        Handlers are found by the options that choose them, and described.
         """
         makers = handlerMakers()
         self.assertTrue(set(HANDLERS) <= set(makers))
@@ -196,9 +196,9 @@ class HandlerTests(SynchronousTestCase):
             self.assertEqual(maker.name, name)
             self.assertTrue(maker.description[0].islower())
 
-    def test_make(self) -> None:
+    def test_makesEachHandler(self) -> None:
         """
-        Each makes its handler, and begins nothing.
+        Each kind makes its handler, and begins nothing.
         """
         for name, value in CHOICES.items():
             reactor = Clock()
@@ -211,7 +211,7 @@ class HandlerTests(SynchronousTestCase):
             if IService.providedBy(handler):
                 self.assertFalse(handler.running)
 
-    def test_refuses(self) -> None:
+    def test_namesTheOptionItRefuses(self) -> None:
         """
         What a handler refuses is a sentence that names the option.
         """
@@ -229,7 +229,7 @@ class HandlerTests(SynchronousTestCase):
             self.assertTrue(text.startswith(f"--{name}"), text)
             self.assertEqual(len(text.splitlines()), 1)
 
-    def test_lazy(self) -> None:
+    def test_importsTheHandlerLate(self) -> None:
         """
         A maker's module is imported when a handler is made, not before.
         """
