@@ -26,6 +26,9 @@ class EnqueueTests(ConsoleCase):
     """
 
     async def untilQueued(self, count: int) -> None:
+        """
+        Wait until the queue has that many tasks.
+        """
         await self.until(lambda: len(self.queue.tasks) == count, f"{count} are queued")
 
     async def test_queuesStandardInput(self) -> None:
