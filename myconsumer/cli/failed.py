@@ -114,5 +114,5 @@ def readable(task: FailedTask, width: int = 0) -> str:
     if task.ended is not None:
         ended = f"{datetime.fromtimestamp(task.ended, UTC):%Y-%m-%dT%H:%M:%SZ}"
     attempts = f"{task.attempts} attempt{'' if task.attempts == 1 else 's'}"
-    error = oneLine(task.error or "") or "no reason was told"
+    error = oneLine(task.error or "") or "no reason given"
     return f"{oneLine(task.id):{width}}  {ended}  {attempts:11}  {error}"

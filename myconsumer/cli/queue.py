@@ -62,8 +62,7 @@ class Queue:
         @param body: JSON, or C{None} for no body.
         @param query: What to add to the URL's query.
 
-        @raise FaultError: There was no answer, or one that says that trying again
-            may help.
+        @raise FaultError: There was no answer, or one that allows a retry.
         @raise RefusalError: The queue does not do it.
         @raise QueueError: It answered something else.
         """

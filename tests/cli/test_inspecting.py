@@ -114,7 +114,7 @@ class FailedTests(CommandCase):
             await self.run_(failed),
             [
                 "a     2023-11-14T22:13:21Z  3 attempts   exit status 1: no such file",
-                "long  2023-11-14T22:13:21Z  1 attempt    no reason was told",
+                "long  2023-11-14T22:13:21Z  1 attempt    no reason given",
             ],
         )
 
