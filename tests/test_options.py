@@ -4,13 +4,33 @@ The table of options.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Meta, ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import CONFIG, Option
-from myconsumer.options import COMMAND, HANDLERS, OPTIONS
+from myconsumer.options import COMMAND, HANDLERS, OPTIONS, QUEUES
+from myconsumer.taskqueue.tap import OPTIONS as TASKQUEUE
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: A row of a table of options: the names, and the default.
+ROW = re.compile(r"^\| (`--[^`]+`(?:, `--[^`]+`)*) \| *([^|]*?) *\|", re.MULTILINE)
+
+
+def documented(page: str) -> dict[str, str]:
+    """
+    Give the defaults in a page's table of options.
+    """
+    rows = ROW.findall((ROOT / page).read_text("utf-8"))
+    return {
+        name: default.strip("`")
+        for names, default in rows
+        for name in re.findall(r"--([a-z-]+)", names)
+    }
 
 
 def limits(option: Option) -> dict[str, Any]:
@@ -163,3 +183,21 @@ class TableTests(SynchronousTestCase):
                 if isNumber(option):
                     with self.assertRaises(ValidationError):
                         convert(value, option.type, strict=False)
+
+    def test_pagesHaveEveryOption(self) -> None:
+        """
+        The README has every option of C{twistd consumer}, and the page on the embedded
+        queue every one of C{twistd taskqueue}, with its default.
+        """
+        ours = [*HANDLERS, *QUEUES, "url"]
+        for page, options, others in (
+            ("README.md", OPTIONS, set()),
+            ("docs/embedded-queue.md", TASKQUEUE, {"local"}),
+        ):
+            found = documented(page)
+            names = {option.name for option in (*options, CONFIG)}
+            self.assertEqual(set(found) - others, names)
+            for option in options:
+                if not (option.isFlag or option.needed or option.name in ours):
+                    default = "" if option.default is None else str(option.default)
+                    self.assertEqual(found[option.name], default, option.name)
