@@ -62,7 +62,8 @@ class Queue:
         @param body: JSON, or C{None} for no body.
         @param query: What to add to the URL's query.
 
-        @raise FaultError: There was no answer, or one that allows a retry.
+        @raise FaultError: There was no answer, or one that says that trying again
+            may help.
         @raise RefusalError: The queue does not do it.
         @raise QueueError: It answered something else.
         """
