@@ -149,6 +149,27 @@ class ISelfTimedTaskQueue(ITaskQueue):
     """
 
 
+class IPausable(Interface):
+    """
+    What claims tasks, and can be kept from it: the L{ConsumerService
+    <myconsumer.service.ConsumerService>}.
+
+    A handler or a queue that is a service, and a child of it, may hold up the first
+    claim: by L{pause} from its own C{startService}, which is called before.
+    """
+
+    def pause(reason: str) -> None:
+        """
+        Claim nothing until L{resume} is called with the same C{reason}, and give back
+        tasks that have not started.  Running tasks go on.
+        """
+
+    def resume(reason: str) -> None:
+        """
+        Claim again, unless there is another reason not to.
+        """
+
+
 class ITaskHandler(Interface):
     """
     What is done with a task.
@@ -169,13 +190,23 @@ class ITaskHandler(Interface):
 
 class ITaskQueueMaker(Interface):
     """
-    Makes the queue of one wire protocol: the plugin that C{--protocol} names.
-    Found by C{twisted.plugin.getPlugins} in L{myconsumer.plugins}; provides
+    Makes the queue of one wire protocol: a plugin for C{twistd consumer}.  Found by
+    C{twisted.plugin.getPlugins} in L{myconsumer.plugins}; provides
     C{twisted.plugin.IPlugin} too.
+
+    C{--protocol} names it, unless it brings an option with its own name: then that
+    option chooses it, in place of C{--url} and C{--protocol}.
     """
 
-    name: str = Attribute("What C{--protocol} calls it.")
+    name: str = Attribute("What C{--protocol} calls it, or its own option is called.")
     description: str = Attribute("A few words for the help, in lower case.")
+    options: Sequence[Any] = Attribute(
+        """
+        The options that it brings, each an L{Option
+        <myconsumer.command.option.Option>} with a name of its own.  They are refused
+        unless it is chosen; one with its own name has no default.
+        """
+    )
 
     def makeQueue(reactor: Any, options: Mapping[str, Any]) -> ITaskQueue:
         """
@@ -185,6 +216,10 @@ class ITaskQueueMaker(Interface):
         @param options: The options of C{twistd consumer} by their long names,
             each checked and of its final type.
 
+        @return: The queue.  One that is a service as well becomes a child of the
+            L{ConsumerService <myconsumer.service.ConsumerService>}: it is started
+            before the first claim, and stopped after the last settlement.
+
         @raise ValueError: An option that this protocol needs is missing or does
             not suit it; the text names the option and what it takes.
         """
@@ -192,13 +227,20 @@ class ITaskQueueMaker(Interface):
 
 class ITaskHandlerMaker(Interface):
     """
-    Makes one kind of handler: the plugin behind C{--python}, C{--exec} and
-    C{--forward}.  Found by C{twisted.plugin.getPlugins} in L{myconsumer.plugins};
-    provides C{twisted.plugin.IPlugin} too.
+    Makes one kind of handler: a plugin for C{twistd consumer}, such as those behind
+    C{--python}, C{--exec} and C{--forward}.  Found by C{twisted.plugin.getPlugins} in
+    L{myconsumer.plugins}; provides C{twisted.plugin.IPlugin} too.
     """
 
     name: str = Attribute("The option that chooses it, without dashes.")
     description: str = Attribute("A few words for the help, in lower case.")
+    options: Sequence[Any] = Attribute(
+        """
+        The options that it brings, each an L{Option
+        <myconsumer.command.option.Option>} with a name of its own.  The one with the
+        maker's name chooses it, and has no default; the others are refused without.
+        """
+    )
 
     def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ITaskHandler:
         """
@@ -208,8 +250,10 @@ class ITaskHandlerMaker(Interface):
         @param options: The options of C{twistd consumer} by their long names,
             each checked and of its final type.
 
-        @return: The handler.  One that is a service as well is started before the
-            first task, and stopped after the last.  One that opens file descriptors
+        @return: The handler.  One that is a service as well becomes a child of the
+            L{ConsumerService <myconsumer.service.ConsumerService>}, which it may pause:
+            it is started before the first claim, and stopped after the last task.  One
+            that opens file descriptors
             for each task says how many: its attribute C{descriptorsEach}.
 
         @raise ValueError: An option does not suit it; the text names the option

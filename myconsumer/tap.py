@@ -9,7 +9,6 @@ import sys
 from functools import partial
 from typing import Any
 
-from hyperlink import URL
 from twisted.application.service import IService
 
 from myconsumer.command.daemon import ExitStatus, handleSignals, steadyClock
@@ -17,19 +16,10 @@ from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
 from myconsumer.command.standardlog import joinLogs
 from myconsumer.command.usage import CommandOptions
-from myconsumer.handlers.forward import ForwardHandler
-from myconsumer.handlers.readiness import WaitFor
-from myconsumer.http import makeClient
-from myconsumer.interfaces import ITaskQueue
-from myconsumer.options import COMMAND, HANDLERS
-from myconsumer.plugins import handlerMakers, queueMakers
+from myconsumer.options import COMMAND
+from myconsumer.plugins import chosen, handlerMakers, queueMakers
 from myconsumer.service import ConsumerService
-from myconsumer.taskqueue.service import LocalQueueService
-from myconsumer.taskqueue.tap import makeLocalQueueService
 from myconsumer.text import isSecret
-
-#: The queue that C{--local} consumes.
-LOCAL = "tasks"
 
 
 class Options(CommandOptions):
@@ -70,7 +60,8 @@ def makeService(options: Options) -> ConsumerService:
 
     @param options: The options, parsed.
 
-    @raise SystemExit: The protocol refuses an option; the text is one line.
+    @raise SystemExit: The protocol or the handler refuses an option; the text is one
+        line.
     """
     from twisted.internet import reactor
 
@@ -79,17 +70,7 @@ def makeService(options: Options) -> ConsumerService:
     raiseLimit(reactor)
     leaveThreads(reactor)
     drainOnExit(reactor, partial(options.exitStatus.end, reactor))
-    makers = handlerMakers()
-    [kind] = [name for name in HANDLERS if options[name] is not None]
-    try:
-        queue, needed = _makeQueue(reactor, options)
-        handler = makers[kind].makeHandler(reactor, options)
-        checkLimit(options["limit"], getattr(handler, "descriptorsEach", 0))
-    except ValueError as error:
-        text = str(error)
-        options.exit(
-            f"--{kind} is refused; why is not shown" if isSecret(text) else text
-        )
+    queue, handler = _makeParts(reactor, options)
     service = ConsumerService(
         queue,
         handler,
@@ -106,37 +87,23 @@ def makeService(options: Options) -> ConsumerService:
         onEnd=partial(options.exitStatus.end, reactor),
         rate=options["rate"],
     )
-    if needed is not None:
-        needed.setServiceParent(service)
-    if IService.providedBy(handler):
-        handler.setServiceParent(service)
-    if isinstance(handler, ForwardHandler) and options["forward-wait-for"] is not None:
-        _waitFor(options["forward-wait-for"], handler, service, reactor)
+    for part in filter(IService.providedBy, (queue, handler)):
+        part.setServiceParent(service)
     handleSignals(service, reactor)
     return service
 
 
-def _makeQueue(
-    reactor: Any, options: Options
-) -> tuple[ITaskQueue, LocalQueueService | None]:
+def _makeParts(reactor: Any, options: Options) -> tuple[Any, Any]:
     """
-    Make the queue, and the service that it needs, if any.
+    Make the queue and the handler that the options choose.
     """
-    if options["local"] is None:
-        makers = queueMakers()
-        return makers[options["protocol"]].makeQueue(reactor, options), None
-    served = makeLocalQueueService(reactor, options["local"], options)
-    return served.queue(LOCAL), served
-
-
-def _waitFor(
-    url: URL, handler: ForwardHandler, service: ConsumerService, reactor: Any
-) -> None:
-    """
-    Have nothing claimed while a URL does not answer.
-    """
-    # A connection that is kept may outlive the readiness to take new ones.
-    client = makeClient(reactor, 1, persistent=False)
-    waitFor = WaitFor(client, url, service.pause, service.resume, reactor)
-    handler.onNoAnswer = waitFor.check
-    waitFor.setServiceParent(service)
+    queueMaker = chosen(queueMakers(), options, options["protocol"])
+    handlerMaker = chosen(handlerMakers(), options)
+    try:
+        queue = queueMaker.makeQueue(reactor, options)
+        handler = handlerMaker.makeHandler(reactor, options)
+        checkLimit(options["limit"], getattr(handler, "descriptorsEach", 0))
+    except ValueError as error:
+        line = "an option is refused; why is not shown"
+        options.exit(line if isSecret(str(error)) else str(error))
+    return queue, handler

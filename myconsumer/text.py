@@ -54,6 +54,10 @@ def isSecret(value: Any) -> bool:
     """
     @return: Whether C{value} may hold a password and must not be shown.
     """
+    if isinstance(value, dict):
+        return any(map(isSecret, (*value, *value.values())))
+    if isinstance(value, list):
+        return any(map(isSecret, value))
     text = value if isinstance(value, str) else shown(value)
     return _SECRET.search(text) is not None
 
@@ -68,3 +72,11 @@ def shown(value: Any) -> str:
         return oneLine(repr(value), 120)
     except ValueError:
         return "a number of too many digits to show"
+
+
+def masked(value: Any, instead: str) -> str:
+    """
+    @return: C{value} as one line of a bounded length, or C{instead} if it may hold a
+        password.
+    """
+    return instead if isSecret(value) else shown(value)

@@ -4,13 +4,33 @@ The table of options.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args, get_origin
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from msgspec import Meta, ValidationError, convert
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import CONFIG, Option
-from myconsumer.options import COMMAND, HANDLERS, OPTIONS
+from myconsumer.options import COMMAND, HANDLERS, OPTIONS, QUEUES
+from myconsumer.taskqueue.tap import OPTIONS as TASKQUEUE
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: A row of a table of options: the names, and the default.
+ROW = re.compile(r"^\| (`--[^`]+`(?:, `--[^`]+`)*) \| *([^|]*?) *\|", re.MULTILINE)
+
+
+def documented(page: str) -> dict[str, str]:
+    """
+    Give the defaults in a page's table of options.
+    """
+    rows = ROW.findall((ROOT / page).read_text("utf-8"))
+    return {
+        name: default.strip("`")
+        for names, default in rows
+        for name in re.findall(r"--([a-z-]+)", names)
+    }
 
 
 def limits(option: Option) -> dict[str, Any]:
@@ -26,11 +46,14 @@ def limits(option: Option) -> dict[str, Any]:
     }
 
 
+def fieldType(option: Option) -> Any:
+    if get_origin(option.type) is Annotated:
+        return get_args(option.type)[0]
+    return option.type
+
+
 def isNumber(option: Option) -> bool:
-    """
-    Tell whether an option takes a number.
-    """
-    return option.type not in (str, bool) and get_origin(option.type) is not Literal
+    return not option.isFlag and fieldType(option) in (int, float)
 
 
 class TableTests(SynchronousTestCase):
@@ -38,27 +61,27 @@ class TableTests(SynchronousTestCase):
     L{OPTIONS}.
     """
 
-    def test_names(self) -> None:
+    def test_hasTheseOptions(self) -> None:
         """
         These are the options, and no others.
         """
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
-            "url local listen keep sync limit python exec forward run-in exec-env "
-            "kill-after forward-wait-for protocol wait lease interval prefetch "
+            "url protocol local listen keep sync limit python run-in exec exec-env "
+            "kill-after forward forward-wait-for wait lease interval prefetch "
             "pollers rate timeout drain max-attempts until-empty token-file config",
         )
 
-    def test_variables(self) -> None:
+    def test_variablesDiffer(self) -> None:
         """
-        Each has a variable of its own.
+        Each option has a variable of its own.
         """
         variables = {option.name: COMMAND.variable(option) for option in OPTIONS}
         self.assertEqual(variables["limit"], "CONSUMER_LIMIT")
         self.assertEqual(variables["until-empty"], "CONSUMER_UNTIL_EMPTY")
         self.assertEqual(len(set(variables.values())), len(OPTIONS))
 
-    def test_defaults(self) -> None:
+    def test_hasTheseDefaults(self) -> None:
         """
         The defaults are those promised.
         """
@@ -112,16 +135,16 @@ class TableTests(SynchronousTestCase):
                 for bound in bounds.values():
                     self.assertIn(f" {bound:.0f}", option.takes)
 
-    def test_choices(self) -> None:
+    def test_namesEachChoice(self) -> None:
         """
-        Where a few words are taken, each of them is named.
+        Where one of a few words is taken, each of them is named.
         """
         for option in OPTIONS:
             if get_origin(option.type) is Literal:
                 for word in get_args(option.type):
                     self.assertIn(word, option.takes.replace(",", "").split())
 
-    def test_handlers(self) -> None:
+    def test_handlersHaveNoDefault(self) -> None:
         """
         The options that choose a handler are options, and have no default.
         """
@@ -129,12 +152,12 @@ class TableTests(SynchronousTestCase):
         for name in HANDLERS:
             self.assertIsNone(defaults[name])
 
-    def test_goesWith(self) -> None:
+    def test_requiresAHandlerOrAQueue(self) -> None:
         """
-        What an option goes with is a handler, or where the tasks come from.
+        What an option requires is a handler, or where the tasks come from.
         """
         self.assertEqual(
-            {o.name: o.goesWith for o in OPTIONS if o.goesWith is not None},
+            {o.name: o.requires for o in OPTIONS if o.requires is not None},
             {
                 "listen": "local",
                 "keep": "local",
@@ -147,15 +170,34 @@ class TableTests(SynchronousTestCase):
             },
         )
         self.assertTrue(
-            {o.goesWith for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
+            {o.requires for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
         )
 
-    def test_infinity(self) -> None:
+    def test_refusesInfinity(self) -> None:
         """
-        What is no finite number is not taken, as text and as a number.
+        A value that is no finite number is not taken for a number, as text or as a
+        number.
         """
         for option in OPTIONS:
             for value in (float("inf"), float("nan"), "inf", "-inf", "nan", "1e999"):
-                if option.type not in (str, bool):
+                if isNumber(option):
                     with self.assertRaises(ValidationError):
                         convert(value, option.type, strict=False)
+
+    def test_pagesHaveEveryOption(self) -> None:
+        """
+        The README has every option of C{twistd consumer}, and the page on the embedded
+        queue every one of C{twistd taskqueue}, with its default.
+        """
+        ours = [*HANDLERS, *QUEUES, "url"]
+        for page, options, others in (
+            ("README.md", OPTIONS, set()),
+            ("docs/embedded-queue.md", TASKQUEUE, {"local"}),
+        ):
+            found = documented(page)
+            names = {option.name for option in (*options, CONFIG)}
+            self.assertEqual(set(found) - others, names)
+            for option in options:
+                if not (option.isFlag or option.needed or option.name in ours):
+                    default = "" if option.default is None else str(option.default)
+                    self.assertEqual(found[option.name], default, option.name)

@@ -22,7 +22,7 @@ class PluginTests(SynchronousTestCase):
     C{twisted/plugins/myconsumer_plugin.py}.
     """
 
-    def test_found(self) -> None:
+    def test_twistdFindsTheCommands(self) -> None:
         """
         C{twistd} finds one command of each name, and its parts.
         """
@@ -51,7 +51,7 @@ class PluginTests(SynchronousTestCase):
             self.assertFalse(module.startswith("myconsumer"), module)
             self.assertFalse(module == "twisted.internet.reactor")
 
-    def test_chosenReactor(self) -> None:
+    def test_importsNoReactor(self) -> None:
         """
         No module of the commands imports a reactor, which whoever runs it chooses.
         """

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from hyperlink import URL
@@ -17,6 +18,7 @@ from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from myconsumer.command.option import Flag, text
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.interfaces import (
     ITaskHandler,
@@ -24,15 +26,27 @@ from myconsumer.interfaces import (
     ITaskQueue,
     ITaskQueueMaker,
 )
-from myconsumer.makers import HandlerMaker, QueueMaker
+from myconsumer.makers import HandlerMaker, Option, QueueMaker
 from myconsumer.options import HANDLERS
-from myconsumer.plugins import handlerMakers, queueMakers
+from myconsumer.plugins import (
+    choosers,
+    chosen,
+    handlerMakers,
+    optionsOf,
+    queueMakers,
+)
+
+CHECKOUT = Path(__file__).parents[1]
 
 OPTIONS = {
     "url": URL.from_text("http://host/q"),
     "limit": 1,
     "pollers": 1,
     "token-file": None,
+    "local": "no-such.sqlite",
+    "listen": "tcp:0",
+    "keep": 60.0,
+    "sync": "normal",
 }
 
 #: The options of handlers when none of them is given.
@@ -83,34 +97,34 @@ class ProtocolTests(SynchronousTestCase):
     Tests for the protocols that come with the package.
     """
 
-    def test_found(self) -> None:
+    def test_findsProtocols(self) -> None:
         """
-        They are found by name, and described.
+        Protocols are found by name, and described.
         """
         makers = queueMakers()
-        self.assertTrue({"json", "plain"} <= set(makers))
+        self.assertTrue({"json", "plain", "local"} <= set(makers))
         for name, maker in makers.items():
             verifyObject(ITaskQueueMaker, maker)
             self.assertTrue(IPlugin.providedBy(maker))
             self.assertEqual(maker.name, name)
             self.assertTrue(maker.description[0].islower())
 
-    def test_make(self) -> None:
+    def test_makesEachQueue(self) -> None:
         """
-        Each makes a queue.
+        Each protocol makes a queue.
         """
-        for name in ("json", "plain"):
+        for name in ("json", "plain", "local"):
             queue = queueMakers()[name].makeQueue(Clock(), OPTIONS)
             verifyObject(ITaskQueue, queue)
 
-    def test_lazy(self) -> None:
+    def test_importsTheQueueLate(self) -> None:
         """
         A maker's module is imported when a queue is made, not before.
         """
         maker = QueueMaker("some", "some protocol", "myconsumer.not_there")
         self.assertRaises(ImportError, maker.makeQueue, Clock(), OPTIONS)
 
-    def test_cheap(self) -> None:
+    def test_importsLittle(self) -> None:
         """
         To name protocols and handlers takes neither a reactor nor treq.
         """
@@ -119,15 +133,37 @@ class ProtocolTests(SynchronousTestCase):
         self.assertIn("myconsumer.plugins.handlers", modules)
         for module in (
             "twisted.internet.reactor",
+            "twisted.internet.endpoints",
             "treq",
+            "hyperlink",
             "myconsumer.http",
-            "myconsumer.handlers.python",
+            "myconsumer.handlers.callables",
             "myconsumer.handlers.command",
             "myconsumer.handlers.forward",
+            "myconsumer.handlers.python",
+            "myconsumer.queues",
+            "myconsumer.taskqueue.service",
         ):
             self.assertNotIn(module, modules)
 
-    def test_others(self) -> None:
+    def test_documentedPluginsAreFound(self) -> None:
+        """
+        The plugins of docs/composing.md are makers, with the options that it tells of.
+        """
+        text = (CHECKOUT / "docs" / "composing.md").read_text(encoding="utf-8")
+        block = text.partition("# myconsumer/plugins/")[2].partition("```")[0]
+        found: dict[str, Any] = {}
+        exec(block.partition("\n")[2], found)
+        for name, interface in (
+            ("mail", ITaskHandlerMaker),
+            ("broker", ITaskQueueMaker),
+        ):
+            verifyObject(interface, found[name])
+            for option in found[name].options:
+                self.assertTrue(option.takes)
+        self.assertEqual(found["mail"].options[0].name, "mail")
+
+    def test_findsOthersOfOtherPackages(self) -> None:
         """
         Another package can add protocols and handlers, and cannot take the place of
         ours.
@@ -148,9 +184,9 @@ class HandlerTests(SynchronousTestCase):
     Tests for the handlers that come with the package.
     """
 
-    def test_found(self) -> None:
+    def test_findsHandlers(self) -> None:
         """
-        They are found by the options that choose them, and described.
+        Handlers are found by the options that choose them, and described.
         """
         makers = handlerMakers()
         self.assertTrue(set(HANDLERS) <= set(makers))
@@ -160,9 +196,9 @@ class HandlerTests(SynchronousTestCase):
             self.assertEqual(maker.name, name)
             self.assertTrue(maker.description[0].islower())
 
-    def test_make(self) -> None:
+    def test_makesEachHandler(self) -> None:
         """
-        Each makes its handler, and begins nothing.
+        Each kind makes its handler, and begins nothing.
         """
         for name, value in CHOICES.items():
             reactor = Clock()
@@ -175,7 +211,7 @@ class HandlerTests(SynchronousTestCase):
             if IService.providedBy(handler):
                 self.assertFalse(handler.running)
 
-    def test_refuses(self) -> None:
+    def test_namesTheOptionItRefuses(self) -> None:
         """
         What a handler refuses is a sentence that names the option.
         """
@@ -193,12 +229,68 @@ class HandlerTests(SynchronousTestCase):
             self.assertTrue(text.startswith(f"--{name}"), text)
             self.assertEqual(len(text.splitlines()), 1)
 
-    def test_lazy(self) -> None:
+    def test_importsTheHandlerLate(self) -> None:
         """
         A maker's module is imported when a handler is made, not before.
         """
         maker = HandlerMaker("some", "some handler", "myconsumer.not_there")
         self.assertRaises(ImportError, maker.makeHandler, Clock(), NO_HANDLER)
+
+
+class ChoosingTests(SynchronousTestCase):
+    """
+    Tests for L{choosers}, L{optionsOf} and L{chosen}.
+    """
+
+    def setUp(self) -> None:
+        path = text("a path")
+        makers = [
+            QueueMaker("json", "as always", "nowhere"),
+            QueueMaker("file", "", "nowhere", Option("file", path, None, "")),
+            QueueMaker(
+                "flag",
+                "",
+                "nowhere",
+                Option("flag", Flag, False, ""),
+                Option("flag-depth", int, 1, ""),
+            ),
+            QueueMaker("named", "", "nowhere", Option("other", path, "here", "")),
+        ]
+        self.makers: dict[str, Any] = {maker.name: maker for maker in makers}
+        self.makers["old"] = object()
+        self.options: dict[str, Any] = {
+            option.name: option.default for option in optionsOf(self.makers)
+        }
+
+    def test_choosersAreCalledAsTheirMakers(self) -> None:
+        """
+        What chooses a maker is the option with its name, if it brings one.
+        """
+        self.assertEqual(list(choosers(self.makers)), ["file", "flag"])
+
+    def test_othersRequireTheChooser(self) -> None:
+        """
+        The options of a maker require the one that chooses it, if one does.
+        """
+        self.assertEqual(
+            {option.name: option.requires for option in optionsOf(self.makers)},
+            {"file": None, "flag": None, "flag-depth": "flag", "other": None},
+        )
+
+    def test_chosenByOptionOrName(self) -> None:
+        """
+        The maker whose own option is given is chosen, else the one that is named.
+        """
+        for options, name in (
+            ({}, "json"),
+            ({"other": "there"}, "json"),
+            ({"file": "x"}, "file"),
+            ({"file": ""}, "file"),
+            ({"flag": True}, "flag"),
+        ):
+            maker = chosen(self.makers, self.options | options, "json")
+            self.assertIs(maker, self.makers[name])
+        self.assertIs(chosen(self.makers, self.options, "old"), self.makers["old"])
 
 
 def run(program: str, *path: str) -> str:

@@ -27,9 +27,6 @@ NEEDED = ["--url", "http://localhost:1/", "--limit", "2", "--python", "os.getcwd
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """
-    Parse a command line.
-    """
     options = Options()
     options.parseOptions(arguments)
     return options
@@ -41,17 +38,11 @@ class TapCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have no options in the environment, and the path restored.
-        """
         clean = {k: v for k, v in os.environ.items() if not k.startswith("CONSUMER_")}
         self.patch(os, "environ", clean)
         self.patch(sys, "path", list(sys.path))
 
     def refused(self, *arguments: str) -> str:
-        """
-        Give the one line with which a command line is refused.
-        """
         with self.assertRaises(SystemExit) as caught:
             parse(arguments)
         line = caught.exception.code
@@ -67,9 +58,9 @@ class OptionsTests(TapCase):
     L{Options}.
     """
 
-    def test_given(self) -> None:
+    def test_givesEveryOption(self) -> None:
         """
-        What is given is there by its long name, and so is what is not.
+        Every option is there by its long name, whether it was given or not.
         """
         options = parse([*NEEDED, "--wait=3", "--until-empty"])
         self.assertEqual(set(options), {option.name for option in OPTIONS})
@@ -78,22 +69,22 @@ class OptionsTests(TapCase):
         self.assertEqual(options["python"], ("os.getcwd", os.getcwd))
         self.assertEqual(options["lease"], 60)
 
-    def test_lastCounts(self) -> None:
+    def test_lastOneCounts(self) -> None:
         """
         Of an option that is given twice the last counts.
         """
         self.assertEqual(parse([*NEEDED, "--limit", "7"])["limit"], 7)
 
-    def test_environment(self) -> None:
+    def test_looksAtTheEnvironment(self) -> None:
         """
-        The environment is looked at.
+        An option may be given, and be wrong, in the environment.
         """
         os.environ["CONSUMER_WAIT"] = "4"
         self.assertEqual(parse(NEEDED)["wait"], 4.0)
         os.environ["CONSUMER_WAIT"] = "x"
         self.assertIn("CONSUMER_WAIT takes a number", self.refused(*NEEDED))
 
-    def test_wrongValue(self) -> None:
+    def test_refusesAWrongValue(self) -> None:
         """
         A wrong value is refused in one line.
         """
@@ -102,7 +93,7 @@ class OptionsTests(TapCase):
             "--limit takes a whole number from 1 to 1000000, not '0'",
         )
 
-    def test_missing(self) -> None:
+    def test_namesWhatIsMissing(self) -> None:
         """
         What is missing is named in one line.
         """
@@ -113,10 +104,9 @@ class OptionsTests(TapCase):
             self.refused(*NEEDED[:4]),
         )
 
-    def test_handlers(self) -> None:
+    def test_takesOneHandlersOptions(self) -> None:
         """
-        Each handler's options are taken together; two handlers are not, nor is one
-        handler's option with another.
+        The options of one handler are taken together; those of two handlers are not.
         """
         base = NEEDED[:4]
         options = parse([*base, "--exec", "cat -u", "--kill-after", "2"])
@@ -135,7 +125,7 @@ class OptionsTests(TapCase):
             "CONSUMER_RUN_IN goes with --python, which is not given",
         )
 
-    def test_unknown(self) -> None:
+    def test_refusesUnknownOptions(self) -> None:
         """
         Options that are none, or not yet, are refused by name.
         """
@@ -144,13 +134,13 @@ class OptionsTests(TapCase):
             line = self.refused(*NEEDED, option, "4")
             self.assertIn(f"option {option.split('=')[0]} not recognized", line)
 
-    def test_ambiguous(self) -> None:
+    def test_refusesAmbiguousOptions(self) -> None:
         """
         The beginning of several options' names is refused.
         """
         self.assertIn("option --p not a unique prefix", self.refused("--p", "4"))
 
-    def test_noArgument(self) -> None:
+    def test_refusesOptionsWithoutAValue(self) -> None:
         """
         An option without its argument is refused with what it takes.
         """
@@ -161,23 +151,25 @@ class OptionsTests(TapCase):
                     f"--{option.name} takes {option.takes}, and nothing was given",
                 )
 
-    def test_flagWithArgument(self) -> None:
+    def test_refusesAValueForAFlag(self) -> None:
         """
-        A flag takes no argument there.
+        A flag takes no value on the command line.
         """
         self.assertEqual(
             self.refused(*NEEDED, "--until-empty=false"),
             "--until-empty takes no value on the command line",
         )
 
-    def test_surplus(self) -> None:
+    def test_refusesArguments(self) -> None:
         """
-        Surplus arguments are refused.
+        Arguments are refused.
         """
         for surplus in (["a"], ["a", "b"], ["--", "a"]):
-            self.assertIn("'a' is no option", self.refused(*NEEDED, *surplus))
+            self.assertIn(
+                "'a' is one argument too many", self.refused(*NEEDED, *surplus)
+            )
 
-    def test_secrets(self) -> None:
+    def test_showsNoSecrets(self) -> None:
         """
         A password is not shown, wherever on the command line it is.
         """
@@ -217,7 +209,7 @@ class OptionsTests(TapCase):
             self.assertEqual(sys.path.count(os.getcwd()), 1)
             os.chdir("/")
 
-    def test_help(self) -> None:
+    def test_helpShowsEverything(self) -> None:
         """
         The help has every option with its default, the environment and the file.
         """
@@ -239,7 +231,7 @@ class OptionsTests(TapCase):
         self.assertIn("CONSUMER_LIMIT", text)
         self.assertIn("TOML", text)
 
-    def test_version(self) -> None:
+    def test_showsTheVersion(self) -> None:
         """
         The version is this package's, not Twisted's.
         """
@@ -266,9 +258,9 @@ class AnyCommandLineTests(PlainTestCase):
             max_size=5,
         )
     )
-    def test_anyWords(self, words: list[str]) -> None:
+    def test_takesOrRefusesAnyWords(self, words: list[str]) -> None:
         """
-        Any words after what is needed.
+        Any words after those that are needed are taken, or refused in one line.
         """
         try:
             options = parse([*NEEDED, *words])
@@ -337,7 +329,7 @@ class MakeServiceTests(PlainTestCase):
         )
         return ended.stdout, ended.stderr, ended.returncode
 
-    def test_eachHandler(self) -> None:
+    def test_makesEachHandler(self) -> None:
         """
         For each handler the service is made, and nothing is opened or begun yet:
         the process may fork.  A handler that is a service becomes its child.
@@ -357,14 +349,14 @@ class MakeServiceTests(PlainTestCase):
             (forward, "ForwardHandler ForwardHandler"),
             (
                 [*forward, "--forward-wait-for", "http://localhost:2/ready"],
-                "ForwardHandler ForwardHandler WaitFor",
+                "ForwardHandler ForwardHandler",
             ),
         ):
             with self.subTest(words):
                 output, errors, status = self.make(*BASE, *words)
                 self.assertEqual((output, errors, status), (f"{made}\n", "", 0))
 
-    def test_options(self) -> None:
+    def test_passesOptionsOn(self) -> None:
         """
         What the options say is what service and handler are told.
         """
@@ -390,11 +382,12 @@ class MakeServiceTests(PlainTestCase):
             *BASE, "--forward", "http://localhost:2/",
             "--forward-wait-for", "http://localhost:2/ready",
             more="""
-                waiting = list(service)[1]
+                [waiting] = handler
                 assert handler.onNoAnswer == waiting.check
-                assert waiting._pause == service.pause
-                assert waiting._resume == service.resume
-                assert service._pauses == set()
+                paused = []
+                service.pause, service.resume = paused.append, paused.remove
+                service.startService()
+                assert paused == ["http://localhost:2/ready does not answer"]
             """,
         )  # fmt: skip
         self.assertEqual((errors, status), ("", 0))
@@ -422,7 +415,7 @@ class MakeServiceTests(PlainTestCase):
                 [line] = errors.splitlines()
                 self.assertTrue(line.startswith(f"consumer: {said} "), line)
 
-    def test_noSecretOfACommand(self) -> None:
+    def test_showsNoSecretOfACommand(self) -> None:
         """
         A command that cannot be started is refused without what may be a secret.
         """

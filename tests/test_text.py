@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.text import isSecret, oneLine, shown
+from myconsumer.text import isSecret, masked, oneLine, shown
 
 BAD_URLS_WITH_SECRETS = [
     "http://user:secret@host/",
@@ -75,3 +75,20 @@ class WordsTests(SynchronousTestCase):
             self.assertTrue(isSecret(text))
         for value in ("http://host/path", "x", "/etc/file", 4, "a.b.c", "?", None):
             self.assertFalse(isSecret(value))
+
+    def test_isSecretLooksInside(self) -> None:
+        """
+        A list or an object may be a secret if anything in it may be one.
+        """
+        for secret in ("TOKEN=x", "u:p@host"):
+            for value in ([secret], {"a": [1, secret]}, {secret: 1}, [[], [[secret]]]):
+                self.assertTrue(isSecret(value))
+        for value in ([], {}, ["a", {"b": 1}]):
+            self.assertFalse(isSecret(value))
+
+    def test_maskedShowsNoSecret(self) -> None:
+        """
+        What may be a secret is replaced, and everything else is shown.
+        """
+        self.assertEqual(masked("u:p@host", "a thing"), "a thing")
+        self.assertEqual(masked("x", "a thing"), "'x'")

@@ -5,7 +5,9 @@ The command C{myconsumer check}.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from myconsumer.check.hangup import makeLeaving
 from myconsumer.check.player import Player
@@ -13,40 +15,47 @@ from myconsumer.check.report import Report
 from myconsumer.check.runner import run
 from myconsumer.check.table import named
 from myconsumer.check.wire import Wire
-from myconsumer.cli.options import QueueOptions
-from myconsumer.command.resolving import refusal
+from myconsumer.cli.options import PLACES, makeCommand
+from myconsumer.command.option import Option
+from myconsumer.command.usage import CommandOptions
 from myconsumer.http import makeClient
 from myconsumer.tokenfile import TokenFile
 
 _CONNECTIONS = 8
 
 
-class Options(QueueOptions):
+def _known(part: str) -> str:
+    try:
+        named([part])
+    except ValueError:
+        raise ValueError("no line contains it") from None
+    return part
+
+
+#: Which checks are run.
+ONLY = Option(
+    "only",
+    Annotated[list[str], Meta(description="a part of a line of the report")],
+    (),
+    "run only the checks whose report line contains this text; may be repeated",
+    convert=_known,
+)
+
+
+class Options(CommandOptions):
     """
     What C{myconsumer check} takes.
     """
 
+    command = makeCommand("check", ONLY)
     synopsis = "URL [options]"
     longdesc = (
-        "Plays a producer and a consumer, and tells line by line whether the endpoint "
-        "keeps the pull contract. It needs a queue of its own, into which it puts "
-        "tasks with POST URL, and leaves nothing there but what the endpoint keeps of "
-        "tasks that have ended. The status is 0 if all holds."
+        "Plays a producer and a consumer, and prints line by line whether the endpoint "
+        "keeps the pull contract. The queue must not be used by anything else: tasks "
+        "are put into it with POST URL, and in the end nothing is left there but what "
+        "the endpoint keeps of tasks that have ended. The exit status is 0 if the "
+        f"endpoint keeps the contract. {PLACES}"
     )
-
-    def __init__(self) -> None:
-        super().__init__()
-        self["only"] = []
-
-    def opt_only(self, part: str) -> None:
-        """
-        check only what this is a part of the line of; may be given more than once
-        """
-        try:
-            named([part])
-        except ValueError:
-            raise refusal("--only", "a part of a line of the report", part) from None
-        self["only"].append(part)
 
 
 async def check(

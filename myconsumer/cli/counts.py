@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
-from myconsumer.cli.options import QueueOptions
+from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import queueOf
+from myconsumer.command.option import Flag, Option
+from myconsumer.command.usage import CommandOptions
 
 #: How many tasks of a queue are in which state.
 Counts = Mapping[str, int]
@@ -19,15 +21,17 @@ Counts = Mapping[str, int]
 _Answer = dict[str, int | dict[str, dict[str, int]]]
 
 
-class Options(QueueOptions):
+class Options(CommandOptions):
     """
     What C{myconsumer counts} takes.
     """
 
+    command = makeCommand("counts", Option("json", Flag, False, "print a JSON object"))
     synopsis = "URL [options]"
-    optFlags = [  # noqa: RUF012 - its type is Twisted's
-        ["json", None, "print one JSON object"]
-    ]
+    longdesc = (
+        "Prints how many tasks of the queue are in which state; of all queues, if URL "
+        f"is that of an embedded queue, without a queue's name. {PLACES}"
+    )
 
 
 async def counts(

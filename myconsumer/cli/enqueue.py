@@ -4,11 +4,10 @@ C{myconsumer enqueue}: lines of JSON become tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from io import FileIO
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta
 from twisted.internet.defer import CancelledError
 
 from myconsumer.cli.enqueueing.batches import Batches
@@ -16,62 +15,60 @@ from myconsumer.cli.enqueueing.input import Input, opened
 from myconsumer.cli.enqueueing.lines import Reader, payloadReader, taskReader
 from myconsumer.cli.enqueueing.progress import progressOf
 from myconsumer.cli.enqueueing.sending import Sending
-from myconsumer.cli.options import QueueOptions, checked, unknown
+from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import queueOf
 from myconsumer.cli.running import CommandError
-from myconsumer.command.resolving import Refused
+from myconsumer.command.option import Flag, Option, text
+from myconsumer.command.refusal import AllGiven, exclude
+from myconsumer.command.usage import CommandOptions
 from myconsumer.errors import QueueError
-from myconsumer.fields import Delay, Priority, takes
+from myconsumer.fields import Delay, Priority, Seconds, count
 from myconsumer.taskqueue.limits import MOST_TASKS
 
-_BATCH = f"a whole number from 1 to {MOST_TASKS}"
+_FORALL = ("delay", "priority", "id-field")
 
 
-class Options(QueueOptions):
+def _checkTogether(given: AllGiven) -> None:
+    for name in _FORALL:
+        exclude(given, "tasks", name)
+
+
+class Options(CommandOptions):
     """
     What C{myconsumer enqueue} takes.
     """
 
+    command = makeCommand(
+        "enqueue",
+        Option(
+            "file",
+            text("the path of a file, or - for standard input"),
+            "-",
+            "the file to read",
+            argument="FILE",
+        ),
+        Option("delay", Delay, None, "seconds before each task is delivered"),
+        Option("priority", Priority, None, "priority of each task; highest goes first"),
+        Option(
+            "id-field",
+            text("the name of a field"),
+            None,
+            "field of the payload that holds the task's id",
+        ),
+        Option("batch", count(1, MOST_TASKS), 1000, "tasks in a request, at most"),
+        Option(
+            "retry", Seconds, 60.0, "seconds for which failing requests are retried"
+        ),
+        Option("tasks", Flag, False, "each line is a task, not only its payload"),
+        checkTogether=_checkTogether,
+    )
     synopsis = "URL [FILE] [options]"
     longdesc = (
         "Each line of FILE, or of standard input, is the payload of a task, in JSON. "
         "With --tasks it is a task: an object with the payload in 'payload', and "
-        "with 'id', 'delay' and 'priority' if it is to have them. Lines without text "
-        "are skipped."
+        "optionally 'id', 'delay' and 'priority'. Blank lines are skipped. "
+        f"{PLACES}"
     )
-    optParameters: list[list[Any]] = [  # noqa: RUF012 - its type is Twisted's
-        ["delay", None, None, "seconds by which each task is put off",
-         checked("--delay", Delay, takes(Delay))],
-        ["priority", None, None, "priority of each task; the highest goes first",
-         checked("--priority", Priority, takes(Priority))],
-        ["id-field", None, None, "field of the payload that holds the task's id"],
-        ["batch", None, 1000, "how many tasks to send at once, at most",
-         checked("--batch", Annotated[int, Meta(ge=1, le=MOST_TASKS)], _BATCH)],
-        ["retry", None, 60.0, "seconds for which to try again when the queue fails",
-         checked("--retry", Delay, takes(Delay))],
-    ]  # fmt: skip
-    optFlags = [  # noqa: RUF012
-        ["tasks", None, "each line is a task, not only its payload"]
-    ]
-
-    def takeArguments(self, arguments: Sequence[str]) -> None:
-        """
-        Take the path of the file.
-        """
-        if arguments[1:]:
-            raise unknown(arguments[1:])
-        self["file"] = arguments[0] if arguments else "-"
-
-    def postOptions(self) -> None:
-        """
-        Check what options say of each other.
-        """
-        super().postOptions()
-        for name in ("delay", "priority", "id-field"):
-            if self["tasks"] and self[name] is not None:
-                raise Refused(
-                    f"--tasks and --{name} exclude each other: a task has its own"
-                )
 
 
 async def enqueue(

@@ -11,8 +11,10 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from myconsumer.cli.options import QueueOptions
+from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import Queue, queueOf
+from myconsumer.command.option import Flag, Option
+from myconsumer.command.usage import CommandOptions
 from myconsumer.text import oneLine
 
 #: How many tasks to ask for at once.
@@ -26,15 +28,20 @@ _WANTED = '{"failed": [{"id": ..., ...}, ...]}'
 _Time = Annotated[float, Meta(ge=0, le=253402300799)]
 
 
-class Options(QueueOptions):
+class Options(CommandOptions):
     """
     What C{myconsumer failed} takes.
     """
 
+    command = makeCommand(
+        "failed",
+        Option("json", Flag, False, "print JSON, an object a line, with payload"),
+    )
     synopsis = "URL [options]"
-    optFlags = [  # noqa: RUF012 - its type is Twisted's
-        ["json", None, "print a JSON object a line, with the payload"]
-    ]
+    longdesc = (
+        "Prints a line for each task that has failed for good, the oldest first: its "
+        f"id, when and after how many attempts it failed, and why. {PLACES}"
+    )
 
 
 class FailedTask(Struct):
@@ -107,5 +114,5 @@ def readable(task: FailedTask, width: int = 0) -> str:
     if task.ended is not None:
         ended = f"{datetime.fromtimestamp(task.ended, UTC):%Y-%m-%dT%H:%M:%SZ}"
     attempts = f"{task.attempts} attempt{'' if task.attempts == 1 else 's'}"
-    error = oneLine(task.error or "") or "no reason was told"
+    error = oneLine(task.error or "") or "no reason given"
     return f"{oneLine(task.id):{width}}  {ended}  {attempts:11}  {error}"

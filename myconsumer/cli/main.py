@@ -11,20 +11,20 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
 
-from myconsumer.cli.options import inOurWords, printVersion
 from myconsumer.cli.running import nobodyReads, run
-from myconsumer.command.resolving import Refused
-from myconsumer.text import isSecret, oneLine, shown
+from myconsumer.command.refusal import BadOption
+from myconsumer.command.resolving import Command
+from myconsumer.command.usage import ProgramOptions
+from myconsumer.text import masked
 
 #: What each command is for.
 COMMANDS = {
     "enqueue": "queue the tasks of a file or of standard input, one a line",
-    "counts": "tell how many tasks are in which state",
+    "counts": "show how many tasks are in which state",
     "failed": "list the tasks that have failed for good",
-    "retry": "have failed tasks tried again",
-    "check": "find out whether an endpoint keeps the pull contract",
+    "retry": "make failed tasks ready again",
+    "check": "check whether an endpoint keeps the pull contract",
 }
 
 
@@ -42,58 +42,39 @@ def _optionsOf(command: str) -> UsageOptions:
     return options
 
 
-class Options(UsageOptions):
+class Options(ProgramOptions):
     """
     What C{myconsumer} takes: a command.
     """
 
+    command = Command("myconsumer", ())
     synopsis = "Usage: myconsumer"
-    longdesc = "myconsumer COMMAND --help tells what a command takes."
-    subCommands = [  # noqa: RUF012 - its type is Twisted's
-        [name, None, partial(_optionsOf, name), summary]
+    longdesc = "myconsumer COMMAND --help shows what a command takes."
+    subCommands = tuple(
+        (name, None, partial(_optionsOf, name), summary)
         for name, summary in COMMANDS.items()
-    ]
+    )
 
-    def opt_version(self) -> None:
+    def arranged(self, options: Sequence[str] | None) -> Sequence[str]:
         """
-        Display the version and exit.
+        See L{ProgramOptions.arranged}.
         """
-        printVersion()
+        words = super().arranged(options)
+        _checkCommand(words)
+        return words
 
     def parseArgs(self, *arguments: str) -> None:
         """
         There is no command.
         """
-        raise Refused(f"a command is needed: {', '.join(COMMANDS)}")
+        raise BadOption(f"a command is needed: {', '.join(COMMANDS)}")
 
 
-def parse(arguments: Sequence[str]) -> Options:
-    """
-    Parse the command line.
-
-    @raise SystemExit: Something is wrong or missing; the text is one line.
-    """
-    options = Options()
-    try:
-        _checkCommand(arguments)
-        options.parseOptions(arguments)
-    except Refused as error:
-        _exit(options, error)
-    except UsageError as error:
-        _exit(options, inOurWords(error))
-    return options
-
-
-def _checkCommand(arguments: Sequence[str]) -> None:
-    first = [word for word in arguments[:1] if not word.startswith("-")]
+def _checkCommand(words: Sequence[str]) -> None:
+    first = [word for word in words[:1] if not word.startswith("-")]
     if first and first[0] not in COMMANDS:
-        what = "what is not shown" if isSecret(first[0]) else shown(first[0])
-        raise Refused(f"{what} is no command; known are {', '.join(COMMANDS)}")
-
-
-def _exit(options: Options, error: UsageError) -> NoReturn:
-    words = [word for word in ("myconsumer", options.subCommand) if word]
-    sys.exit(f"{' '.join(words)}: {oneLine(str(error))}")
+        what = masked(first[0], "what is not shown")
+        raise BadOption(f"{what} is no command; known are {', '.join(COMMANDS)}")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -104,8 +85,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     @raise SystemExit: Always, with the exit status.
     """
+    options = Options()
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
+        options.parseOptions(arguments)
     except BrokenPipeError:
         # it was the help
         sys.exit(nobodyReads())

@@ -1,157 +1,40 @@
 """
-What all commands of C{myconsumer} take, and the words in which they refuse.
+The options that all commands of C{myconsumer} have.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Sequence
-from getopt import GetoptError, gnu_getopt
-from importlib.metadata import version
-from typing import Any
-
-from hyperlink import URL
-from msgspec import convert
-from twisted.python.usage import Options as UsageOptions
-from twisted.python.usage import UsageError
+from collections.abc import Callable
 
 from myconsumer.command import option
-from myconsumer.command.resolving import Refused, refusal
-from myconsumer.http import parseURL
-from myconsumer.text import isSecret, oneLine, shown
-from myconsumer.tokenfile import TokenFile
+from myconsumer.command.option import Address, Option, asURL
+from myconsumer.command.refusal import AllGiven
+from myconsumer.command.resolving import Command
 
-#: The variable that names the token file where C{--token-file} does not.
-TOKEN_FILE = "CONSUMER_TOKEN_FILE"  # noqa: S105 - a name
+URL = Option("url", Address, None, "where the queue is", True, asURL, argument="URL")
+
+TOKEN_FILE = option.TOKEN_FILE._replace(
+    variable="CONSUMER_TOKEN_FILE",
+    help="file with the bearer token; CONSUMER_TOKEN_FILE may name it, too",
+)
+
+#: What the help says of the places where options may be given.
+PLACES = (
+    "URL and options may also be given by environment variables (MYCONSUMER_URL, and "
+    "so on) or in the TOML file of --config."
+)
 
 
-def checked(name: str, type_: Any, takes: str) -> Callable[[str], Any]:
+def makeCommand(
+    name: str,
+    *options: Option,
+    checkTogether: Callable[[AllGiven], None] = lambda given: None,
+) -> Command:
     """
-    Make what checks the value of an option, for C{optParameters}.
+    Make the table of a command.
 
-    @param name: The option, with its dashes.
-    @param type_: Its type and range, as C{msgspec.convert} takes them.
-    @param takes: What it takes, in words that follow "takes".
-
-    @return: Turns the text into the value; raises L{Refused}.
+    @param name: The command's name, without C{myconsumer}.
+    @param options: What it takes beside the queue's URL and the token.
+    @param checkTogether: See L{Command}.
     """
-
-    def check(text: str) -> Any:
-        try:
-            return convert(text, type_, strict=False)
-        except ValueError:
-            raise refusal(name, takes, text) from None
-
-    return check
-
-
-def unknown(arguments: Sequence[str]) -> Refused:
-    """
-    Refuse arguments that are too many.
-
-    @param arguments: They, one or more.
-    """
-    first = arguments[0]
-    what = "an argument that is not shown" if isSecret(first) else shown(first)
-    return Refused(f"{what} is one argument too many")
-
-
-class QueueOptions(UsageOptions):
-    """
-    What every command takes: the queue's URL, and where the token is.  Options may
-    stand before, between and after the arguments.
-    """
-
-    optParameters: list[list[Any]] = [  # noqa: RUF012 - its type is Twisted's
-        [
-            "token-file",
-            None,
-            None,
-            f"file with the bearer token; {TOKEN_FILE} may name it, too",
-        ]
-    ]
-    longdesc = ""
-
-    def opt_version(self) -> None:
-        """
-        Display the version and exit.
-        """
-        printVersion()
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """
-        Parse a command's part of the command line.
-
-        @raise UsageError: Something is wrong or missing; the text is one line.
-        """
-        given = sys.argv[1:] if options is None else options
-        try:
-            found, arguments = gnu_getopt(list(given), self.shortOpt, self.longOpt)
-        except GetoptError as error:
-            raise inOurWords(error) from None
-        words = [
-            f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
-            for name, value in found
-        ]
-        super().parseOptions([*words, "--", *arguments])
-
-    def parseArgs(self, *arguments: str) -> None:
-        """
-        Take the URL, and leave the rest to L{takeArguments}.
-        """
-        if not arguments:
-            raise Refused(f"the queue's URL is needed: {option.A_URL}")
-        self["url"] = _checkedURL(arguments[0])
-        self.takeArguments(arguments[1:])
-
-    def takeArguments(self, arguments: Sequence[str]) -> None:
-        """
-        Take the arguments that follow the URL.  There are none, unless a command
-        says so.
-
-        @raise UsageError: There are too few or too many; the text is one line.
-        """
-        if arguments:
-            raise unknown(arguments)
-
-    def postOptions(self) -> None:
-        """
-        Look for the token file.
-        """
-        where, path = "--token-file", self["token-file"]
-        if path is None:
-            where, path = TOKEN_FILE, os.environ.get(TOKEN_FILE)
-        self["token-file"] = path or None
-        if path:
-            try:
-                TokenFile(path).read()
-            except ValueError as error:
-                raise refusal(
-                    where, option.TOKEN_FILE.takes, path, str(error)
-                ) from None
-
-
-def inOurWords(error: Exception) -> UsageError:
-    """
-    Word what was found wrong with the command line before any value was looked at.
-    """
-    text = str(error)
-    if isSecret(text):
-        return Refused("an option that is not shown is not known; --help lists all")
-    return Refused(f"{oneLine(text)}; --help lists all")
-
-
-def printVersion() -> None:
-    """
-    Print the version and exit.
-    """
-    print("myconsumer", version("myconsumer"))
-    sys.exit(0)
-
-
-def _checkedURL(text: str) -> URL:
-    try:
-        return parseURL(text)
-    except ValueError as error:
-        raise refusal("URL", option.A_URL, text, str(error)) from None
+    return Command(f"myconsumer {name}", (URL, *options, TOKEN_FILE), checkTogether)

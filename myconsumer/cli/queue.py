@@ -87,7 +87,7 @@ async def queueOf(reactor: Any, options: Mapping[str, Any]) -> AsyncIterator[Que
     Speak to the queue that a command line names, and let go of it in the end.
 
     @param reactor: The reactor.
-    @param options: L{QueueOptions <myconsumer.cli.options.QueueOptions>}.
+    @param options: C{url} and C{token-file}, as all commands have them.
     """
     client = makeClient(reactor, 1, options["token-file"])
     try:

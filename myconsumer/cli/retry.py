@@ -5,15 +5,17 @@ C{myconsumer retry}: failed tasks are tried again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from myconsumer.cli.options import QueueOptions
+from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import Queue, queueOf
 from myconsumer.cli.running import CommandError
-from myconsumer.command.resolving import Refused
+from myconsumer.command.option import Flag, Option
+from myconsumer.command.refusal import AllGiven, BadOption, exclude
+from myconsumer.command.usage import CommandOptions
 from myconsumer.errors import QueueError
 from myconsumer.text import shown
 
@@ -24,25 +26,31 @@ _WANTED = '{"retried": 0}'
 _MOST_NAMED = 10
 
 
-class Options(QueueOptions):
+_IDS = Annotated[list[str], Meta(description="the ids of failed tasks")]
+
+
+def _checkTogether(given: AllGiven) -> None:
+    exclude(given, "all", "ids")
+    if not given["ids"] and not any(each.value for each in given["all"][:1]):
+        raise BadOption("the ids of failed tasks are needed, or --all")
+
+
+class Options(CommandOptions):
     """
     What C{myconsumer retry} takes.
     """
 
+    command = makeCommand(
+        "retry",
+        Option("ids", _IDS, (), "the tasks to retry", argument="ID"),
+        Option("all", Flag, False, "retry all failed tasks of the queue"),
+        checkTogether=_checkTogether,
+    )
     synopsis = "URL (ID... | --all) [options]"
-    optFlags = [  # noqa: RUF012 - its type is Twisted's
-        ["all", None, "retry all tasks that have failed"]
-    ]
-
-    def takeArguments(self, arguments: Sequence[str]) -> None:
-        """
-        Take the ids of tasks.
-        """
-        if self["all"] and arguments:
-            raise Refused("--all and ids of tasks exclude each other")
-        if not self["all"] and not arguments:
-            raise Refused("the ids of failed tasks are needed, or --all")
-        self["ids"] = list(arguments)
+    longdesc = (
+        "Makes failed tasks ready again, their attempts counted from the beginning, "
+        f"and prints how many. {PLACES}"
+    )
 
 
 class _Retried(Struct):

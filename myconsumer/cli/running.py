@@ -37,7 +37,7 @@ _SIGNALLED = 128
 
 class CommandError(Exception):
     """
-    A command could not do what it was told to.  The text is one line that says why.
+    A command has failed.  The text is one line that says why.
     """
 
 
@@ -146,7 +146,7 @@ class Running:
         """
         from tqdm import tqdm
 
-        # nobody is left who could be told
+        # standard error may be closed
         with suppress(OSError):
             tqdm.write(f"{self._name}: {text}", file=sys.stderr)
 

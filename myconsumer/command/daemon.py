@@ -30,11 +30,10 @@ _Handler = Callable[[int, FrameType | None], Any]
 
 def steadyClock(reactor: Any) -> None:
     """
-    Let the reactor's time go on evenly from now on.  Twisted's is the wall clock's:
-    where that is set back by an hour, no timer fires for an hour, and all leases
-    are lost.
+    Make the reactor's time monotonic from now on.  Twisted's follows the wall clock: if
+    that is set back by an hour, no timer fires for an hour, and all leases are lost.
 
-    @param reactor: The reactor.  What is scheduled already keeps its time.
+    @param reactor: The reactor.  Calls that are scheduled already keep their time.
     """
     offset = reactor.seconds() - time.monotonic()
     reactor.seconds = lambda: offset + time.monotonic()
@@ -42,11 +41,11 @@ def steadyClock(reactor: Any) -> None:
 
 def handleSignals(service: IService, reactor: Any) -> None:
     """
-    From the reactor's start on, let the first SIGTERM or SIGINT do what the reactor
-    makes of it, the second call C{service.stopService} once more, so that the
-    waiting is skipped, and the third end the process.
+    From the reactor's start on, the first SIGTERM or SIGINT does what the reactor has
+    it do, the second calls C{service.stopService} once more, which skips the waiting,
+    and the third ends the process.
 
-    @param service: What is being stopped then.
+    @param service: The service that the reactor stops.
     @param reactor: The reactor, which may not run yet.
     """
     signals = _Signals(service, reactor)
@@ -56,8 +55,8 @@ def handleSignals(service: IService, reactor: Any) -> None:
 
 class _Signals:
     """
-    Counts the signals.  What a signal handler does happens in the midst of anything,
-    so all that can wait is left to the reactor.
+    Counts the signals.  A signal handler interrupts any other code, so all that can
+    wait is left to the reactor.
     """
 
     _log = Logger()
@@ -71,7 +70,7 @@ class _Signals:
 
     def install(self) -> None:
         """
-        Called once the reactor's own handlers are there.
+        Called once the reactor has installed its own handlers.
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             handler = signal.getsignal(number)
@@ -84,8 +83,8 @@ class _Signals:
 
     def _letGo(self) -> None:
         """
-        Called in a child that was forked, by multiprocessing for example: a signal
-        that is meant for it ends it, and does not wake the reactor of its parent.
+        Called in a forked child, of multiprocessing for example: a signal that is sent
+        to the child ends it, and does not wake the reactor of the parent.
         """
         signal.set_wakeup_fd(-1)
         for number in self._taken:
@@ -129,14 +128,14 @@ class _Signals:
 
 def refuseToStart(options: Any, line: str) -> NoReturn:
     """
-    End the process since a service cannot be started, in one line and with status 1.
-    C{twistd} leaves its process id behind then, and as a daemon whoever started it
-    waiting for ever: of exceptions it minds those alone that end in a traceback.
+    End the process with one line and status 1, since a service cannot be started.  On
+    a plain C{SystemExit} C{twistd} leaves its pid file behind and, when daemonizing,
+    never tells the parent that it failed: it handles only exceptions that it prints.
 
     @param options: The command's options, parsed.
-    @param line: Why.
+    @param line: Why the service cannot be started.
     """
-    # the copy in the log is for one that is on no terminal
+    # also in the log, for a process without a terminal
     Logger(namespace=__name__).error("{line}", line=line)
     print(f"{options.command.name}: {line}", file=sys.__stderr__)
     twistd = options.parent or {}
@@ -144,32 +143,32 @@ def refuseToStart(options: Any, line: str) -> NoReturn:
         with suppress(OSError):
             os.unlink(twistd["pidfile"])
     if twistd.get("statusPipe") is not None:
-        # read there up to 100 bytes
+        # the parent reads up to 100 bytes
         os.write(twistd["statusPipe"], f"1 {line}".encode()[:100])
     raise SystemExit(1)
 
 
 class ExitStatus:
     """
-    Ends the process with a status of its own, once there is nothing left to do.
-    C{twistd} takes none from a plugin.
+    Ends the process with an exit status, once nothing is left to do.  C{twistd} takes
+    no status from a plugin.
     """
 
     _status = 0
 
     def __init__(self) -> None:
         """
-        To be made before anything of the user's is imported: what registers with
-        C{atexit} later is called earlier.
+        To be made before a module of the user's is imported: functions that register
+        with C{atexit} later are called earlier.
         """
         atexit.register(self._exit)
 
     def end(self, reactor: Any, reason: Failure | None) -> None:
         """
-        Stop the reactor.  A signal that came before decides how the process ends.
+        Stop the reactor.  If a signal came before, the process ends by that signal.
 
         @param reactor: The reactor, which may not run yet.
-        @param reason: Why it fails, which gives status 1; C{None} gives status 0.
+        @param reason: Why the run has failed: status 1; C{None}: status 0.
         """
         if reason is not None:
             self._status = 1

@@ -22,17 +22,16 @@ _usual: tuple[int, int] | None = None
 
 def raiseLimit(reactor: Any) -> None:
     """
-    Let this process have as many descriptors as it may: raise the soft limit to the
-    hard one.  The soft one is usually 1024, for the sake of C{select}, which takes no
-    higher descriptor.
+    Raise the soft limit of descriptors to the hard one.  The soft one is usually 1024,
+    for the sake of C{select}, which takes no higher descriptor.
 
-    @param reactor: What is going to wait for them.
+    @param reactor: The reactor, which waits for the descriptors.
     """
     global _usual
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == hard or isinstance(reactor, SelectReactor):
         return
-    # macOS sets a limit below the infinity that it tells of
+    # macOS has a limit below the infinity that it reports
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         _usual = (soft, hard)
@@ -40,10 +39,10 @@ def raiseLimit(reactor: Any) -> None:
 
 def restoreLimit(pid: int) -> None:
     """
-    Let a process that was started just now have the limit that we were started with,
-    since it may use C{select}.
+    Set the limit of a process that was just started to the one that this process was
+    started with, since the new process may use C{select}.
 
-    @param pid: Its process id.
+    @param pid: The process id.
     """
     if _usual is None or not hasattr(resource, "prlimit"):
         return
@@ -53,10 +52,10 @@ def restoreLimit(pid: int) -> None:
 
 def checkLimit(limit: int, each: int) -> None:
     """
-    See to it that all tasks can have their descriptors.
+    Check that there are enough descriptors for all tasks.
 
     @param limit: The most tasks at once.
-    @param each: How many descriptors each has open in this process.
+    @param each: How many descriptors each task has open in this process.
 
     @raise ValueError: There are not enough; the text says what to do.
     """
@@ -72,7 +71,7 @@ def checkLimit(limit: int, each: int) -> None:
 
 def areLacking() -> bool:
     """
-    @return: Whether no descriptor is to be had now.
+    @return: Whether no descriptor is left now.
     """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))

@@ -17,10 +17,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-#: The seconds that the threads of the reactor get to end once all else has.
+#: The seconds that the threads of the reactor get to end once all else has ended.
 THREADS_GRACE = 0.5
 
-#: The seconds for which a loop that was ended runs at a time.
+#: The seconds of one turn of a loop that was ended.
 _TURN = 0.1
 
 _log = Logger()
@@ -52,8 +52,8 @@ def _stop(pool: ThreadPool) -> None:
 def drainOnExit(reactor: Any, end: Callable[[Failure], object]) -> None:
     """
     Let C{sys.exit} and C{KeyboardInterrupt} in a task of asyncio's, which end its
-    loop at once, stop the reactor instead.  Otherwise the process would stay, and
-    hear nothing any more.
+    loop at once, stop the reactor instead.  Otherwise the process would neither end nor
+    handle signals.
 
     @param reactor: The reactor, which does not run yet.
     @param end: Called with the failure; has to stop the reactor.

@@ -6,70 +6,135 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from os.path import abspath
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from msgspec import Meta
+from twisted.python.reflect import namedAny
 
-from myconsumer.fields import MILLION, YEAR
+from myconsumer.fields import MILLION, YEAR, count, seconds, takes
 from myconsumer.tokenfile import TokenFile
-
-#: What an option of a URL takes.
-A_URL = "an http:// or https:// URL without user name and password"
 
 
 class Option(NamedTuple):
     """
-    One option.
+    One option, or one argument without a name on the command line.
 
     @ivar name: Its long name, without dashes.
-    @ivar type: Its type and range, as C{msgspec.convert} takes them.
-    @ivar takes: What it takes, in words that follow "takes".
+    @ivar type: Its type and range, as C{msgspec.convert} takes them.  It says what
+        the option takes: see L{myconsumer.fields.takes}.  A list is of all values
+        that are given, one each.
     @ivar default: Its value where none is given.
     @ivar help: What it is for.
     @ivar needed: Whether a value has to be given.
-    @ivar find: Turns a value into what it stands for; raises C{ValueError} with
-        the reason where there is no such thing.
-    @ivar goesWith: The option without which it has no meaning.
+    @ivar convert: Turns a value, or each value of a list, into what it stands for;
+        raises C{ValueError} with the reason where there is no such thing.
+    @ivar requires: The option without which it has no meaning.
+    @ivar argument: What it is called where it is an argument without a name.
+    @ivar variable: The environment variable that gives it, if that is not called as
+        those of the command are.
     """
 
     name: str
     type: Any
-    takes: str
     default: Any
     help: str
     needed: bool = False
-    find: Callable[[Any], Any] | None = None
-    goesWith: str | None = None
+    convert: Callable[[Any], Any] | None = None
+    requires: str | None = None
+    argument: str | None = None
+    variable: str | None = None
+
+    @property
+    def takes(self) -> str:
+        """
+        What it takes, in words that follow "takes".
+        """
+        return takes(self.type)
+
+    @property
+    def label(self) -> str:
+        """
+        What a refusal calls it.
+        """
+        return self.argument or f"--{self.name}"
+
+    @property
+    def isFlag(self) -> bool:
+        """
+        Whether it takes no value on the command line.
+        """
+        return _plain(self.type) is bool
+
+    @property
+    def isList(self) -> bool:
+        """
+        Whether it may be given several times.
+        """
+        return get_origin(_plain(self.type)) is list
+
+
+def _plain(type_: Any) -> Any:
+    return get_args(type_)[0] if get_origin(type_) is Annotated else type_
+
+
+def text(description: str) -> Any:
+    """
+    @return: The type of a text.
+
+    @param description: What the text is, in words that follow "takes".
+    """
+    return Annotated[str, Meta(description=description)]
+
+
+def later(name: str) -> Callable[..., Any]:
+    """
+    Name a function, so that the table of options does not import it.
+
+    @param name: Its dotted name.
+
+    @return: Imports the function when called, and calls it.
+    """
+    return partial(_call, name)
+
+
+def _call(name: str, *args: Any) -> Any:
+    return namedAny(name)(*args)
+
+
+#: The type of an option without a value.
+Flag = Annotated[bool, Meta(description="true, false, 1 or 0")]
+
+#: The type of a URL; L{asURL} makes one of the text.
+Address = text("an http:// or https:// URL without user name and password")
+
+#: Parses a URL.
+asURL = later("myconsumer.http.urls.parseURL")
 
 
 def countOption(name: str, least: int, default: int | None, help: str) -> Option:
     """
-    Make an option that takes a whole number.
+    Make an option that takes a whole number, up to a million.
 
-    @param least: The least that is taken.
+    @param name: Its name.
+    @param least: The least that it takes.
     @param default: Its value where none is given; C{None}: it is needed.
+    @param help: What it is for.
     """
-    type_ = Annotated[int, Meta(ge=least, le=MILLION)]
-    takes = f"a whole number from {least} to {MILLION}"
-    return Option(name, type_, takes, default, help, needed=default is None)
+    return Option(name, count(least, MILLION), default, help, needed=default is None)
 
 
-def secondsOption(
-    name: str,
-    default: float,
-    help: str,
-    most: int = YEAR,
-    goesWith: str | None = None,
-) -> Option:
+def secondsOption(name: str, default: float, help: str, most: int = YEAR) -> Option:
     """
     Make an option that takes seconds.
 
-    @param most: The most that is taken.
+    @param name: Its name.
+    @param default: Its value where none is given.
+    @param help: What it is for.
+    @param most: The most that it takes.
     """
-    type_ = Annotated[float, Meta(ge=0, le=most)]
-    takes = f"a number of seconds from 0 to {most}"
-    return Option(name, type_, takes, default, help, goesWith=goesWith)
+    return Option(name, seconds(most), default, help)
 
 
 def _tokenFile(path: str) -> str:
@@ -90,18 +155,16 @@ def _readFile(path: str) -> dict[str, Any]:
 
 TOKEN_FILE = Option(
     "token-file",
-    str,
-    "the path of a file that holds a bearer token",
+    text("the path of a file that holds a bearer token"),
     None,
     "file with the bearer token, read again when it changes",
-    find=_tokenFile,
+    convert=_tokenFile,
 )
 
 CONFIG = Option(
     "config",
-    str,
-    "the path of a TOML file",
+    text("the path of a TOML file"),
     None,
     "TOML file with any of these options by their long names",
-    find=_readFile,
+    convert=_readFile,
 )

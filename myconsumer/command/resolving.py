@@ -1,9 +1,8 @@
 """
-What the options of a command come to: the places where a value may be given, their
-order, the one check that each value passes, and the words of a refusal.
+Resolves the options of a command from its command line, the environment, a file and the
+defaults: each value is checked once, and refused in one wording.
 
-Promise 9: no secret is taken from the command line, where everybody would see it, or
-shown in a refusal.
+Promise 9: no secret is taken from the command line, where everybody would see it.
 """
 
 from __future__ import annotations
@@ -12,52 +11,46 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import convert
-from twisted.python.usage import UsageError
 
 from myconsumer.command.option import CONFIG, Option
-from myconsumer.text import isSecret, oneLine, shown
-
-
-class Refused(UsageError):
-    """
-    A value is wrong or missing.  The text is one line that says which, and what it
-    takes.
-    """
-
-
-class Given(NamedTuple):
-    """
-    A value as it was given.
-
-    @ivar origin: Where, in words that begin a sentence.
-    @ivar value: The value.
-    @ivar strict: Whether it has a type of its own, as in a file, and is not text.
-    """
-
-    origin: str
-    value: Any
-    strict: bool = False
+from myconsumer.command.refusal import (
+    AllGiven,
+    BadOption,
+    Given,
+    checkRequired,
+    refused,
+)
+from myconsumer.text import masked, shown
 
 
 class Command(NamedTuple):
     """
     A command, to those who parse its options.
 
-    @ivar name: Its name.
+    @ivar name: Its name.  The first word of it begins the names of its environment
+        variables.
     @ivar options: Its options, but for C{--config}, which every command has.
-    @ivar together: Checks what options say of each other, given all values of each;
-        raises L{Refused}.
+    @ivar checkTogether: Checks what options say of each other, given all values of
+        each; raises L{BadOption}.
     """
 
     name: str
     options: Sequence[Option]
-    together: Callable[[Mapping[str, Sequence[Given]]], None] = lambda given: None
+    checkTogether: Callable[[AllGiven], None] = lambda given: None
+
+    @property
+    def arguments(self) -> Sequence[Option]:
+        """
+        The options that are arguments without a name, in their order.
+        """
+        return [option for option in self.options if option.argument]
 
     def variable(self, option: Option) -> str:
         """
         @return: The environment variable that gives an option.
         """
-        return f"{self.name}_{option.name}".upper().replace("-", "_")
+        name = f"{self.name.split()[0]}_{option.name}".upper().replace("-", "_")
+        return option.variable or name
 
 
 def resolve(
@@ -74,40 +67,29 @@ def resolve(
     @return: The values by long names, each checked and turned into what it stands
         for.
 
-    @raise Refused: A value is wrong, wherever it was given, or missing.
+    @raise BadOption: A value is wrong, wherever it was given, or missing.
     """
     layers = [_fromArguments(command, arguments), _fromEnvironment(command, environ)]
     files = _given(CONFIG, layers)
     if files:
         file = _settle(command, CONFIG, files)
         layers.append(_fromFile(command, files[0].value, file))
-    # what is wrong is told of before what is missing
-    everything = {option: _given(option, layers) for option in command.options}
-    _checkTogether(
-        command, {option.name: given for option, given in everything.items()}
-    )
+    # a wrong value is refused before a missing one
+    everything = {option.name: _given(option, layers) for option in command.options}
+    checkRequired(command.options, everything)
+    command.checkTogether(everything)
     return {
-        option.name: _settle(command, option, given)
-        for option, given in everything.items()
+        option.name: _settle(command, option, everything[option.name])
+        for option in command.options
     }
-
-
-def _checkTogether(command: Command, given: Mapping[str, Sequence[Given]]) -> None:
-    for option in command.options:
-        if option.goesWith and given[option.name] and not given[option.goesWith]:
-            raise Refused(
-                f"{given[option.name][0].origin} goes with --{option.goesWith}, "
-                "which is not given"
-            )
-    command.together(given)
 
 
 def _fromArguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, Given]:
     return {
         option.name: Given(
-            f"--{option.name}",
+            option.label,
             # a flag has no value of its own there
-            True if option.type is bool else arguments[option.name],
+            True if option.isFlag else arguments[option.name],
         )
         for option in (*command.options, CONFIG)
         if option.name in arguments
@@ -115,19 +97,20 @@ def _fromArguments(command: Command, arguments: Mapping[str, Any]) -> dict[str, 
 
 
 def _fromEnvironment(command: Command, environ: Mapping[str, str]) -> dict[str, Given]:
-    return {
-        option.name: Given(command.variable(option), environ[command.variable(option)])
-        for option in (*command.options, CONFIG)
-        if environ.get(command.variable(option))
-    }
+    found = {}
+    for option in (*command.options, CONFIG):
+        variable = command.variable(option)
+        if value := environ.get(variable):
+            found[option.name] = Given(variable, [value] if option.isList else value)
+    return found
 
 
 def _fromFile(command: Command, path: str, file: Mapping[str, Any]) -> dict[str, Given]:
     names = [option.name for option in command.options]
     for key in file:
         if key not in names:
-            what = "a key that is not shown" if isSecret(key) else shown(key)
-            raise Refused(
+            what = masked(key, "a key that is not shown")
+            raise BadOption(
                 f"{what} in {shown(path)} is no option; known are {', '.join(names)}"
             )
     return {
@@ -150,7 +133,7 @@ def _check(option: Option, given: Given) -> Given:
     try:
         value = convert(given.value, option.type, strict=given.strict)
     except ValueError:
-        raise refusal(given.origin, option.takes, given.value) from None
+        raise refused(given, option) from None
     return given._replace(value=value)
 
 
@@ -158,35 +141,29 @@ def _settle(command: Command, option: Option, values: Sequence[Given]) -> Any:
     """
     @return: What the first of the values stands for, or the default.
     """
-    if not values:
-        if option.needed:
-            raise Refused(
-                f"--{option.name} is needed: it takes {option.takes}; "
-                f"{command.variable(option)} or the file of --config may give it, too"
-            )
-        given = Given("the default", option.default)
-    else:
-        given = values[0]
-    if option.find is None or given.value is None:
+    if option.needed and not values:
+        raise BadOption(missing(command, option))
+    given = values[0] if values else Given("the default", option.default)
+    if option.isList:
+        each = (given._replace(value=value) for value in given.value)
+        return [_converted(option, value) for value in each]
+    return _converted(option, given)
+
+
+def _converted(option: Option, given: Given) -> Any:
+    if option.convert is None or given.value is None:
         return given.value
     try:
-        return option.find(given.value)
+        return option.convert(given.value)
     except ValueError as error:
-        raise refusal(given.origin, option.takes, given.value, str(error)) from None
+        raise refused(given, option, str(error)) from None
 
 
-def refusal(origin: str, takes: str, value: Any, reason: str = "") -> Refused:
+def missing(command: Command, option: Option) -> str:
     """
-    Word a refusal, without the value if that may be a secret.
-
-    @param origin: What was given the value, in words that begin a sentence.
-    @param takes: What it takes instead.
-    @param value: The value.
-    @param reason: What is wrong, where that does not go without saying.
+    Word what is missing where an option is needed.
     """
-    if not isSecret(value):
-        line = f"{origin} takes {takes}, not {shown(value)}"
-    else:
-        line = f"{origin} takes {takes}, not what was given and is not shown"
-        reason = "" if isSecret(reason) else reason
-    return Refused(f"{line}: {oneLine(reason)}" if reason else line)
+    return (
+        f"{option.label} is needed: it takes {option.takes}; "
+        f"{command.variable(option)} or the file of --config may give it, too"
+    )

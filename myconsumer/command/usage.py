@@ -1,52 +1,38 @@
 """
-The command line of a command of C{twistd}, made of a table.
+The command line of a command, made of its table of options.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from getopt import GetoptError
+from getopt import GetoptError, gnu_getopt
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
 
 from twisted.python.usage import Options, UsageError
 
-from myconsumer.command.option import CONFIG
-from myconsumer.command.resolving import Command, Refused, resolve
-from myconsumer.text import isSecret, oneLine, shown
+from myconsumer.command.option import CONFIG, Option
+from myconsumer.command.refusal import BadOption
+from myconsumer.command.resolving import Command, resolve
+from myconsumer.text import isSecret, masked, oneLine
 
 #: The most characters of the line that says what is wrong: it may list all options.
 LONGEST_LINE = 600
 
 
-class CommandOptions(Options):
+class ProgramOptions(Options):
     """
-    What a command takes.  Once parsed, it maps the long name of every option to a
-    value that has been checked.
+    What every program of ours takes: it shows its version, and ends with one line and
+    status 1 where something is wrong.  C{twistd} prints its whole help when it meets a
+    C{UsageError}.
 
     @cvar command: The command.
     """
 
     command: ClassVar[Command]
-    optParameters: ClassVar[list[list[Any]]]
-    optFlags: ClassVar[list[list[Any]]]
-
-    def __init_subclass__(cls) -> None:
-        rows = [*cls.command.options, CONFIG]
-        cls.optParameters = [
-            [row.name, None, row.default, row.help]
-            for row in rows
-            if row.type is not bool
-        ]
-        cls.optFlags = [[row.name, None, row.help] for row in rows if row.type is bool]
-        super().__init_subclass__()
-
-    def __init__(self) -> None:
-        super().__init__()
-        # so that it holds what was given, until it holds what that comes to
-        self.clear()
 
     def opt_version(self) -> None:
         """
@@ -57,33 +43,25 @@ class CommandOptions(Options):
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """
-        Parse the command line and resolve all options.
+        Parse the command line.
 
-        @raise SystemExit: An option is wrong or missing; the text is one line.
-            C{twistd} prints its whole help when it meets a C{UsageError}.
+        @raise SystemExit: Something is wrong or missing; the text is one line.
         """
         try:
-            super().parseOptions(options)
-        except Refused as error:
+            super().parseOptions(self.arranged(options))
+        except BadOption as error:
             self.exit(str(error))
-        except UsageError as error:
-            self.exit(self._inOurWords(error))
+        except (UsageError, GetoptError) as error:
+            self.exit(self._reworded(error))
 
-    def parseArgs(self, *args: str) -> None:
+    def arranged(self, options: Sequence[str] | None) -> Sequence[str]:
         """
-        There are none.
-        """
-        if args:
-            what = (
-                "an argument that is not shown" if isSecret(args[0]) else shown(args[0])
-            )
-            raise Refused(f"{what} is no option, and only options are taken")
+        @return: The words of the command line in the order in which Twisted takes
+            them.
 
-    def postOptions(self) -> None:
+        @raise GetoptError: An option is not known, or lacks its value.
         """
-        Resolve the options.
-        """
-        self.update(resolve(self.command, dict(self), os.environ))
+        return sys.argv[1:] if options is None else options
 
     def exit(self, line: str) -> NoReturn:
         """
@@ -93,22 +71,102 @@ class CommandOptions(Options):
         """
         sys.exit(f"{self.command.name}: {oneLine(line, LONGEST_LINE)}")
 
-    def _inOurWords(self, error: UsageError) -> str:
+    def _reworded(self, error: Exception) -> str:
         """
-        Word what was found wrong with the command line before any value was looked at.
+        Word what was wrong with the command line before any value was looked at.
         """
-        cause = error.__context__
+        cause = error.__context__ if isinstance(error, UsageError) else error
         if isinstance(cause, GetoptError):
             for option in (*self.command.options, CONFIG):
-                if option.name != cause.opt:
+                if option.label != f"--{cause.opt}":
                     continue
-                if option.type is bool:
-                    return f"--{option.name} takes no value on the command line"
-                return f"--{option.name} takes {option.takes}, and nothing was given"
+                if option.isFlag:
+                    return f"{option.label} takes no value on the command line"
+                return f"{option.label} takes {option.takes}, and nothing was given"
         text = str(error)
-        what = (
-            "an option that is not shown is not known"
-            if isSecret(text)
-            else oneLine(text)
-        )
-        return f"{what}; twistd {self.command.name} --help lists all"
+        if isSecret(text):
+            text = "an option that is not shown is not known"
+        return f"{oneLine(text)}; --help lists all"
+
+
+class CommandOptions(ProgramOptions):
+    """
+    What a command takes.  Once parsed, it maps the long name of every option to a
+    value that has been checked.
+    """
+
+    optParameters: ClassVar[Sequence[Sequence[Any]]]
+    optFlags: ClassVar[Sequence[Sequence[Any]]]
+
+    def __init_subclass__(cls) -> None:
+        rows = [o for o in (*cls.command.options, CONFIG) if not o.argument]
+        cls.optFlags = [[o.name, None, o.help] for o in rows if o.isFlag]
+        cls.optParameters = [
+            [o.name, None, o.default, o.help]
+            for o in rows
+            if not (o.isFlag or o.isList)
+        ]
+        for option in rows:
+            if option.isList:
+                setattr(cls, f"opt_{option.name.replace('-', '_')}", _adding(option))
+        super().__init_subclass__()
+
+    def __init__(self) -> None:
+        super().__init__()
+        # holds what the command line gives, until postOptions has resolved it
+        self.clear()
+
+    def arranged(self, options: Sequence[str] | None) -> Sequence[str]:
+        """
+        See L{ProgramOptions.arranged}.  Options may stand before, between and after the
+        arguments.
+        """
+        self._checkTable()
+        words = super().arranged(options)
+        found, arguments = gnu_getopt(list(words), self.shortOpt, self.longOpt)
+        named = [
+            f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
+            for name, value in found
+        ]
+        return [*named, "--", *arguments]
+
+    def parseArgs(self, *arguments: str) -> None:
+        """
+        Take what stands there without a name.
+        """
+        rest = list(arguments)
+        for option in self.command.arguments:
+            if rest:
+                self[option.name] = rest if option.isList else rest.pop(0)
+                if option.isList:
+                    return
+        if rest:
+            what = masked(rest[0], "an argument that is not shown")
+            raise BadOption(f"{what} is one argument too many; --help lists all")
+
+    def postOptions(self) -> None:
+        """
+        Resolve the options.
+        """
+        self.update(resolve(self.command, dict(self), os.environ))
+
+    def _checkTable(self) -> None:
+        names = Counter(option.name for option in (*self.command.options, CONFIG))
+        for name, count in names.items():
+            if count > 1:
+                raise BadOption(
+                    f"{count} plugins that are installed have an option --{name}: "
+                    "remove the packages of all but one"
+                )
+
+
+def _adding(option: Option) -> Any:
+    """
+    @return: A method that takes one value of a list.
+    """
+
+    def add(self: CommandOptions, value: str) -> None:
+        self.setdefault(option.name, []).append(value)
+
+    add.__doc__ = option.help
+    return add

@@ -1,8 +1,9 @@
 """
-The protocols that come with this package: names only.
+The protocols that come with this package: their names and options.
 """
 
 from myconsumer.makers import QueueMaker
+from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 
 json = QueueMaker(
     "json",
@@ -13,4 +14,13 @@ plain = QueueMaker(
     "plain",
     "any URL that returns JSON: nothing is settled",
     "myconsumer.queues.plain",
+)
+local = QueueMaker(
+    "local",
+    "the embedded queue, in the same process",
+    "myconsumer.taskqueue.embedded",
+    LOCAL,
+    LISTEN,
+    KEEP,
+    SYNC,
 )

@@ -7,9 +7,7 @@ from __future__ import annotations
 import re
 from os.path import abspath
 
-from twisted.internet.endpoints import serverFromString
-
-from myconsumer.command.option import Option
+from myconsumer.command.option import Option, text
 from myconsumer.fields import YEAR
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import Sync, check
@@ -34,14 +32,17 @@ def queueFile(path: str) -> str:
     return path
 
 
-def _seconds(text: str) -> float:
-    matched = _DURATION.fullmatch(text)
+def _seconds(time: str) -> float:
+    matched = _DURATION.fullmatch(time)
     if matched is None or (seconds := float(matched[1]) * _UNITS[matched[2]]) > YEAR:
         raise ValueError("it is a number of s, m, h or d, up to 365d")
     return seconds
 
 
 def _endpoint(description: str) -> str:
+    # takes long to import, which is not needed to list the options
+    from twisted.internet.endpoints import serverFromString
+
     try:
         # nothing is asked of the reactor before it is to listen
         serverFromString(None, description)
@@ -52,35 +53,32 @@ def _endpoint(description: str) -> str:
 
 LOCAL = Option(
     "local",
-    str,
-    "the path of a file for the embedded queue",
+    text("the path of a file for the embedded queue"),
     None,
-    "serves the queues of this SQLite file, and consumes that called tasks",
-    find=queueFile,
+    "serves the queues of this SQLite file, and consumes the queue called tasks",
+    convert=queueFile,
 )
 
 LISTEN = Option(
     "listen",
-    str,
-    "a server endpoint, such as tcp:8321:interface=127.0.0.1",
+    text("a server endpoint, such as tcp:8321:interface=127.0.0.1"),
     "tcp:8321:interface=127.0.0.1",
     "where the embedded queue listens",
-    find=_endpoint,
+    convert=_endpoint,
 )
 
 KEEP = Option(
     "keep",
-    str,
-    "a time, such as 12h or 7d",
+    text("a time, such as 12h or 7d"),
     "7d",
-    "how long tasks are kept that completed or failed: 12h, 7d",
-    find=_seconds,
+    "how long completed and failed tasks are kept: 12h, 7d",
+    convert=_seconds,
 )
 
 SYNC = Option(
     "sync",
     Sync,
-    "normal or full",
     "normal",
-    "what queued tasks survive: the process (normal) or the power going (full)",
+    "what queued tasks survive: a crash of the process (normal), or a power failure "
+    "too (full)",
 )

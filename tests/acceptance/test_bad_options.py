@@ -170,9 +170,6 @@ def refused(
     environment: dict[str, str] | None = None,
     command: str = "consumer",
 ) -> str:
-    """
-    Run it with the usual options, changed, and give the line that it says.
-    """
     usual = USUAL if command == "consumer" else {"db": "queue.sqlite"}
     words = [
         f"--{name}={value}"
@@ -201,58 +198,57 @@ def refused(
 
 
 def assertSays(line: str, said: list[str]) -> None:
-    """
-    Each of several texts is in the line.
-    """
     for text in said:
         assert text in line
 
 
 @pytest.mark.parametrize(("name", "value", "said"), BAD)
-def test_commandLine(
+def test_refusesTheCommandLine(
     tmp_path: Path, name: str, value: str | None, said: list[str]
 ) -> None:
     """
-    Something is wrong or missing on the command line.
+    A wrong or missing option on the command line is refused.
     """
     assertSays(refused(tmp_path, {name: value}), said)
 
 
 @pytest.mark.parametrize(("options", "said"), BAD_WITH_OTHER_HANDLERS)
-def test_otherHandlers(
+def test_refusesOtherHandlers(
     tmp_path: Path, options: dict[str, str | None], said: list[str]
 ) -> None:
     """
-    Something is wrong with another handler, or what goes with it.
+    A wrong option of another handler is refused, as is one that does not go with it.
     """
     assertSays(refused(tmp_path, {"python": None, **options}), said)
 
 
 @pytest.mark.parametrize(("options", "said"), BAD_WITH_LOCAL)
-def test_local(tmp_path: Path, options: dict[str, str | None], said: list[str]) -> None:
+def test_refusesTheLocalQueue(
+    tmp_path: Path, options: dict[str, str | None], said: list[str]
+) -> None:
     """
-    Something is wrong with the embedded queue of a consumer.
+    A wrong option of the embedded queue of a consumer is refused.
     """
     local = {"url": None, "local": "queue.sqlite"}
     assertSays(refused(tmp_path, {**local, **options}), said)
 
 
 @pytest.mark.parametrize(("options", "said"), BAD_QUEUES)
-def test_taskqueue(
+def test_refusesTheTaskqueue(
     tmp_path: Path, options: dict[str, str | None], said: list[str]
 ) -> None:
     """
-    Something is wrong with an embedded queue by itself.
+    A wrong option of an embedded queue by itself is refused.
     """
     assertSays(refused(tmp_path, options, command="taskqueue"), said)
 
 
 @pytest.mark.parametrize(("variable", "value", "said"), BAD_QUEUE_VARIABLES)
-def test_taskqueueEnvironment(
+def test_refusesVariablesOfTheTaskqueue(
     tmp_path: Path, variable: str, value: str, said: list[str]
 ) -> None:
     """
-    Something is wrong in the environment of an embedded queue by itself.
+    A wrong variable of an embedded queue by itself is refused.
     """
     given = {"db": None} if variable == "TASKQUEUE_DB" else {}
     line = refused(tmp_path, {**given}, {variable: value}, "taskqueue")
@@ -260,25 +256,25 @@ def test_taskqueueEnvironment(
 
 
 @pytest.mark.parametrize(("variable", "value", "said"), BAD_VARIABLES)
-def test_environment(
+def test_refusesVariables(
     tmp_path: Path, variable: str, value: str, said: list[str]
 ) -> None:
     """
-    Something is wrong in the environment.
+    A wrong variable is refused.
     """
     assertSays(refused(tmp_path, {}, {variable: value}), said)
 
 
 @pytest.mark.parametrize(("text", "said"), BAD_FILES)
-def test_file(tmp_path: Path, text: str, said: list[str]) -> None:
+def test_refusesTheFile(tmp_path: Path, text: str, said: list[str]) -> None:
     """
-    Something is wrong in the TOML file.
+    A wrong key or value in the TOML file is refused.
     """
     (tmp_path / "consumer.toml").write_text(text)
     assertSays(refused(tmp_path, {"config": "consumer.toml"}), said)
 
 
-def test_moduleOfHere(tmp_path: Path) -> None:
+def test_importsAModuleOfHere(tmp_path: Path) -> None:
     """
     A module of the current directory is found, and what is wrong with it is said.
     """
@@ -287,7 +283,7 @@ def test_moduleOfHere(tmp_path: Path) -> None:
     assertSays(line, ["'worker.work'", "ModuleNotFoundError", "'no_such_module'"])
 
 
-def test_protocolRefuses(tmp_path: Path) -> None:
+def test_protocolRefusesAnOption(tmp_path: Path) -> None:
     """
     A protocol that somebody else has added refuses an option.
     """

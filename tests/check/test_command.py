@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from myconsumer.check import Options
@@ -33,17 +32,18 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(options["url"].to_text(), "http://h/q")
         self.assertEqual(options["only"], ["its limit", "delay"])
         self.assertIsNone(options["token-file"])
-        self.assertRaises(UsageError, Options().parseOptions, [])
+        self.assertRaises(SystemExit, Options().parseOptions, [])
 
     def test_refusesAnUnknownPart(self) -> None:
         """
         A part that is in no line of the report is refused.
         """
-        with self.assertRaises(UsageError) as caught:
+        with self.assertRaises(SystemExit) as caught:
             Options().parseOptions(["http://h/q", "--only", "nonsense"])
         self.assertEqual(
             str(caught.exception),
-            "--only takes a part of a line of the report, not 'nonsense'",
+            "myconsumer check: --only takes a part of a line of the report, not "
+            "'nonsense': no line contains it",
         )
 
 

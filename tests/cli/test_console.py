@@ -13,9 +13,6 @@ from tests.cli.memory import answers, drops, stalls
 
 
 def numbers(count: int) -> str:
-    """
-    Make lines of JSON.
-    """
     return "".join(f"{number}\n" for number in range(count))
 
 
@@ -39,7 +36,7 @@ class EnqueueTests(ConsoleCase):
             lambda: self.queue.count("ready") == count, f"{count} are queued"
         )
 
-    async def test_standardInput(self) -> None:
+    async def test_queuesStandardInput(self) -> None:
         """
         Lines of standard input become tasks, in batches and in order.
         """
@@ -49,9 +46,9 @@ class EnqueueTests(ConsoleCase):
         self.assertEqual(self.queue.payloads, list(range(2500)))
         self.assertLessEqual(max(self.queue.batches), 1000)
 
-    async def test_file(self) -> None:
+    async def test_queuesAFile(self) -> None:
         """
-        Lines of a file do, too, and options may follow it.
+        Lines of a file become tasks, and options may follow its name.
         """
         path = self.written('{"n": 1}\n\n  \r\n{"n": "\u00fc"}')
         console = await self.finished("enqueue", self.url, path, "--priority", "-3")
@@ -60,7 +57,7 @@ class EnqueueTests(ConsoleCase):
         self.assertEqual([task["priority"] for task in self.queue.sent], [-3, -3])
         self.assertEqual(self.queue.batches, [2])
 
-    async def test_nothing(self) -> None:
+    async def test_sendsNothingForNoLine(self) -> None:
         """
         No line is no request.
         """
@@ -68,9 +65,9 @@ class EnqueueTests(ConsoleCase):
         self.assertEqual(console.lines, (["0 tasks queued"], []))
         self.assertEqual((console.status, self.queue.seen), (0, []))
 
-    async def test_known(self) -> None:
+    async def test_countsKnownTasks(self) -> None:
         """
-        Tasks that were known are told of.
+        Tasks that the queue knew already are counted.
         """
         arguments = ["enqueue", self.url, "--id-field", "n"]
         await self.finished(*arguments, typed='{"n": 1}\n{"n": "x"}\n')
@@ -80,7 +77,7 @@ class EnqueueTests(ConsoleCase):
         self.assertEqual(ids, ["1", "x", "1", "2"])
         self.assertEqual(self.queue.count("ready"), 3)
 
-    async def test_wrongLine(self) -> None:
+    async def test_namesTheWrongLine(self) -> None:
         """
         A line that is no JSON is named, with what was queued before its batch.
         """
@@ -94,9 +91,9 @@ class EnqueueTests(ConsoleCase):
         self.assertTrue(line.endswith(ending), line)
         self.assertEqual(self.queue.count("ready"), 2000)
 
-    async def test_slowPipe(self) -> None:
+    async def test_queuesWhatComesSlowly(self) -> None:
         """
-        What comes slowly is queued as it comes.
+        Lines that come slowly are queued as they come.
         """
         console = self.start("enqueue", self.url)
         for count in (1, 2, 3):
@@ -106,7 +103,7 @@ class EnqueueTests(ConsoleCase):
         await console.ended
         self.assertEqual(console.lines, (["3 tasks queued"], []))
 
-    async def test_faults(self) -> None:
+    async def test_retriesWhenTheQueueFails(self) -> None:
         """
         A queue that fails for a while is asked again, and a lost answer queues
         nothing twice.
@@ -128,9 +125,9 @@ class EnqueueTests(ConsoleCase):
         for line in errors:
             self.assertTrue(line.startswith("myconsumer enqueue: Requests fail, next"))
 
-    async def test_interrupted(self) -> None:
+    async def test_saysHowFarItCame(self) -> None:
         """
-        Ctrl-C ends it with one line that says how far it has come.
+        Ctrl-C ends the command with one line that says how far it has come.
         """
         for name, status, before in (("INT", 130, 0), ("TERM", 143, 3)):
             console = self.start("enqueue", self.url)
@@ -149,7 +146,7 @@ class EnqueueTests(ConsoleCase):
             self.queue.seen.clear()
 
     @onATerminal
-    async def test_terminal(self) -> None:
+    async def test_showsABarOnATerminal(self) -> None:
         """
         On a terminal a bar shows how much of the file is done, below what else there
         is to be said, and is gone in the end.
@@ -165,9 +162,9 @@ class EnqueueTests(ConsoleCase):
         self.assertEqual(last, "2000 tasks queued")
 
     @onATerminal
-    async def test_terminalTyped(self) -> None:
+    async def test_countsTypedLines(self) -> None:
         """
-        Lines may be typed, and are counted.
+        On a terminal lines may be typed, and are counted.
         """
         console = self.start("enqueue", self.url, terminal=True, TERM="xterm")
         await self.until(lambda: "0 tasks" in console.output, "there is a bar")
@@ -195,7 +192,7 @@ class OtherTests(ConsoleCase):
         self.assertEqual((output, len(errors), console.status), ([], 1, 1), errors)
         return errors[0]
 
-    async def test_counts(self) -> None:
+    async def test_printsCounts(self) -> None:
         """
         Counts are printed.
         """
@@ -204,7 +201,7 @@ class OtherTests(ConsoleCase):
         self.assertEqual(console.lines, (lines, []))
         self.assertEqual(console.status, 0)
 
-    async def test_closedPipe(self) -> None:
+    async def test_endsWhenNobodyReads(self) -> None:
         """
         When nobody reads the rest, nothing is said and nothing more is asked for.
         """
@@ -218,7 +215,7 @@ class OtherTests(ConsoleCase):
         self.assertEqual((console.errors, console.status), ("", 141))
         self.assertLess(len(self.queue.seen), 100)
 
-    async def test_wrong(self) -> None:
+    async def test_namesWhatIsWrong(self) -> None:
         """
         What is wrong with the command line, or in the queue, is one line.
         """
@@ -239,9 +236,9 @@ class OtherTests(ConsoleCase):
         self.queue.plan = [drops]
         self.assertIn("connection was closed", await self.refused("failed", self.url))
 
-    async def test_token(self) -> None:
+    async def test_sendsTheToken(self) -> None:
         """
-        The token is in a file that an option or a variable names.
+        The token of the file that an option or a variable names is sent.
         """
         self.queue.token = "s3cret"
         path = self.written("s3cret\n")
@@ -254,7 +251,7 @@ class OtherTests(ConsoleCase):
         line = await self.refused("counts", self.url)
         self.assertIn("it wants a token: name a file that holds one", line)
 
-    async def test_help(self) -> None:
+    async def test_printsTheHelp(self) -> None:
         """
         Help and version go to standard output.
         """
@@ -267,7 +264,7 @@ class OtherTests(ConsoleCase):
             self.assertIn(text, console.output)
             self.assertEqual((console.status, console.errors), (0, ""))
 
-    async def test_noLog(self) -> None:
+    async def test_printsNoLog(self) -> None:
         """
         Twisted's own messages are not printed.
         """

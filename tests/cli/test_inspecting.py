@@ -20,9 +20,6 @@ from tests.cli.memory import answers, serve
 
 
 def failure(id: str, **fields: Any) -> dict[str, Any]:
-    """
-    Make a task that has failed.
-    """
     task = {
         "id": id,
         "payload": {"n": 1.0},
@@ -42,9 +39,6 @@ class CommandCase(TestCase):
     timeout = 20
 
     def setUp(self) -> None:
-        """
-        Serve a queue.
-        """
         self.queue, self.url = serve(self)
         self.lines: list[str] = []
 
@@ -64,18 +58,18 @@ class CountsTests(CommandCase):
     Tests for L{counts}.
     """
 
-    async def test_lines(self) -> None:
+    async def test_printsALineAState(self) -> None:
         """
-        There is a line for each state, in the queue's order.
+        The counts are a line for each state, in the queue's order.
         """
         self.queue.plan = [answers(200, {"ready": 7, "delayed": 123, "failed": 0})]
         self.assertEqual(
             await self.run_(counts), ["ready      7", "delayed  123", "failed     0"]
         )
 
-    async def test_queues(self) -> None:
+    async def test_printsALineAQueue(self) -> None:
         """
-        Where the URL is that of all queues there is a line for each queue.
+        Where the URL is that of all queues the counts are a line for each queue.
         """
         queues = {
             "mail": {"ready": 7, "delayed": 123},
@@ -87,18 +81,18 @@ class CountsTests(CommandCase):
             ["      ready  delayed", "mail      7      123", "x      1000        0"],
         )
 
-    async def test_json(self) -> None:
+    async def test_printsCountsAsJSON(self) -> None:
         """
-        Or an object.
+        With C{--json} the counts are one object.
         """
         self.assertEqual(
             await self.run_(counts, json=1),
             ['{"ready":0,"leased":0,"delayed":0,"failed":0,"completed":0}'],
         )
 
-    async def test_other(self) -> None:
+    async def test_refusesOtherAnswers(self) -> None:
         """
-        What are no counts is refused in words.
+        An answer that has no counts is refused in words.
         """
         for body in (b"<html>", [1], {"ready": "x"}):
             self.queue.plan = [answers(200, body)]
@@ -111,9 +105,9 @@ class FailedTests(CommandCase):
     Tests for L{failed}.
     """
 
-    async def test_lines(self) -> None:
+    async def test_printsALineATask(self) -> None:
         """
-        There is a line for each task.
+        There is a line for each failed task.
         """
         self.queue.fail(["a"], "exit status 1:\nno such file", attempts=3)
         self.queue.fail(["long"])
@@ -121,13 +115,14 @@ class FailedTests(CommandCase):
             await self.run_(failed),
             [
                 "a     2023-11-14T22:13:21Z  3 attempts   exit status 1: no such file",
-                "long  2023-11-14T22:13:21Z  1 attempt    no reason was told",
+                "long  2023-11-14T22:13:21Z  1 attempt    no reason given",
             ],
         )
 
-    async def test_json(self) -> None:
+    async def test_printsTasksAsJSON(self) -> None:
         """
-        Or an object a line, just as the queue gives it.
+        With C{--json} each failed task is an object on its line, just as the queue
+        gives it.
         """
         failures = [failure("a", more=1), failure("\u00fc\n")]
         self.queue.plan = [answers(200, {"failed": failures})]
@@ -136,9 +131,9 @@ class FailedTests(CommandCase):
         self.assertIn('"payload":{"n":1.0}', lines[0])
         self.assertEqual(len("".join(lines).splitlines()), 1)
 
-    async def test_pages(self) -> None:
+    async def test_asksForAllPages(self) -> None:
         """
-        All pages are asked for.
+        All pages of failed tasks are asked for.
         """
         self.queue.fail([str(number) for number in range(25)])
         self.queue.page = 10
@@ -150,15 +145,15 @@ class FailedTests(CommandCase):
             [f"/q/failed?{after}limit=100" for after in ("", "after=10&", "after=20&")],
         )
 
-    async def test_none(self) -> None:
+    async def test_printsNothingForNone(self) -> None:
         """
-        If there are none nothing is written.
+        Where no task has failed nothing is written.
         """
         self.assertEqual(await self.run_(failed), [])
 
-    async def test_other(self) -> None:
+    async def test_refusesOtherPages(self) -> None:
         """
-        What are no failed tasks is refused in words.
+        An answer that has no failed tasks is refused in words.
         """
         for body in (
             {},
@@ -169,7 +164,7 @@ class FailedTests(CommandCase):
             with self.assertRaisesRegex(QueueError, "is expected"):
                 await self.run_(failed)
 
-    def test_control(self) -> None:
+    def test_escapesControlCharacters(self) -> None:
         """
         A line has no characters that a terminal might obey.
         """
@@ -184,31 +179,28 @@ class RetryTests(CommandCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have three failed tasks.
-        """
         super().setUp()
         self.queue.fail(["a", "b", "c"])
 
-    async def test_ids(self) -> None:
+    async def test_retriesNamedTasks(self) -> None:
         """
-        Tasks are named.
+        The tasks that are named are retried.
         """
         lines = await self.run_(retry, all=0, ids=["a", "c"])
         self.assertEqual(lines, ["2 tasks to be tried again"])
         self.assertEqual([task["id"] for task in self.queue.failures], ["b"])
 
-    async def test_all(self) -> None:
+    async def test_retriesAllTasks(self) -> None:
         """
-        Or all are meant.
+        With C{--all} all failed tasks are retried.
         """
         lines = await self.run_(retry, all=1, ids=[])
         self.assertEqual(lines, ["3 tasks to be tried again"])
         self.assertEqual(self.queue.seen[0][2], {"all": True, "limit": PAGE})
 
-    async def test_pages(self) -> None:
+    async def test_retriesPageByPage(self) -> None:
         """
-        All are retried page by page, each going on where the queue has said.
+        All tasks are retried page by page, each going on where the queue has said.
         """
         self.queue.plan = [
             answers(200, {"retried": 2, "next": [7, 1.5]}),
@@ -220,9 +212,9 @@ class RetryTests(CommandCase):
         after = [body.get("after") for _, _, body in self.queue.seen]
         self.assertEqual(after, [None, [7, 1.5], [9, 1.5]])
 
-    async def test_broken(self) -> None:
+    async def test_countsWhatWasRetried(self) -> None:
         """
-        If the queue fails after some pages, those are told of.
+        If the queue fails after some pages, the tasks of those are counted.
         """
         self.queue.plan = [
             answers(200, {"retried": 2, "next": [7, 1.5]}),
@@ -232,18 +224,18 @@ class RetryTests(CommandCase):
             await self.run_(retry, all=1, ids=[])
         self.assertEqual(self.lines, ["2 tasks to be tried again"])
 
-    async def test_unknown(self) -> None:
+    async def test_namesUnknownTasks(self) -> None:
         """
-        Those that are no failed tasks are named, and the others tried again.
+        Ids that are no failed tasks are named, and the others are retried.
         """
         with self.assertRaises(CommandError) as caught:
             await self.run_(retry, all=0, ids=["a", "x", "y"])
         self.assertEqual(str(caught.exception), "no failed task is called 'x', 'y'")
         self.assertEqual(self.lines, ["1 task to be tried again"])
 
-    async def test_manyUnknown(self) -> None:
+    async def test_namesFewUnknownTasks(self) -> None:
         """
-        Not too many are named.
+        Of many unknown ids only some are named.
         """
         with self.assertRaisesRegex(CommandError, "'x9' and 90 more$"):
             await self.run_(retry, all=0, ids=[f"x{n}" for n in range(100)])

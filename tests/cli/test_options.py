@@ -14,7 +14,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.main import COMMANDS, Options, moduleOf, parse
+from myconsumer.cli.main import COMMANDS, Options, moduleOf
 
 URL = "http://localhost:1/q"
 
@@ -25,24 +25,21 @@ class OptionsCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have no options in the environment.
-        """
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("CONSUMER_")}
+        clean = {
+            k: v
+            for k, v in os.environ.items()
+            if not k.startswith(("CONSUMER_", "MYCONSUMER_"))
+        }
         self.patch(os, "environ", clean)
 
     def parsed(self, *arguments: str) -> Any:
-        """
-        Give the options of a command.
-        """
-        return parse(arguments).subOptions
+        options = Options()
+        options.parseOptions(arguments)
+        return options.subOptions
 
     def refused(self, *arguments: str) -> str:
-        """
-        Give the line with which a command line is refused.
-        """
         with self.assertRaises(SystemExit) as caught:
-            parse(arguments)
+            self.parsed(*arguments)
         line = caught.exception.code
         # a text goes to standard error, and makes the status 1
         assert isinstance(line, str)
@@ -56,9 +53,10 @@ class CommandTests(OptionsCase):
     Tests for the commands.
     """
 
-    def test_commands(self) -> None:
+    def test_findsEachCommand(self) -> None:
         """
-        Each has its options and a coroutine, in a module that is named after it.
+        Each command has its options and a coroutine, in a module that is named after
+        it.
         """
         for name in COMMANDS:
             command = getattr(moduleOf(name), name)
@@ -71,7 +69,7 @@ class CommandTests(OptionsCase):
         """
         return ["--all"] if name == "retry" else []
 
-    def test_help(self) -> None:
+    def test_helpNamesEachCommand(self) -> None:
         """
         Each command is in the help.
         """
@@ -79,17 +77,17 @@ class CommandTests(OptionsCase):
         for name, summary in COMMANDS.items():
             self.assertRegex(text, rf"{name} +{summary}")
 
-    def test_none(self) -> None:
+    def test_namesKnownCommands(self) -> None:
         """
-        Without a command, or with one that is none, known ones are named.
+        Without a command, or with an unknown one, the known ones are named.
         """
         self.assertIn("a command is needed: enqueue, counts", self.refused())
         self.assertIn("'frob' is no command; known are", self.refused("frob", URL))
         self.assertIn("what is not shown is no command", self.refused("http://a:b@c/"))
 
-    def test_unknown(self) -> None:
+    def test_refusesUnknownOptions(self) -> None:
         """
-        Options that are none are named, without their values.
+        Unknown options are named, without their values.
         """
         self.assertEqual(
             self.refused("--frob"), "option --frob not recognized; --help lists all"
@@ -102,12 +100,12 @@ class CommandTests(OptionsCase):
             "an option that is not shown", self.refused("counts", URL, "--a@b=c")
         )
 
-    def test_version(self) -> None:
+    def test_showsTheVersion(self) -> None:
         """
-        A command tells the version, too.
+        A command shows the version, too.
         """
         with redirect_stdout(StringIO()) as out, self.assertRaises(SystemExit):
-            parse(["failed", "--version"])
+            self.parsed("failed", "--version")
         self.assertRegex(out.getvalue(), r"^myconsumer \d")
 
 
@@ -116,10 +114,10 @@ class QueueOptionsTests(OptionsCase):
     Tests for what all commands take.
     """
 
-    def test_anywhere(self) -> None:
+    def test_takesOptionsAnywhere(self) -> None:
         """
-        Options stand before, between and after the arguments; none is one after
-        two dashes.
+        Options stand before, between and after the arguments, and none is one after two
+        dashes.
         """
         for arguments in (
             ["--json", URL],
@@ -132,11 +130,13 @@ class QueueOptionsTests(OptionsCase):
         self.assertEqual((options["batch"], options["delay"]), (2, 3.0))
         self.assertEqual(options["file"], "-")
 
-    def test_url(self) -> None:
+    def test_checksTheURL(self) -> None:
         """
         The URL is checked, and not shown if there may be a secret in it.
         """
-        self.assertIn("counts: the queue's URL is needed", self.refused("counts"))
+        self.assertIn(
+            "counts: URL is needed: it takes an http:// or", self.refused("counts")
+        )
         self.assertEqual(
             self.refused("counts", "localhost"),
             "counts: URL takes an http:// or https:// URL without user name and "
@@ -144,18 +144,18 @@ class QueueOptionsTests(OptionsCase):
         )
         self.assertNotIn("s3cret", self.refused("counts", "http://u:s3cret@h/"))
 
-    def test_tooMany(self) -> None:
+    def test_refusesTooManyArguments(self) -> None:
         """
         Arguments that are too many are refused.
         """
         self.assertIn("'x' is one argument too many", self.refused("counts", URL, "x"))
         self.assertIn("'y' is one", self.refused("enqueue", URL, "x", "y"))
 
-    def test_tokenFile(self) -> None:
+    def test_findsTheTokenFile(self) -> None:
         """
         The token file is named by the option, or else by the variable, and read.
         """
-        paths = [self.mktemp(), self.mktemp()]
+        paths = [os.path.abspath(self.mktemp()) for _ in range(2)]
         for path in paths:
             Path(path).write_text("token")
         self.assertIsNone(self.parsed("counts", URL)["token-file"])
@@ -166,9 +166,9 @@ class QueueOptionsTests(OptionsCase):
         options = self.parsed("counts", URL, "--token-file", paths[1])
         self.assertEqual(options["token-file"], paths[1])
 
-    def test_noTokenFile(self) -> None:
+    def test_refusesAFileWithoutAToken(self) -> None:
         """
-        One that holds no token is refused.
+        A file that holds no token is refused.
         """
         self.assertRegex(
             self.refused("counts", URL, "--token-file", "/none"),
@@ -179,12 +179,52 @@ class QueueOptionsTests(OptionsCase):
         self.assertIn("CONSUMER_TOKEN_FILE takes", self.refused("counts", URL))
 
 
+class PlacesTests(OptionsCase):
+    """
+    Tests for options that are not on the command line.
+    """
+
+    def test_takesVariables(self) -> None:
+        """
+        The environment gives the URL, numbers, flags and lists.
+        """
+        os.environ.update(
+            MYCONSUMER_URL=URL,
+            MYCONSUMER_BATCH="7",
+            MYCONSUMER_JSON="true",
+            MYCONSUMER_ONLY="its limit",
+        )
+        options = self.parsed("enqueue")
+        self.assertEqual((str(options["url"]), options["batch"]), (URL, 7))
+        self.assertIs(self.parsed("counts")["json"], True)
+        self.assertEqual(self.parsed("check")["only"], ["its limit"])
+        os.environ["MYCONSUMER_BATCH"] = "0"
+        self.assertIn("MYCONSUMER_BATCH takes a whole", self.refused("enqueue"))
+
+    def test_takesAFile(self) -> None:
+        """
+        The file of C{--config} gives the same, and has no other keys.
+        """
+        path = Path(self.mktemp())
+        path.write_text(f'url = "{URL}"\nids = ["a", "b"]\n')
+        self.assertEqual(self.parsed("retry", f"--config={path}")["ids"], ["a", "b"])
+        self.assertIn("'ids' in", self.refused("counts", URL, "--config", str(path)))
+
+    def test_passesOverTheConsumersVariables(self) -> None:
+        """
+        Variables of C{twistd consumer} are none of C{myconsumer}, but for the token's.
+        """
+        os.environ.update(CONSUMER_URL="x", CONSUMER_CONFIG="/none", CONSUMER_RETRY="x")
+        self.assertEqual(self.parsed("enqueue", URL)["retry"], 60)
+        self.assertIn("URL is needed", self.refused("enqueue"))
+
+
 class EnqueueOptionsTests(OptionsCase):
     """
     Tests for what C{enqueue} and C{retry} take.
     """
 
-    def test_defaults(self) -> None:
+    def test_readsStandardInputByDefault(self) -> None:
         """
         By default standard input is read, in batches of a thousand.
         """
@@ -192,9 +232,9 @@ class EnqueueOptionsTests(OptionsCase):
         self.assertEqual((options["file"], options["batch"]), ("-", 1000))
         self.assertEqual(options["retry"], 60)
 
-    def test_numbers(self) -> None:
+    def test_boundsNumbers(self) -> None:
         """
-        Numbers have bounds.
+        Each number has its bounds.
         """
         for option, least, most in (
             ("--batch", 1, 10_000),
@@ -210,9 +250,9 @@ class EnqueueOptionsTests(OptionsCase):
                 self.assertIn(f"from {least} to {most}, not '{wrong}'", line)
         self.assertIn("'1.5'", self.refused("enqueue", URL, "--priority=1.5"))
 
-    def test_tasks(self) -> None:
+    def test_tasksExcludeWhatIsForAll(self) -> None:
         """
-        Tasks have what is otherwise given for all.
+        With C{--tasks} the options that are for all tasks are refused.
         """
         self.assertEqual(self.parsed("enqueue", URL, "--tasks")["tasks"], 1)
         for option in ("--delay=0", "--priority=0", "--id-field=x"):
@@ -222,7 +262,7 @@ class EnqueueOptionsTests(OptionsCase):
                 self.refused("enqueue", URL, "--tasks", option),
             )
 
-    def test_retry(self) -> None:
+    def test_retryTakesIdsOrAll(self) -> None:
         """
         C{retry} takes either ids or C{--all}.
         """

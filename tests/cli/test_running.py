@@ -26,9 +26,7 @@ class Reactor(Clock):
     """
 
     def callWhenRunning(self, *call: Any) -> None:
-        """
-        See L{IReactorCore.callWhenRunning}.
-        """
+        pass
 
 
 class Full(StringIO):
@@ -37,9 +35,6 @@ class Full(StringIO):
     """
 
     def write(self, text: str) -> int:
-        """
-        Fail.
-        """
         raise OSError(28, "No space left on device")
 
 
@@ -49,9 +44,6 @@ class RunningTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Keep what is written.
-        """
         self.out, self.errors = StringIO(), StringIO()
         self.patch(sys, "stdout", self.out)
         self.patch(sys, "stderr", self.errors)
@@ -69,33 +61,33 @@ class RunningTests(SynchronousTestCase):
         ended = Running("test").start(Reactor(), command)
         return self.failureResultOf(ended, SystemExit).value.code
 
-    def test_ended(self) -> None:
+    def test_passesTheStatusOn(self) -> None:
         """
-        The status is the command's own, and its lines are on standard output.
+        The exit status is that of the command, and its lines are on standard output.
         """
         for status in (0, 1):
             self.assertEqual(self.status(succeed(status), lines=2), status)
         self.assertEqual(self.out.getvalue(), "0\n1\n0\n1\n")
         self.assertEqual(self.errors.getvalue(), "")
 
-    def test_failed(self) -> None:
+    def test_saysAnErrorInOneLine(self) -> None:
         """
-        What was to be expected is one line.
+        An error that was to be expected is one line.
         """
         for error in (CommandError("it is\nso"), FaultError("it is so")):
             self.assertEqual(self.status(fail(error)), 1)
         self.assertEqual(self.errors.getvalue(), "test: it is so\n" * 2)
 
-    def test_mistake(self) -> None:
+    def test_logsAMistake(self) -> None:
         """
-        What was not is logged with its traceback.
+        An error that nobody expected is logged with its traceback.
         """
         self.assertEqual(self.status(fail(ZeroDivisionError("oh"))), 1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_full(self) -> None:
+    def test_saysThatTheDiskIsFull(self) -> None:
         """
-        Output that cannot be written is told of.
+        Output that cannot be written is complained of.
         """
         self.patch(sys, "stdout", Full())
         self.assertEqual(self.status(succeed(0), lines=1), 1)
@@ -104,7 +96,7 @@ class RunningTests(SynchronousTestCase):
             "test: standard output cannot be written: No space left on device\n",
         )
 
-    def test_nobody(self) -> None:
+    def test_survivesWithoutAReader(self) -> None:
         """
         Complaints that cannot be written are no failure.
         """
@@ -118,29 +110,26 @@ class ComplaintsTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Keep what is said.
-        """
         self.said: list[str] = []
         self.observer = Complaints(self.said.append)
         self.log = Logger(observer=LogPublisher(self.observer))
 
-    def test_interface(self) -> None:
+    def test_isAnObserver(self) -> None:
         """
-        It is an observer.
+        It is an observer of the log.
         """
         verifyObject(ILogObserver, self.observer)
 
-    def test_line(self) -> None:
+    def test_makesALine(self) -> None:
         """
-        What is logged is a line.
+        A log event becomes a line.
         """
         self.log.warn("{what} is\nodd", what="this")
         self.assertEqual(self.said, ["this is odd"])
 
-    def test_traceback(self) -> None:
+    def test_addsTheTraceback(self) -> None:
         """
-        A failure has its traceback.
+        The line of a failure has its traceback.
         """
         self.log.failure("oh", Failure(ZeroDivisionError("zero")))
         [text] = self.said

@@ -100,9 +100,9 @@ class SignalTests(ProcessCase):
     L{handleSignals} in a process.
     """
 
-    def test_first(self) -> None:
+    def test_firstSignalStopsTheService(self) -> None:
         """
-        The first signal stops the service once, and twistd ends by that signal.
+        The first signal stops the service once, and C{twistd} ends by that signal.
         """
         for name in ("SIGTERM", "SIGINT"):
             status, said = self.run_(f"slow.run({name!r})")
@@ -111,10 +111,10 @@ class SignalTests(ProcessCase):
             self.assertIn("stop 1", said)
             self.assertNotIn("stop 2", said)
 
-    def test_second(self) -> None:
+    def test_secondSignalSkipsTheWaiting(self) -> None:
         """
-        The second, of either kind, stops the service once more; twistd ends by the
-        first.
+        The second signal, of either kind, stops the service once more, and C{twistd}
+        ends by the first.
         """
         for first, second in (("SIGTERM", "SIGTERM"), ("SIGTERM", "SIGINT")):
             status, said = self.run_(
@@ -128,9 +128,9 @@ class SignalTests(ProcessCase):
             self.assertIn("stop 2", said)
             self.assertNotIn("stop 3", said)
 
-    def test_third(self) -> None:
+    def test_thirdSignalEndsTheProcess(self) -> None:
         """
-        The third ends the process, though the service never stops.
+        The third signal ends the process, though the service never stops.
         """
         status, said = self.run_(
             """
@@ -143,9 +143,9 @@ class SignalTests(ProcessCase):
         self.assertNotIn("stop 3", said)
         self.assertNotIn("atexit", said)
 
-    def test_thirdWhileBusy(self) -> None:
+    def test_thirdSignalEndsABusyProcess(self) -> None:
         """
-        The third ends the process, though the reactor never gets to anything.
+        The third signal ends the process, though the reactor never gets to anything.
         """
         status, _ = self.run_(
             """
@@ -162,10 +162,10 @@ class SignalTests(ProcessCase):
         )
         self.assertEqual(status, -signal.SIGTERM)
 
-    def test_forkedChild(self) -> None:
+    def test_forkedChildEndsByItsOwnSignal(self) -> None:
         """
-        A child that was forked, in a thread as well, ends by a signal that it is
-        sent, and the parent hears nothing of it.
+        A child that was forked, in a thread as well, ends by a signal that it is sent,
+        and the parent is not woken by it.
         """
         status, said = self.run_(
             """
@@ -201,7 +201,7 @@ class SignalTests(ProcessCase):
         self.assertNotIn("draining", said)
         self.assertNotIn("Received", said)
 
-    def test_bothAtOnce(self) -> None:
+    def test_twoSignalsAtOnceSkipTheWaiting(self) -> None:
         """
         Two signals before the reactor got to the first one skip the waiting.
         """
@@ -215,9 +215,10 @@ class SignalTests(ProcessCase):
         self.assertEqual(status, -signal.SIGTERM)
         self.assertIn("stop 2", said)
 
-    def test_asyncioReactor(self) -> None:
+    def test_handlesSignalsOnAsyncio(self) -> None:
         """
-        It is the same on the asyncio reactor.
+        On the asyncio reactor the first signal stops the service, and the second skips
+        the waiting, too.
         """
         status, said = self.run_(
             """
@@ -235,7 +236,7 @@ class ClockTests(ProcessCase):
     L{steadyClock} in a process.
     """
 
-    def test_wallClock(self) -> None:
+    def test_wallClockMovesNoTimer(self) -> None:
         """
         What the wall clock does moves no timer, and what was scheduled before keeps
         its time.
@@ -265,35 +266,35 @@ class ExitStatusTests(ProcessCase):
     L{ExitStatus} in a process.
     """
 
-    def test_nothingLeft(self) -> None:
+    def test_endsWithStatus0(self) -> None:
         """
-        Ended without a reason the status is 0.
+        Ended without a reason the process has status 0.
         """
         status, said = self.run_("reactor.callWhenRunning(end, None)")
         self.assertEqual(status, 0)
         self.assertIn("Server Shut Down", said)
         self.assertEqual(said.count("atexit\n"), 1)
 
-    def test_failed(self) -> None:
+    def test_endsWithStatus1(self) -> None:
         """
-        Ended with a reason the status is 1, after all others did what they had left
-        for the end.
+        Ended with a reason the process has status 1, after all others did what they had
+        left for the end.
         """
         status, said = self.run_("reactor.callLater(0, end, Failure(OSError()))")
         self.assertEqual(status, 1)
         self.assertIn("Server Shut Down", said)
         self.assertEqual(said.count("atexit\n"), 1)
 
-    def test_beforeTheReactorRuns(self) -> None:
+    def test_endsBeforeTheReactorRuns(self) -> None:
         """
-        It may be ended as early as the service starts.
+        A process may be ended as early as the service starts.
         """
         status, _ = self.run_("slow.startService = lambda: end(Failure(OSError()))")
         self.assertEqual(status, 1)
 
-    def test_whileStopping(self) -> None:
+    def test_earlierSignalDecidesTheStatus(self) -> None:
         """
-        A signal that came before decides.
+        A signal that came before the end of the run decides how the process ends.
         """
         status, _ = self.run_(
             """
@@ -306,10 +307,10 @@ class ExitStatusTests(ProcessCase):
         )
         self.assertEqual(status, -signal.SIGTERM)
 
-    def test_signalWhileStopping(self) -> None:
+    def test_laterSignalChangesNothing(self) -> None:
         """
-        A signal that comes after it changes nothing, and the next one skips the
-        waiting.
+        A signal that comes after the end of the run changes nothing, and the next one
+        skips the waiting.
         """
         status, said = self.run_(
             """
@@ -333,15 +334,10 @@ class FakeReactor:
     """
 
     def callWhenRunning(self, function: Callable[[], object]) -> None:
-        """
-        It does.
-        """
         function()
 
     def addSystemEventTrigger(self, *args: Any) -> None:
-        """
-        It never ends.
-        """
+        pass
 
 
 class InstallTests(SynchronousTestCase):
@@ -350,16 +346,13 @@ class InstallTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have the handlers restored.
-        """
         for number in (signal.SIGINT, signal.SIGTERM):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
 
-    def test_notTheReactors(self) -> None:
+    def test_leavesIgnoredSignals(self) -> None:
         """
-        What is ignored stays ignored (as under C{nohup}), and what the reactor does
-        not handle is left as it is.
+        A signal that is ignored stays ignored (as under C{nohup}), and one that the
+        reactor does not handle is left as it is.
         """
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -367,9 +360,9 @@ class InstallTests(SynchronousTestCase):
         self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
         self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_IGN)
 
-    def test_theReactors(self) -> None:
+    def test_takesOverTheReactorsSignals(self) -> None:
         """
-        What the reactor handles is taken over.
+        A signal that the reactor handles is taken over.
         """
         signal.signal(signal.SIGTERM, lambda number, frame: None)
         before = signal.getsignal(signal.SIGTERM)

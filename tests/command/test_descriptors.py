@@ -30,9 +30,6 @@ class LimitCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have a soft limit that can be raised.
-        """
         before = resource.getrlimit(RLIMIT_NOFILE)
         self.hard = before[1]
         self.addCleanup(resource.setrlimit, RLIMIT_NOFILE, before)
@@ -40,9 +37,6 @@ class LimitCase(SynchronousTestCase):
         self.patch(descriptors, "_usual", None)
 
     def limits(self, pid: int) -> tuple[int, int]:
-        """
-        The limits of a process.
-        """
         return resource.prlimit(pid, RLIMIT_NOFILE)
 
 
@@ -51,22 +45,22 @@ class RaiseTests(LimitCase):
     L{raiseLimit} and L{restoreLimit}.
     """
 
-    def test_raised(self) -> None:
+    def test_raisesTheSoftLimit(self) -> None:
         """
-        The soft limit is raised to the hard one, and again that does nothing.
+        The soft limit is raised to the hard one, and raising it again does nothing.
         """
         for _ in range(2):
             raiseLimit(Clock())
             self.assertEqual(self.limits(0), (self.hard, self.hard))
 
-    def test_select(self) -> None:
+    def test_leavesTheLimitOfSelect(self) -> None:
         """
-        A reactor that takes no high descriptors has no more of them.
+        The limit is not raised for a reactor that takes no high descriptors.
         """
         raiseLimit(object.__new__(SelectReactor))
         self.assertEqual(self.limits(0), (1000, self.hard))
 
-    def test_restored(self) -> None:
+    def test_restoresTheLimitOfAChild(self) -> None:
         """
         A process that we start has the limits that we were started with.
         """
@@ -79,7 +73,7 @@ class RaiseTests(LimitCase):
             restoreLimit(process.pid)
             self.assertEqual(self.limits(process.pid), (1000, self.hard))
 
-    def test_isGone(self) -> None:
+    def test_leavesAProcessThatIsGone(self) -> None:
         """
         A process that has ended already is left alone.
         """
@@ -94,16 +88,17 @@ class CheckTests(LimitCase):
     L{checkLimit}.
     """
 
-    def test_fits(self) -> None:
+    def test_takesALimitThatFits(self) -> None:
         """
-        What fits is taken, and so is any number of tasks that need none.
+        A limit that fits is taken, and so is any number of tasks that need no
+        descriptors.
         """
         checkLimit((1000 - RESERVE) // 2, 2)
         checkLimit(1_000_000, 0)
 
-    def test_doesNotFit(self) -> None:
+    def test_refusesALimitThatDoesNotFit(self) -> None:
         """
-        What does not fit is refused, with what it takes.
+        A limit that does not fit is refused, with the number that it takes.
         """
         with self.assertRaises(ValueError) as caught:
             checkLimit(476, 2)
@@ -117,9 +112,9 @@ class LackingTests(LimitCase):
     L{areLacking}.
     """
 
-    def test_lacking(self) -> None:
+    def test_lacksWhereNoneIsToBeHad(self) -> None:
         """
-        They are lacking where none is to be had.
+        Descriptors are lacking where none is to be had.
         """
         self.assertFalse(areLacking())
         withDescriptors(self, 1)

@@ -28,7 +28,7 @@ class ThreadsTests(ProcessCase):
     L{leaveThreads<myconsumer.command.mainloop.leaveThreads>} in a process.
     """
 
-    def test_signal(self) -> None:
+    def test_busyThreadKeepsNoSignalledProcess(self) -> None:
         """
         A thread that is busy does not keep a process that was signalled.
         """
@@ -37,10 +37,10 @@ class ThreadsTests(ProcessCase):
         self.assertIn("1 threads of the reactor's are busy and left behind", said)
         self.assertIn("Server Shut Down", said)
 
-    def test_status(self) -> None:
+    def test_busyThreadKeepsNoStatus(self) -> None:
         """
-        Nor does it keep a process that ends with a status, and what others have
-        left for the end is done.
+        A thread that is busy does not keep a process that ends with a status, and what
+        others have left for the end is done.
         """
         for reason, expected in (("None", 0), ("Failure(OSError())", 1)):
             ends = f"reactor.callLater(0.1, end, {reason})"
@@ -49,7 +49,7 @@ class ThreadsTests(ProcessCase):
             self.assertEqual(said.count("atexit\n"), 1)
             self.assertIn("left behind", said)
 
-    def test_shortWork(self) -> None:
+    def test_threadEndsWhatItDoes(self) -> None:
         """
         A thread gets a moment to end what it does.
         """
@@ -92,9 +92,10 @@ class ExitTests(ProcessCase):
         script = EXIT.format(leave=leave, stops=stops, more=more)
         return self.run_(script, "--reactor=asyncio")
 
-    def test_drains(self) -> None:
+    def test_drainsWhenTheLoopIsEnded(self) -> None:
         """
-        The service is stopped, and the process ends with status 1.
+        Where a task of asyncio ends the loop the service is stopped, and the process
+        ends with status 1.
         """
         for leave, shown in (
             ("raise SystemExit(3)", "SystemExit(3)"),
@@ -107,9 +108,10 @@ class ExitTests(ProcessCase):
             self.assertIn("Server Shut Down", said)
             self.assertEqual(said.count("atexit\n"), 1)
 
-    def test_whileDraining(self) -> None:
+    def test_goesOnDrainingWhenEndedAgain(self) -> None:
         """
-        While it drains another such task changes nothing, and a signal is heard.
+        While the service drains another task that ends the loop changes nothing, and a
+        signal is heard.
         """
         status, said = self.leave(
             "raise SystemExit(3)",
@@ -127,9 +129,9 @@ class ExitTests(ProcessCase):
         self.assertIn("SIGTERM: draining", said)
         self.assertIn("stop 2", said)
 
-    def test_withoutAsyncio(self) -> None:
+    def test_changesNothingWithoutAsyncio(self) -> None:
         """
-        On another reactor nothing changes.
+        On a reactor without asyncio nothing changes.
         """
         status, said = self.run_(
             """

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.command.option import CONFIG
-from myconsumer.command.resolving import Refused, resolve
+from myconsumer.command.refusal import BadOption
+from myconsumer.command.resolving import resolve
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options import COMMAND, OPTIONS
 from tests.test_text import BAD_URLS_WITH_SECRETS
@@ -148,9 +149,6 @@ class ResolvingCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a directory for the files.
-        """
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.path = str(Path(folder.name).resolve() / "options.toml")
@@ -161,9 +159,6 @@ class ResolvingCase(SynchronousTestCase):
         environ: Mapping[str, str] = {},
         file: str | None = None,
     ) -> dict[str, Any]:
-        """
-        Resolve what is needed and what is given.
-        """
         given = dict(arguments)
         if file is not None:
             Path(self.path).write_text(file, encoding="utf-8")
@@ -171,10 +166,7 @@ class ResolvingCase(SynchronousTestCase):
         return resolve(COMMAND, given, environ)
 
     def refused(self, *args: Any, **kwargs: Any) -> str:
-        """
-        Give the one line with which it is refused.
-        """
-        with self.assertRaises(Refused) as caught:
+        with self.assertRaises(BadOption) as caught:
             self.resolve(*args, **kwargs)
         line = str(caught.exception)
         self.assertEqual(len(line.splitlines()), 1, line)
@@ -188,9 +180,9 @@ class BadValueTests(ResolvingCase):
     A wrong value is refused in one line that says where, what, and what is taken.
     """
 
-    def test_commandLine(self) -> None:
+    def test_namesTheOption(self) -> None:
         """
-        On the command line it is called by the option.
+        On the command line a value is called by its option.
         """
         for name, text, takes in BAD:
             with self.subTest(name=name, text=text[:20]):
@@ -198,9 +190,9 @@ class BadValueTests(ResolvingCase):
                 self.assertTrue(line.startswith(f"--{name} takes {takes}"), line)
                 self.assertIn(f", not {repr(text)[:100]}", line)
 
-    def test_environment(self) -> None:
+    def test_namesTheVariable(self) -> None:
         """
-        In the environment it is called by the variable.
+        In the environment a value is called by its variable.
         """
         for name, text, takes in BAD:
             with self.subTest(name=name, text=text[:20]):
@@ -209,9 +201,9 @@ class BadValueTests(ResolvingCase):
                 self.assertTrue(line.startswith(f"{variable} takes {takes}"), line)
                 self.assertIn(f", not {repr(text)[:100]}", line)
 
-    def test_file(self) -> None:
+    def test_namesTheKeyAndTheFile(self) -> None:
         """
-        In the file it is called by the key and the file, and a number in quotes is
+        In the file a value is called by its key and the file, and a number in quotes is
         no number.
         """
         for name, text, takes in [*BAD, ("limit", "4", f"{COUNT} 1 to 1000000")]:
@@ -224,7 +216,7 @@ class BadValueTests(ResolvingCase):
                 self.assertTrue(line.startswith(f"{origin} takes {takes}"), line)
                 self.assertIn(f", not {repr(text)[:100]}", line)
 
-    def test_typesInFile(self) -> None:
+    def test_refusesOtherTypesInTheFile(self) -> None:
         """
         In the file a value has to be of the option's own type.
         """
@@ -256,7 +248,7 @@ class BadValueTests(ResolvingCase):
                 self.assertTrue(line.startswith(f"{name} in '"), line)
                 self.assertIn(said, line)
 
-    def test_flag(self) -> None:
+    def test_refusesOtherWordsForAFlag(self) -> None:
         """
         A flag in the environment takes true, false, 1, 0 and nothing else.
         """
@@ -266,32 +258,32 @@ class BadValueTests(ResolvingCase):
                 f"CONSUMER_UNTIL_EMPTY takes true, false, 1 or 0, not {text!r}",
             )
 
-    def test_wrongThoughItDoesNotCount(self) -> None:
+    def test_refusesWhatDoesNotCount(self) -> None:
         """
-        What is wrong is refused where something else counts, too.
+        A wrong value is refused where another value counts, too.
         """
         self.assertIn("CONSUMER_LIMIT", self.refused(NEEDED, {"CONSUMER_LIMIT": "x"}))
         self.assertIn("limit in '", self.refused(NEEDED, file='limit = "x"'))
 
-    def test_missing(self) -> None:
+    def test_namesWhatIsMissing(self) -> None:
         """
-        What is needed and not given is named, with the ways to give it.
+        An option that is needed and not given is named, with the ways to give it.
         """
         for name in ("url", "limit"):
             line = self.refused(neededFor(name))
             self.assertTrue(line.startswith(f"--{name} is needed: it takes "), line)
             self.assertIn(f"CONSUMER_{name.upper()}", line)
 
-    def test_wrongBeforeMissing(self) -> None:
+    def test_namesWrongBeforeMissing(self) -> None:
         """
-        What is wrong is told of before what is missing.
+        A wrong value is refused before a missing one.
         """
         for name, text in (("wait", "x"), ("run-in", "x"), ("kill-after", "-1")):
             self.assertIn(f"--{name} takes", self.refused({name: text}))
 
-    def test_reason(self) -> None:
+    def test_givesTheReason(self) -> None:
         """
-        Where there is no such thing as is named, the reason is given.
+        Where there is no such thing as is named, the refusal gives the reason.
         """
         self.assertEqual(
             self.refused(NEEDED | {"protocol": "sqs2"}),
@@ -313,7 +305,7 @@ class BadValueTests(ResolvingCase):
             line = self.refused(neededFor(name) | {name: text})
             self.assertTrue(line.endswith(f": {reason}" if reason else ""), line)
 
-    def test_hugeAndStrange(self) -> None:
+    def test_makesOneLineOfAnything(self) -> None:
         """
         A value of any length and with any characters makes one line.
         """
@@ -327,19 +319,20 @@ class TogetherTests(ResolvingCase):
     What options say of each other.
     """
 
-    def test_noHandler(self) -> None:
+    def test_namesHandlersWhereNoneIsGiven(self) -> None:
         """
         Without a handler all three are named, with what each takes.
         """
         self.assertEqual(
             self.refused({key: NEEDED[key] for key in ("url", "limit")}),
             "one of --python, --exec and --forward is needed: --python takes the "
-            "dotted name of a callable, --exec a command, --forward a URL",
+            "dotted name of a callable, --exec takes a command and its arguments, "
+            f"--forward takes {A_URL}",
         )
 
-    def test_eachHandler(self) -> None:
+    def test_takesEachHandler(self) -> None:
         """
-        Each handler is enough, wherever it is given; the others have no value.
+        Each handler is enough, wherever it is given, and the others have no value.
         """
         needed = {key: NEEDED[key] for key in ("url", "limit")}
         for name, text in HANDLERS.items():
@@ -351,7 +344,7 @@ class TogetherTests(ResolvingCase):
                 given = [each for each in HANDLERS if resolved[each] is not None]
                 self.assertEqual(given, [name])
 
-    def test_twoHandlers(self) -> None:
+    def test_refusesTwoHandlers(self) -> None:
         """
         Two handlers exclude each other, and both are called by where they were
         given: none of them counts more.
@@ -382,16 +375,16 @@ class TogetherTests(ResolvingCase):
                 f"--{first} and {second} in '{self.path}' exclude each other",
             )
 
-    def test_threeHandlers(self) -> None:
+    def test_refusesThreeHandlers(self) -> None:
         """
-        So it is with all three.
+        Three handlers exclude each other, as two do.
         """
         line = self.refused(NEEDED | HANDLERS)
         self.assertIn("exclude each other", line)
 
-    def test_oneHandlerTwice(self) -> None:
+    def test_takesOneHandlerTwice(self) -> None:
         """
-        One handler in several places is one: the first place counts.
+        One handler that is given in several places is one, and the first place counts.
         """
         resolved = self.resolve(
             neededFor("exec") | {"exec": "cat 1"},
@@ -400,7 +393,7 @@ class TogetherTests(ResolvingCase):
         )
         self.assertEqual(resolved["exec"], ["cat", "1"])
 
-    def test_goesWith(self) -> None:
+    def test_refusesWithoutWhatIsRequired(self) -> None:
         """
         An option of one handler is refused where that is not given, wherever it is
         given itself, and taken where that is given elsewhere.
@@ -440,16 +433,16 @@ class TogetherTests(ResolvingCase):
             self.assertIsNotNone(found[0])
             self.assertEqual(found, [found[0]] * 4)
 
-    def test_wrongBeforeTogether(self) -> None:
+    def test_refusesTypesBeforeCombinations(self) -> None:
         """
-        A value of a wrong type is told of before what does not go together.
+        A value of a wrong type is refused before options that do not go together.
         """
         line = self.refused(NEEDED | {"exec": "cat", "run-in": "x"})
         self.assertTrue(line.startswith("--run-in takes"), line)
 
-    def test_valuesAreNotShown(self) -> None:
+    def test_showsNoValuesOfCombinations(self) -> None:
         """
-        What does not go together is told of without the values.
+        Options that do not go together are refused without their values.
         """
         secret = "http://user:secret@host/"
         for arguments in (
@@ -465,7 +458,7 @@ class HandlerValueTests(ResolvingCase):
     What the options of handlers stand for.
     """
 
-    def test_python(self) -> None:
+    def test_loadsTheCallable(self) -> None:
         """
         A callable comes with its name, for a process to find it again.
         """
@@ -473,7 +466,7 @@ class HandlerValueTests(ResolvingCase):
         self.assertIsInstance(named, NamedCallable)
         self.assertEqual(named, ("os.getcwd", os.getcwd))
 
-    def test_exec(self) -> None:
+    def test_splitsTheCommand(self) -> None:
         """
         A command is split as a shell would, and nothing else is done to it.
         """
@@ -487,9 +480,9 @@ class HandlerValueTests(ResolvingCase):
             given = neededFor("exec") | {"exec": text}
             self.assertEqual(self.resolve(given)["exec"], words)
 
-    def test_execEnv(self) -> None:
+    def test_splitsNames(self) -> None:
         """
-        Names are separated by commas, and by spaces too.
+        Names of variables are separated by commas, and by spaces too.
         """
         for text, names in (
             ("HOME", ["HOME"]),
@@ -498,7 +491,7 @@ class HandlerValueTests(ResolvingCase):
             given = neededFor("exec-env") | {"exec-env": text}
             self.assertEqual(self.resolve(given)["exec-env"], names)
 
-    def test_rate(self) -> None:
+    def test_convertsRatesToSeconds(self) -> None:
         """
         A rate is one a second, whatever it is given in.
         """
@@ -514,7 +507,7 @@ class HandlerValueTests(ResolvingCase):
         ):
             self.assertEqual(self.resolve(NEEDED | {"rate": text})["rate"], perSecond)
 
-    def test_slowestRate(self) -> None:
+    def test_refusesTheSlowestRates(self) -> None:
         """
         A rate so slow that no timer can be set for it is refused; one a year is not.
         """
@@ -523,7 +516,7 @@ class HandlerValueTests(ResolvingCase):
         rate = self.resolve(NEEDED | {"rate": "0.00012/h"})["rate"]
         self.assertGreater(rate, 1 / 31_536_000)
 
-    def test_urls(self) -> None:
+    def test_parsesURLs(self) -> None:
         """
         URLs are parsed.
         """
@@ -538,12 +531,12 @@ class SecretTests(ResolvingCase):
     What may be a password is never shown.
     """
 
-    def test_anyOptionAnywhere(self) -> None:
+    def test_showsNoSecretOfAnyOption(self) -> None:
         """
         A URL that is refused and may bear a secret is not shown, whatever option it
         was given for, and wherever.
         """
-        names = [o.name for o in (*OPTIONS, CONFIG) if o.type is not bool]
+        names = [o.name for o in (*OPTIONS, CONFIG) if not o.isFlag]
         for text in BAD_URLS_WITH_SECRETS:
             for name in names:
                 with self.subTest(name=name, text=text):
@@ -569,7 +562,7 @@ class SecretTests(ResolvingCase):
                     for line in lines:
                         self.assertNotIn("secret", line)
 
-    def test_saysWhatToDo(self) -> None:
+    def test_saysWhereASecretGoes(self) -> None:
         """
         The refusal of a password says where a secret goes instead.
         """
@@ -577,7 +570,7 @@ class SecretTests(ResolvingCase):
         self.assertIn("--url takes an http:// or https:// URL", line)
         self.assertIn("--token-file", line)
 
-    def test_valueOfVariable(self) -> None:
+    def test_showsNoValueOfAVariable(self) -> None:
         """
         A name of a variable that is given with its value is refused without that.
         """
@@ -592,9 +585,9 @@ class OrderTests(ResolvingCase):
     The command line, then the environment, then the file, then the default.
     """
 
-    def test_defaults(self) -> None:
+    def test_findsDefaults(self) -> None:
         """
-        What is not given has its default, and what it names is found.
+        An option that is not given has its default, and what that names is found.
         """
         self.assertEqual(
             self.resolve(NEEDED),
@@ -627,7 +620,7 @@ class OrderTests(ResolvingCase):
             },
         )
 
-    def test_eachPair(self) -> None:
+    def test_prefersTheCommandLine(self) -> None:
         """
         Of any two places the one that counts more gives the value.
         """
@@ -645,7 +638,7 @@ class OrderTests(ResolvingCase):
             resolved = self.resolve(needed | arguments, environ, text)
             self.assertEqual(resolved["limit"], wanted)
 
-    def test_flag(self) -> None:
+    def test_flagMayBeFalse(self) -> None:
         """
         A flag may be false in the environment and true in the file.
         """
@@ -663,7 +656,7 @@ class OrderTests(ResolvingCase):
             resolved = self.resolve(NEEDED | arguments, environ, text)
             self.assertIs(resolved["until-empty"], wanted)
 
-    def test_everyKey(self) -> None:
+    def test_fileTakesEveryKey(self) -> None:
         """
         The file takes every option by its long name, a whole number for seconds too.
         """
@@ -715,7 +708,7 @@ class OrderTests(ResolvingCase):
             forward["forward-wait-for"], URL.from_text("http://localhost:3/")
         )
 
-    def test_relativePath(self) -> None:
+    def test_makesPathsAbsolute(self) -> None:
         """
         A relative path is one from the current directory, whatever that is later.
         """
@@ -725,7 +718,7 @@ class OrderTests(ResolvingCase):
             self.resolve(NEEDED | {"token-file": token})["token-file"], self.path
         )
 
-    def test_everyVariable(self) -> None:
+    def test_takesEveryVariable(self) -> None:
         """
         The environment takes every option, the file's path among them.
         """
@@ -744,7 +737,7 @@ class OrderTests(ResolvingCase):
             [5, 2, 0, 0.5],
         )
 
-    def test_emptyVariable(self) -> None:
+    def test_passesOverEmptyVariables(self) -> None:
         """
         An empty variable counts as not set.
         """
@@ -755,16 +748,16 @@ class OrderTests(ResolvingCase):
             3,
         )
 
-    def test_emptyArgument(self) -> None:
+    def test_refusesEmptyArguments(self) -> None:
         """
         An empty argument is a value, and a wrong one.
         """
         for option in (*OPTIONS, CONFIG):
-            if option.type is not bool:
+            if not option.isFlag:
                 line = self.refused(neededFor(option.name) | {option.name: ""})
                 self.assertTrue(line.startswith(f"--{option.name} takes"), line)
 
-    def test_otherVariables(self) -> None:
+    def test_passesOverOtherVariables(self) -> None:
         """
         Variables that name no option are none of ours: an orchestrator sets such.
         """
@@ -782,7 +775,7 @@ class FileTests(ResolvingCase):
     The TOML file.
     """
 
-    def test_unknownKey(self) -> None:
+    def test_refusesUnknownKeys(self) -> None:
         """
         A key that is no option is refused, and the options are listed.
         """
@@ -793,7 +786,7 @@ class FileTests(ResolvingCase):
             )
             self.assertIn("max-attempts", line)
 
-    def test_noTOML(self) -> None:
+    def test_refusesWhatIsNoTOML(self) -> None:
         """
         A file that is no TOML is refused with the place.
         """
@@ -807,20 +800,20 @@ class FileTests(ResolvingCase):
             )
             self.assertIn(" (at ", line)
 
-    def test_noText(self) -> None:
+    def test_refusesWhatIsNoText(self) -> None:
         """
         A file that is no text is refused.
         """
         Path(self.path).write_bytes(b"\xff\xfe")
         self.assertIn("--config takes", self.refused(NEEDED | {"config": self.path}))
 
-    def test_tooDeep(self) -> None:
+    def test_refusesWhatIsTooDeep(self) -> None:
         """
         A file that nests for ever is refused.
         """
         self.assertIn("too deeply", self.refused(NEEDED, file="a = " + "[" * 100_000))
 
-    def test_emptyFile(self) -> None:
+    def test_takesAnEmptyFile(self) -> None:
         """
         An empty file changes nothing.
         """
@@ -834,7 +827,7 @@ class AnyTextTests(PlainTestCase):
 
     @settings(max_examples=300, deadline=None)
     @given(
-        option=st.sampled_from([o for o in OPTIONS if o.type is not bool]),
+        option=st.sampled_from([o for o in OPTIONS if not o.isFlag]),
         text=st.one_of(
             st.text(st.characters(exclude_categories=[])),
             st.floats().map(str),
@@ -844,9 +837,11 @@ class AnyTextTests(PlainTestCase):
         ),
         environment=st.booleans(),
     )
-    def test_anyText(self, option: Any, text: str, environment: bool) -> None:
+    def test_takesOrRefusesAnyText(
+        self, option: Any, text: str, environment: bool
+    ) -> None:
         """
-        Any text for any option: it is in range, or there is one line.
+        Any text for any option is in range, or is refused in one line.
         """
         arguments = neededFor(option.name)
         environ = {COMMAND.variable(option): text} if environment and text else {}
@@ -854,7 +849,7 @@ class AnyTextTests(PlainTestCase):
             arguments[option.name] = text
         try:
             value = resolve(COMMAND, arguments, environ)[option.name]
-        except Refused as refused:
+        except BadOption as refused:
             line = str(refused)
             self.assertEqual(len(line.splitlines()), 1)
             self.assertTrue(line.isprintable())

@@ -18,13 +18,10 @@ class TwistedHandlerTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a logger that has one.
-        """
         self.logger = logging.Logger("app.mail")
         self.logger.addHandler(TwistedHandler())
 
-    def test_levels(self) -> None:
+    def test_keepsLevels(self) -> None:
         """
         A record keeps its level, or gets the next lower one that Twisted has.
         """
@@ -45,7 +42,7 @@ class TwistedHandlerTests(SynchronousTestCase):
             self.assertEqual(event["log_namespace"], "app.mail")
             self.assertEqual(formatEvent(event), "sent to {x}")
 
-    def test_traceback(self) -> None:
+    def test_addsTheTraceback(self) -> None:
         """
         An exception's traceback is part of the text.
         """
@@ -59,7 +56,7 @@ class TwistedHandlerTests(SynchronousTestCase):
         self.assertTrue(text.startswith("not sent\nTraceback"), text)
         self.assertTrue(text.endswith("ZeroDivisionError: one too many"), text)
 
-    def test_wrongArguments(self) -> None:
+    def test_survivesWrongArguments(self) -> None:
         """
         A record that cannot be formatted raises nothing.
         """
@@ -68,7 +65,7 @@ class TwistedHandlerTests(SynchronousTestCase):
             self.logger.warning("%d", "x")
         self.assertEqual(logs, [])
 
-    def test_noLoop(self) -> None:
+    def test_sendsNothingBack(self) -> None:
         """
         What comes from Twisted's log is not sent back there.
         """
@@ -84,9 +81,9 @@ class JoinLogsTests(SynchronousTestCase):
     L{joinLogs}.
     """
 
-    def test_joined(self) -> None:
+    def test_joinsOnce(self) -> None:
         """
-        The root logger gets a handler, once.
+        The root logger gets one handler, however often the logs are joined.
         """
         self.patch(logging, "root", logging.RootLogger(logging.WARNING))
         joinLogs()
@@ -95,7 +92,7 @@ class JoinLogsTests(SynchronousTestCase):
         self.assertIsInstance(handler, TwistedHandler)
         self.assertEqual(logging.root.level, logging.WARNING)
 
-    def test_setUpAlready(self) -> None:
+    def test_leavesOwnLogging(self) -> None:
         """
         Logging that somebody has set up is left as it is.
         """

@@ -22,9 +22,6 @@ DAY = 86_400
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """
-    Parse a command line.
-    """
     options = Options()
     options.parseOptions(arguments)
     return options
@@ -36,9 +33,6 @@ class OptionsCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have no options in the environment, and a directory.
-        """
         clean = {k: v for k, v in os.environ.items() if not k.startswith("TASKQUEUE_")}
         self.patch(os, "environ", clean)
         self.directory = Path(self.mktemp())
@@ -46,9 +40,6 @@ class OptionsCase(SynchronousTestCase):
         self.path = str(self.directory / "queue.sqlite")
 
     def refused(self, *arguments: str) -> str:
-        """
-        Give the one line with which a command line is refused.
-        """
         with self.assertRaises(SystemExit) as caught:
             parse(arguments)
         line = caught.exception.code
@@ -63,9 +54,10 @@ class OptionsTests(OptionsCase):
     Tests for L{Options}.
     """
 
-    def test_defaults(self) -> None:
+    def test_needsOnlyTheFile(self) -> None:
         """
-        Only the file is needed: the rest is for one machine, and for a week.
+        Only the file is needed: the defaults of the rest are for one machine, and for a
+        week.
         """
         options = parse(["--db", self.path])
         self.assertEqual(
@@ -81,9 +73,9 @@ class OptionsTests(OptionsCase):
         self.assertEqual(set(options), {option.name for option in OPTIONS})
         self.assertIn("--db is needed", self.refused())
 
-    def test_keep(self) -> None:
+    def test_takesTimesWithUnits(self) -> None:
         """
-        A time has a unit.
+        A time has a unit, and is a year at most.
         """
         for text, seconds in (
             ("30s", 30),
@@ -99,7 +91,7 @@ class OptionsTests(OptionsCase):
             line = self.refused("--db", self.path, f"--keep={text}")
             self.assertIn("--keep takes a time, such as 12h or 7d, not", line)
 
-    def test_listen(self) -> None:
+    def test_takesEndpoints(self) -> None:
         """
         What Twisted takes for a server endpoint is taken, without listening yet.
         """
@@ -116,16 +108,16 @@ class OptionsTests(OptionsCase):
             line = self.refused("--db", self.path, f"--listen={text}")
             self.assertIn("--listen takes a server endpoint, such as tcp:8321:", line)
 
-    def test_sync(self) -> None:
+    def test_takesTwoSyncs(self) -> None:
         """
-        There are two ways to be durable.
+        There are two ways to be durable, and no other is taken.
         """
         options = parse(["--db", self.path, "--sync", "full"])
         self.assertEqual(options["sync"], "full")
         line = self.refused("--db", self.path, "--sync", "off")
         self.assertIn("--sync takes normal or full, not 'off'", line)
 
-    def test_otherPlaces(self) -> None:
+    def test_takesOtherPlaces(self) -> None:
         """
         Options may come from the environment and from a file.
         """
@@ -141,9 +133,9 @@ class OptionsTests(OptionsCase):
         config.write_text("limit = 4\n")
         self.assertIn("'limit' in", self.refused("--config", str(config)))
 
-    def test_tokenFile(self) -> None:
+    def test_checksTheTokenFile(self) -> None:
         """
-        A token's file has to be there, and hold one.
+        The token file has to be there, and to hold a token.
         """
         token = self.directory / "token"
         line = self.refused("--db", self.path, "--token-file", str(token))
@@ -161,14 +153,14 @@ class QueueFileTests(OptionsCase):
     Tests for L{queueFile}.
     """
 
-    def test_new(self) -> None:
+    def test_makesNoFile(self) -> None:
         """
-        A file that is not there is not made, nor is anything beside it.
+        Checking a file that is not there makes none, and nothing beside it.
         """
         self.assertEqual(queueFile(self.path), os.path.abspath(self.path))
         self.assertEqual(list(self.directory.iterdir()), [])
 
-    def test_there(self) -> None:
+    def test_leavesAFileAlone(self) -> None:
         """
         A file that is there is left as it is, and is not kept locked.
         """
@@ -185,7 +177,7 @@ class QueueFileTests(OptionsCase):
         self.addCleanup(lock.release)
         self.assertRaisesRegex(ValueError, "another process", queueFile, self.path)
 
-    def test_notFit(self) -> None:
+    def test_refusesAnotherFile(self) -> None:
         """
         A file that is no queue is refused, and nothing is made beside it.
         """
@@ -238,14 +230,14 @@ class MakeServiceTests(OptionsCase):
         )
         return ended.stdout, ended.stderr, ended.returncode
 
-    def test_nothingBegun(self) -> None:
+    def test_beginsNothing(self) -> None:
         """
         Nothing is opened or begun yet: the process may fork.
         """
         self.assertEqual(self.make(), ("", "", 0))
         self.assertEqual(list(self.directory.iterdir()), [])
 
-    def test_steadyClock(self) -> None:
+    def test_keepsASteadyClock(self) -> None:
         """
         Timers and leases do not follow the wall clock where that is set anew.
         """
@@ -256,10 +248,10 @@ class MakeServiceTests(OptionsCase):
         """
         self.assertEqual(self.make(more=more), ("True\n", "", 0))
 
-    def test_refuses(self) -> None:
+    def test_refusesToStart(self) -> None:
         """
-        Where it cannot be started, the process ends with status 1 and one line on
-        standard error.
+        Where the service cannot be started the process ends with status 1 and one line
+        on standard error.
         """
         more = "service.privilegedStartService()"
         output, errors, status = self.make("--listen=tcp:0", more=more)
