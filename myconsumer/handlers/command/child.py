@@ -18,8 +18,8 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from myconsumer.command.descriptors import restoreLimit
+from myconsumer.handlers.command.output import Output
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.output import Output
 
 #: The seconds in which the output of a command that has ended is to end, too.
 OUTPUT_GRACE = 1.0

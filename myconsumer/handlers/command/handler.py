@@ -18,8 +18,8 @@ from zope.interface import implementer
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.command.child import Child
+from myconsumer.handlers.command.output import Output
 from myconsumer.handlers.command.programs import findProgram
-from myconsumer.handlers.output import Output
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.jsontext import encoded
 from myconsumer.task import Task

@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface
 
 from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.lines import Printed
 from myconsumer.handlers.processes.launch import launch
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
@@ -26,7 +27,6 @@ from myconsumer.handlers.processes.messages import (
     encode,
     readFromWorker,
 )
-from myconsumer.handlers.processes.printed import Printed
 
 #: The seconds between SIGTERM and SIGKILL.
 KILL_AFTER = 5.0

@@ -27,8 +27,9 @@ from myconsumer.errors import (
     Release,
     TaskFailedError,
 )
+from myconsumer.handlers.command.output import MOST_LINES
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.output import MOST_LINES
+from myconsumer.handlers.lines import LONGEST_LINE
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
@@ -45,7 +46,6 @@ from myconsumer.handlers.processes.messages import (
     readToWorker,
 )
 from myconsumer.handlers.processes.pool import START_DEADLINE, ProcessHandler
-from myconsumer.handlers.processes.printed import LONGEST_LINE
 from myconsumer.handlers.processes.process import (
     EXIT_GRACE,
     KILL_AFTER,

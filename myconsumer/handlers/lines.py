@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from myconsumer.handlers.output import MOST_LINES
+from myconsumer.handlers.command.output import MOST_LINES
 from myconsumer.text import printable
 
 #: The most bytes of a line that are logged in one piece.

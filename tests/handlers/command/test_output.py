@@ -9,7 +9,7 @@ from typing import Any
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.output import (
+from myconsumer.handlers.command.output import (
     LAST_LINES,
     LONGEST_LINE,
     LONGEST_RESULT,
