@@ -1,72 +1,81 @@
 """
-What a worker process prints, line by line in the log.
+The lines that a process of ours writes, in the log: one rule for commands and for
+worker processes.
+
+Promise 8: what is kept of them is bounded, and so is what is logged.
 """
 
 from __future__ import annotations
 
 from twisted.logger import Logger
 
-from myconsumer.handlers.command.output import MOST_LINES
 from myconsumer.text import printable
 
-#: The most bytes of a line that are logged in one piece.
-LONGEST_LINE = 8192
+#: The most characters of a line that are logged.
+LONGEST_LINE = 1000
+
+#: The most lines of one task that are logged.
+MOST_LINES = 200
+
+# A character of UTF-8 takes up to four.
+_LINE_BYTES = 4 * LONGEST_LINE
 
 
-class Printed:
+class Lines:
     """
-    What comes of a process: of each task C{MOST_LINES} at most are logged, and of
-    further lines only the number.
+    Logs what a process writes for one task after the other.
+
+    Of a line C{LONGEST_LINE} characters are logged, and of a task C{MOST_LINES} lines;
+    further lines are counted.
     """
 
     _log = Logger()
 
-    def __init__(self) -> None:
-        self._task: str | int | None = None
-        self._begun: dict[int, bytes] = {}
+    def __init__(self, task: str | int | None = None) -> None:
+        """
+        @param task: The id of the task that the lines belong to; C{None}: a worker
+            process has had no task yet.
+        """
+        self._task = task
+        self._unended: dict[str, bytes] = {}
         self._linesLeft = MOST_LINES
         self._linesOmitted = 0
 
     def begin(self, task: str | int) -> None:
         """
-        A task begins, which prints from now on.
+        Finish with the task so far: what is written from now on belongs to C{task}.
 
-        @param task: Its id.
+        @param task: The id of the next task.
         """
         self.end()
         self._task = task
         self._linesLeft = MOST_LINES
 
-    def write(self, descriptor: int, data: bytes) -> None:
+    def write(self, stream: str, data: bytes) -> None:
         """
-        Some more was printed.
+        Log the lines that C{data} ends, and keep the beginning of the next one.
 
-        @param descriptor: Where.
+        @param stream: The name of where C{data} was written to.
         """
-        begun = self._begun.get(descriptor, b"")
-        *lines, rest = (begun + data).split(b"\n", self._linesLeft)
-        while len(rest) > LONGEST_LINE and len(lines) < self._linesLeft:
-            lines.append(rest[:LONGEST_LINE])
-            rest = rest[LONGEST_LINE:]
+        unended = self._unended.get(stream, b"")
+        *lines, rest = (unended + data).split(b"\n", self._linesLeft)
         for line in lines:
-            self._logLine(line)
+            self._logLine(stream, line)
         if not self._linesLeft:
             self._linesOmitted += rest.count(b"\n")
-            # enough to know that there is a line
-            rest = rest[rest.rfind(b"\n") + 1 :][:1]
-        self._begun[descriptor] = rest
+            rest = rest[rest.rfind(b"\n") + 1 :]
+        self._unended[stream] = rest[: _LINE_BYTES + 1]
 
     def end(self) -> None:
         """
-        What has begun a line does not go on with it.
+        Log the unfinished last line of each stream, and how many lines were omitted.
         """
-        for descriptor, begun in self._begun.items():
-            if begun:
-                self.write(descriptor, b"\n")
+        for stream, unended in self._unended.items():
+            if unended:
+                self.write(stream, b"\n")
         if self._linesOmitted:
             self._log.info(
-                "From {who}: {count} more lines",
-                who=self._who,
+                self._who + " wrote {count} more lines",
                 count=self._linesOmitted,
                 id=self._task,
             )
@@ -74,12 +83,22 @@ class Printed:
 
     @property
     def _who(self) -> str:
-        return "a worker" if self._task is None else f"task {self._task}"
+        return "A worker process" if self._task is None else "Task {id}"
 
-    def _logLine(self, line: bytes) -> None:
+    def _logLine(self, stream: str, line: bytes) -> None:
         self._linesLeft -= 1
-        text = printable(line.decode(errors="replace").rstrip())
+        text = readable(line)
         if text:
             self._log.info(
-                "From {who}: {line}", who=self._who, line=text, id=self._task
+                self._who + " {stream}: {line}", id=self._task, stream=stream, line=text
             )
+
+
+def readable(line: bytes) -> str:
+    """
+    @return: The text of C{line}, of at most C{LONGEST_LINE} characters before "...",
+        with control characters escaped.
+    """
+    text = line[: _LINE_BYTES + 1].decode(errors="replace").rstrip()
+    cut = printable(text[:LONGEST_LINE])
+    return cut + "..." if len(text) > LONGEST_LINE else cut

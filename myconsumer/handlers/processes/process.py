@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import Interface
 
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.lines import Printed
+from myconsumer.handlers.lines import Lines
 from myconsumer.handlers.processes.launch import launch
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
@@ -40,6 +40,8 @@ OUTPUT_GRACE = 1.0
 
 #: The seconds between two attempts to reap what a worker has left to us.
 REAP_INTERVAL = 0.05
+
+_STREAMS = {1: "stdout", 2: "stderr"}
 
 #: Makes the group of a process from its id.
 MakeGroup = Callable[[int], ProcessGroup]
@@ -91,7 +93,7 @@ class WorkerProcess(ProcessProtocol):
         self._reactor = reactor
         self._makeGroup = makeGroup
         self._heard: list[bytes] = []
-        self.printed = Printed()
+        self.printed = Lines()
         self.ended: Deferred[None] = Deferred()
         # what happens to it next: SIGKILL, or the end of being listened to
         self._timer: IDelayedCall | None = None
@@ -153,7 +155,7 @@ class WorkerProcess(ProcessProtocol):
         It has written something.
         """
         if childFD != ANSWERS:
-            self.printed.write(childFD, data)
+            self.printed.write(_STREAMS[childFD], data)
             return
         self._heard.append(data)
         # what ends in the midst of a line is followed by the rest

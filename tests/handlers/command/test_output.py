@@ -9,13 +9,9 @@ from typing import Any
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.command.output import (
-    LAST_LINES,
-    LONGEST_LINE,
-    LONGEST_RESULT,
-    MOST_LINES,
-    Output,
-)
+from myconsumer.handlers.command.output import LAST_LINES, Output
+from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
+from myconsumer.task import LONGEST_RESULT
 
 
 class OutputCase(SynchronousTestCase):

@@ -27,9 +27,8 @@ from myconsumer.errors import (
     Release,
     TaskFailedError,
 )
-from myconsumer.handlers.command.output import MOST_LINES
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.lines import LONGEST_LINE
+from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
@@ -824,8 +823,8 @@ class PoolTests(SynchronousTestCase):
 
     def test_printed(self) -> None:
         """
-        What a process prints is logged line by line, with its task; a line without an
-        end is cut, and what a terminal would obey is spelt out.
+        What a process prints is logged line by line, with its task; a long line is
+        truncated, and control characters are escaped.
         """
         self.start(1)
         [process] = self.reactor.processes
@@ -840,15 +839,14 @@ class PoolTests(SynchronousTestCase):
             process.writes(2, b"next")
             process.ends(1)
         self.assertEqual(
-            [(event["id"], event["line"]) for event in logs],
+            [(event["id"], event["stream"], event["line"]) for event in logs],
             [
-                ("t-1", "one"),
-                ("t-1", "three \\x1b[1m\ufffd"),
-                ("t-1", "two"),
-                ("t-1", "x" * LONGEST_LINE),
-                ("t-1", "late"),
-                ("t-1", "x"),
-                ("t-2", "next"),
+                ("t-1", "stdout", "one"),
+                ("t-1", "stderr", "three \\x1b[1m\ufffd"),
+                ("t-1", "stdout", "two"),
+                ("t-1", "stderr", "late"),
+                ("t-1", "stdout", "x" * LONGEST_LINE + "..."),
+                ("t-2", "stderr", "next"),
             ],
         )
         self.failureResultOf(handled, TaskFailedError)
