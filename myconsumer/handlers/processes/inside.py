@@ -60,10 +60,10 @@ def main(name: str) -> int:
         os.set_inheritable(descriptor, False)
     with suppress(AttributeError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return Child(ORDERS, ANSWERS).run(name)
+    return TaskLoop(ORDERS, ANSWERS).run(name)
 
 
-class Child:
+class TaskLoop:
     """
     Does what it is told on one descriptor, and answers on another.  Leads a session of
     its own.

@@ -24,7 +24,7 @@ from zope.interface import implementer
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.processes.process import MakeGroup
+from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
 from myconsumer.handlers.processes.worker import IWorkerPool, Worker
 from myconsumer.interfaces import ITaskHandler
@@ -86,6 +86,7 @@ class ProcessHandler(Service):
         self._startDeadline = startDeadline
         self._makeGroup = makeGroup
         self._workers: set[Worker] = set()
+        self._starting: set[Worker] = set()
         self._idle: list[Worker] = []
         self._waiting: deque[Work] = deque()
         self._numbers = count(1)
@@ -122,10 +123,11 @@ class ProcessHandler(Service):
         gone = gatherResults([worker.stop() for worker in self._workers])
         return gone.addCallback(lambda _: None)
 
-    def ready(self) -> None:
+    def ready(self, worker: Worker) -> None:
         """
         See L{IWorkerPool.ready}.
         """
+        self._starting.discard(worker)
         self._failures = 0
         self._serve()
 
@@ -143,16 +145,28 @@ class ProcessHandler(Service):
         if worker in self._idle:
             self._idle.remove(worker)
 
-    def ended(self, worker: Worker, problem: str) -> None:
+    def couldNotBegin(self, worker: Worker, problem: str, work: Work | None) -> None:
         """
-        See L{IWorkerPool.ended}.
+        See L{IWorkerPool.couldNotBegin}.
         """
-        self.discard(worker)
-        self._workers.discard(worker)
-        if worker.isReady or worker.wasKilled:
+        self._forget(worker)
+        if work is not None:
+            self._waiting.appendleft(work)
+        if self._workers:
+            self._startLater(problem)
             self._serve()
-        else:
-            self._couldNotBegin(problem, worker.work)
+            return
+        self._failures += 1
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            each.notBegun(problem)
+
+    def gone(self, worker: Worker) -> None:
+        """
+        See L{IWorkerPool.gone}.
+        """
+        self._forget(worker)
+        self._serve()
 
     def returned(self, work: Work) -> None:
         """
@@ -169,8 +183,7 @@ class ProcessHandler(Service):
             self._waiting.remove(work)
             work.notBegun("it was cancelled while it waited for a worker process")
         for worker in list(self._workers):
-            if worker.work is work:
-                worker.end()
+            worker.cancel(work)
 
     def _serve(self) -> None:
         """
@@ -197,35 +210,23 @@ class ProcessHandler(Service):
             return False
         # one at a time, until one could begin again
         return not self._failures or (
-            self._reactor.seconds() >= self._notBefore
-            and all(worker.isReady for worker in self._workers)
+            self._reactor.seconds() >= self._notBefore and not self._starting
         )
 
     def _start(self, work: Work) -> None:
         worker = Worker(self, self._reactor, self._makeGroup)
         self._workers.add(worker)
+        self._starting.add(worker)
         try:
             worker.begin(self._name, work, self._startDeadline)
         except OSError as error:
-            self._workers.discard(worker)
-            self._couldNotBegin(f"no worker process can be started: {error}", work)
+            problem = f"no worker process can be started: {error}"
+            self.couldNotBegin(worker, problem, work)
 
-    def _couldNotBegin(self, problem: str, work: Work | None) -> None:
-        """
-        A worker could not begin.
-
-        @param work: What it was to do, if anything.
-        """
-        if work is not None:
-            self._waiting.appendleft(work)
-        if self._workers:
-            self._startLater(problem)
-            self._serve()
-            return
-        self._failures += 1
-        waiting, self._waiting = self._waiting, deque()
-        for each in waiting:
-            each.notBegun(problem)
+    def _forget(self, worker: Worker) -> None:
+        self.discard(worker)
+        self._starting.discard(worker)
+        self._workers.discard(worker)
 
     def _startLater(self, problem: str) -> None:
         """

@@ -30,8 +30,8 @@ class Work:
 
     @ivar task: The task.
     @ivar number: What tells it from all others of the same handler.
-    @ivar wasReturned: Whether a worker has ended that was given it and did not begin
-        it.
+    @ivar mayMove: Whether another worker may do it, should the one that was given it
+        end: none has begun it, and none has ended with it.
     @ivar job: The line by which a worker is told of it.
     @ivar done: Fires with what came of it; once.
     """
@@ -44,7 +44,7 @@ class Work:
         """
         self.task = task
         self.number = number
-        self.wasReturned = False
+        self.mayMove = True
         self.job = encode(
             Job(
                 number,
@@ -58,6 +58,12 @@ class Work:
             )
         )
         self.done: Deferred[Any] = StubbornDeferred(lambda: end(self))
+
+    def begun(self) -> None:
+        """
+        A worker has called the callable with it.
+        """
+        self.mayMove = False
 
     def answered(self, answer: Done | Raised) -> None:
         """

@@ -45,12 +45,13 @@ from myconsumer.handlers.processes.messages import (
     readToWorker,
 )
 from myconsumer.handlers.processes.pool import START_DEADLINE, ProcessHandler
-from myconsumer.handlers.processes.process import (
+from myconsumer.handlers.processes.session import (
     EXIT_GRACE,
     KILL_AFTER,
     OUTPUT_GRACE,
     REAP_INTERVAL,
 )
+from myconsumer.handlers.processes.worker import IWorkerPool
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
@@ -117,9 +118,9 @@ class FakeProcess:
 
     def begins(self) -> None:
         """
-        It says, once, that it is ready.
+        It says, once and unless it has ended, that it is ready.
         """
-        if not self._isReady:
+        if self._running and not self._isReady:
             self._isReady = True
             self.says(Ready())
 
@@ -309,9 +310,10 @@ class PoolTests(SynchronousTestCase):
 
     def test_interfaces(self) -> None:
         """
-        It is a handler, and a service.
+        L{ProcessHandler} is a handler, a service, and a pool of workers.
         """
         self.assertTrue(verifyObject(ITaskHandler, self.handler))
+        self.assertTrue(verifyObject(IWorkerPool, self.handler))
         self.assertTrue(verifyObject(IService, self.handler))
 
     def test_coroutineFunction(self) -> None:
@@ -447,6 +449,86 @@ class PoolTests(SynchronousTestCase):
         process.ends(None, signal.SIGKILL)
         error = self.failureResultOf(handled, TaskFailedError).value
         self.assertIn("wrote to descriptor 4", str(error))
+
+    def test_killsWhatIsReadyTwice(self) -> None:
+        """
+        A worker that says for a second time that it is ready is not given its task
+        twice: it is killed, its task has failed, and the log says why.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        with capturedLogs() as logs:
+            process.says(Ready())
+        self.assertEqual((process.jobs, process.signals), ([1], ["KILL"]))
+        self.assertEqual([event["descriptor"] for event in logs], [ANSWERS])
+        process.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(handled, TaskFailedError).value
+        self.assertEqual(
+            str(error),
+            "the worker process wrote to descriptor 4, which was not its own, and "
+            "was killed by SIGKILL",
+        )
+
+    def test_killsWhatIsReadyTwiceWhileIdle(self) -> None:
+        """
+        An idle worker that says for a second time that it is ready is killed, and is
+        given neither one task nor two.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does()
+        self.turn()
+        self.successResultOf(first)
+        process.says(Ready())
+        self.assertEqual(process.signals, ["KILL"])
+        process.ends(None, signal.SIGKILL)
+        self.start(2, 3)
+        self.assertEqual(process.jobs, [1])
+
+    def test_answersBeforeItIsReady(self) -> None:
+        """
+        A task that is answered before its worker is ready is done; the worker does the
+        next one once it is ready.
+        """
+        [first] = self.handle(1)
+        [process] = self.reactor.processes
+        process.says(Done(1, Raw(b"1")))
+        self.turn()
+        self.assertEqual(self.successResultOf(first), Raw(b"1"))
+        process.begins()
+        self.handle(2)
+        self.assertEqual(process.jobs, [2])
+
+    def test_stopsWhatAnsweredBeforeItIsReady(self) -> None:
+        """
+        A stop kills a worker that is not ready, also if it has answered its task in
+        that moment.
+        """
+        [first] = self.handle(1)
+        [process] = self.reactor.processes
+        process.says(Done(1, Raw(b"1")))
+        stopped = self.handler.stopService()
+        self.assertEqual(process.signals, ["KILL"])
+        process.ends(None, signal.SIGKILL)
+        self.successResultOf(stopped)
+        self.assertEqual(self.successResultOf(first), Raw(b"1"))
+
+    def test_taskAfterAStop(self) -> None:
+        """
+        A task that arrives while idle workers are stopped is done by a new worker, once
+        those are gone.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does()
+        self.turn()
+        self.successResultOf(first)
+        stopped = self.handler.stopService()
+        self.start(2)
+        process.ends()
+        self.successResultOf(stopped)
+        self.reactor.processes[1].begins()
+        self.assertEqual((process.jobs, self.reactor.processes[1].jobs), ([1], [2]))
 
     def test_twoAnswers(self) -> None:
         """
