@@ -141,6 +141,27 @@ class ISelfTimedTaskQueue(ITaskQueue):
     """
 
 
+class IPausable(Interface):
+    """
+    What claims tasks, and can be kept from it: the L{ConsumerService
+    <myconsumer.service.ConsumerService>}.
+
+    A handler or a queue that is a service, and a child of it, may hold up the first
+    claim: by L{pause} from its own C{startService}, which is called before.
+    """
+
+    def pause(reason: str) -> None:
+        """
+        Claim nothing until L{resume} is called with the same C{reason}, and give back
+        tasks that have not started.  Running tasks go on.
+        """
+
+    def resume(reason: str) -> None:
+        """
+        Claim again, unless there is another reason not to.
+        """
+
+
 class ITaskHandler(Interface):
     """
     What is done with a task.

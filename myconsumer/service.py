@@ -14,10 +14,11 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.fields import YEAR, checkCount, checkNumber, checkSeconds
-from myconsumer.interfaces import ITaskHandler, ITaskQueue
+from myconsumer.interfaces import IPausable, ITaskHandler, ITaskQueue
 from myconsumer.pipeline.breaker import Breaker
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
@@ -52,6 +53,7 @@ class Pipeline(Struct, eq=False):
     consumer: ParallelLimitedTaskConsumer
 
 
+@implementer(IPausable)
 class ConsumerService(MultiService):
     """
     Consumes tasks while it runs.  C{stopService} drains: it claims no more, gives

@@ -9,7 +9,6 @@ import sys
 from functools import partial
 from typing import Any
 
-from hyperlink import URL
 from twisted.application.service import IService
 
 from myconsumer.command.daemon import ExitStatus, handleSignals, steadyClock
@@ -17,9 +16,6 @@ from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
 from myconsumer.command.standardlog import joinLogs
 from myconsumer.command.usage import CommandOptions
-from myconsumer.handlers.forward import ForwardHandler
-from myconsumer.handlers.readiness import WaitFor
-from myconsumer.http import makeClient
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.options import COMMAND, HANDLERS
 from myconsumer.plugins import handlerMakers, queueMakers
@@ -110,8 +106,6 @@ def makeService(options: Options) -> ConsumerService:
         needed.setServiceParent(service)
     if IService.providedBy(handler):
         handler.setServiceParent(service)
-    if isinstance(handler, ForwardHandler) and options["forward-wait-for"] is not None:
-        _waitFor(options["forward-wait-for"], handler, service, reactor)
     handleSignals(service, reactor)
     return service
 
@@ -127,16 +121,3 @@ def _makeQueue(
         return makers[options["protocol"]].makeQueue(reactor, options), None
     served = makeLocalQueueService(reactor, options["local"], options)
     return served.queue(LOCAL), served
-
-
-def _waitFor(
-    url: URL, handler: ForwardHandler, service: ConsumerService, reactor: Any
-) -> None:
-    """
-    Have nothing claimed while a URL does not answer.
-    """
-    # A connection that is kept may outlive the readiness to take new ones.
-    client = makeClient(reactor, 1, persistent=False)
-    waitFor = WaitFor(client, url, service.pause, service.resume, reactor)
-    handler.onNoAnswer = waitFor.check
-    waitFor.setServiceParent(service)

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError
+from myconsumer.interfaces import IPausable
 from myconsumer.service import ConsumerService
 from myconsumer.task import Settlement
 from tests.model import (
@@ -152,10 +153,11 @@ class RunTests(ServiceCase):
 
     def test_interface(self) -> None:
         """
-        It is a service with children.
+        L{ConsumerService} is a service with children, and can be paused.
         """
         self.make()
         verifyObject(IService, self.service)
+        verifyObject(IPausable, self.service)
         self.assertIsInstance(self.service, MultiService)
 
     def test_wayOfATask(self) -> None:

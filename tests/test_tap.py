@@ -357,7 +357,7 @@ class MakeServiceTests(PlainTestCase):
             (forward, "ForwardHandler ForwardHandler"),
             (
                 [*forward, "--forward-wait-for", "http://localhost:2/ready"],
-                "ForwardHandler ForwardHandler WaitFor",
+                "ForwardHandler ForwardHandler",
             ),
         ):
             with self.subTest(words):
@@ -390,11 +390,12 @@ class MakeServiceTests(PlainTestCase):
             *BASE, "--forward", "http://localhost:2/",
             "--forward-wait-for", "http://localhost:2/ready",
             more="""
-                waiting = list(service)[1]
+                [waiting] = handler
                 assert handler.onNoAnswer == waiting.check
-                assert waiting._pause == service.pause
-                assert waiting._resume == service.resume
-                assert service._pauses == set()
+                paused = []
+                service.pause, service.resume = paused.append, paused.remove
+                service.startService()
+                assert paused == ["http://localhost:2/ready does not answer"]
             """,
         )  # fmt: skip
         self.assertEqual((errors, status), ("", 0))

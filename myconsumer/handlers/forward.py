@@ -16,20 +16,22 @@ from urllib.parse import quote
 import msgspec
 from hyperlink import URL
 from msgspec import Raw
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.command.descriptors import areLacking
 from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
+from myconsumer.handlers.readiness import WaitFor
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, quoted, retryAfter
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IPausable, ITaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
 from myconsumer.task import Task
 
@@ -50,21 +52,23 @@ _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
 @implementer(ITaskHandler)
-class ForwardHandler(Service):
+class ForwardHandler(MultiService):
     """
-    Posts tasks; the code of the answer says what becomes of each.  A request under
-    way keeps the lease alive for as long as it takes.  A task that is cancelled drops
-    its connection.
+    Posts tasks; the code of the answer says how each has ended.  A lease is kept alive
+    while its request is in flight.  Cancelling a task drops its connection.
 
-    Where no connection is to be had, again and again, no task is to blame for that: it
-    has not reached the application.  A result that is too long is left out: what was
-    done is not done again for it.
+    A task that has not reached the application, because no connection could be made
+    several times in a row, has not begun.  A result that is too long is left out,
+    rather than have the task done again.
 
     @ivar onNoAnswer: Called when a request has had no whole answer: when it was
         refused, for example.
     """
 
     _log = Logger()
+
+    #: What L{waitFor} keeps from claiming.
+    parent: Any
 
     descriptorsEach = 1
     # How many tasks in a row had no connection.
@@ -76,6 +80,7 @@ class ForwardHandler(Service):
         @param url: Where tasks are posted.
         @param longest: The seconds that a request may take.
         """
+        super().__init__()
         self._client = client
         self._url = FixedURL.of(url)
         self._longest = longest
@@ -101,12 +106,29 @@ class ForwardHandler(Service):
             self._answered, self._unanswered, callbackArgs=(task,)
         )
 
+    def waitFor(self, client: Client, url: URL, clock: IReactorTime) -> None:
+        """
+        Have nothing claimed while C{url} does not answer.  The handler has to be a
+        child of what claims, an L{IPausable}, when it is started.
+
+        @param client: See L{WaitFor}, as for the other parameters.
+        """
+        probe = WaitFor(client, url, self._pause, self._resume, clock)
+        self.onNoAnswer = probe.check
+        probe.setServiceParent(self)
+
+    def _pause(self, reason: str) -> None:
+        IPausable(self.parent).pause(reason)
+
+    def _resume(self, reason: str) -> None:
+        IPausable(self.parent).resume(reason)
+
     def stopService(self) -> Deferred[None]:
         """
         Close all connections.
         """
-        super().stopService()
-        return self._client.close()
+        stopped = maybeDeferred(super().stopService)
+        return DeferredList([stopped, self._client.close()]).addCallback(lambda _: None)
 
     def _answered(self, answer: Answer, task: Task) -> Any:
         self._unreachable = 0
@@ -147,7 +169,11 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
         raise ValueError("--forward is missing; it takes the URL to post tasks to")
     # the consumer's token is not for the application
     client = makeClient(reactor, options["limit"])
-    return ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
+    handler = ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
+    if (ready := options.get("forward-wait-for")) is not None:
+        # a connection that is kept may outlive the readiness to take new ones
+        handler.waitFor(makeClient(reactor, 1, persistent=False), ready, reactor)
+    return handler
 
 
 def headersOf(task: Task) -> dict[bytes, bytes]:

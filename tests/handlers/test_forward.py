@@ -15,7 +15,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from treq.testing import StubTreq
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
@@ -23,6 +23,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from twisted.web.server import Request
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, Reject, TaskFailedError
@@ -33,9 +34,10 @@ from myconsumer.handlers.forward import (
     encoded,
     makeHandler,
 )
+from myconsumer.handlers.readiness import INTERVAL, WaitFor
 from myconsumer.http import Client, parseURL
 from myconsumer.http.answer import LONGEST_BODY, Answer
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IPausable, ITaskHandler
 from myconsumer.jsontext import MOST_VALUES
 from myconsumer.task import Task
 from tests.http.test_client import Endpoint, says, stalls
@@ -500,6 +502,82 @@ class ServiceTests(ForwardCase):
             self.successResultOf(self.handler.stopService())
 
 
+@implementer(IPausable)
+class Parent(MultiService):
+    """
+    Stands for the consumer.
+
+    @ivar paused: The reasons why it claims nothing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused: list[str] = []
+        self.pause = self.paused.append
+        self.resume = self.paused.remove
+
+
+class WaitForTests(ForwardCase):
+    """
+    L{ForwardHandler.waitFor}.
+    """
+
+    URL = parseURL("http://host/health")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.health = Endpoint(says(503))
+        self.probes = StubTreq(self.health)
+        self.parent = Parent()
+        self.handler.waitFor(Client(self.probes, self.clock), self.URL, self.clock)
+        self.handler.setServiceParent(self.parent)
+
+    def after(self, seconds: float) -> list[str]:
+        self.clock.advance(seconds)
+        self.probes.flush()
+        return self.parent.paused
+
+    def test_pausesUntilItAnswers(self) -> None:
+        """
+        The parent is paused from the start of the handler until the application
+        answers, and no request is left after a stop.
+        """
+        self.assertTrue(verifyObject(IPausable, self.parent))
+        self.parent.startService()
+        reason = "http://host/health does not answer"
+        self.assertEqual(self.after(0), [reason])
+        self.health.respond = says(200)
+        self.assertEqual(self.after(INTERVAL), [])
+        self.successResultOf(self.parent.stopService())
+
+    def test_probesWhenATaskHadNoAnswer(self) -> None:
+        """
+        A request for a task that had no answer has the application probed at once.
+        """
+        self.health.respond = says(200)
+        self.parent.startService()
+        self.assertEqual(self.after(0), [])
+        self.webapp.respond = stalls()
+        self.health.respond = says(503)
+        handling = self.handle()
+        self.treq.flush()
+        self.webapp.requests[-1].loseConnection()
+        self.treq.flush()
+        self.failureOf(handling)
+        self.assertEqual(len(self.after(0)), 1)
+        self.successResultOf(self.parent.stopService())
+
+    def test_needsAParentThatPauses(self) -> None:
+        """
+        Started without a parent that can be paused, the handler fails at once rather
+        than not to wait.
+        """
+        self.handler.disownServiceParent()
+        with self.assertRaises(TypeError):
+            self.handler.startService()
+        self.successResultOf(self.handler.stopService())
+
+
 class MakeHandlerTests(SynchronousTestCase):
     """
     Tests for L{makeHandler}.
@@ -529,6 +607,14 @@ class MakeHandlerTests(SynchronousTestCase):
         """
         for timeout, longest in ((0.0, DAY), (5.0, DAY), (2 * DAY, 2 * DAY + 60)):
             self.assertEqual(self.make(timeout=timeout)._longest, longest)
+
+    def test_waitsOnlyIfToldSo(self) -> None:
+        """
+        The handler has a probe only with C{--forward-wait-for}.
+        """
+        self.assertEqual(list(self.make()), [])
+        [probe] = self.make(**{"forward-wait-for": WEBAPP})
+        self.assertIsInstance(probe, WaitFor)
 
     def test_missing(self) -> None:
         """
