@@ -339,21 +339,19 @@ def _makeMachine() -> Callable[[_Core], _Inputs]:
     Serving.upon(_Inputs.closed).to(Leaving)(_discard)
     Serving.upon(_Inputs.gone).to(Gone)(_endByItself)
 
-    Leaving.upon(_Inputs.ready).loop().returns(None)
-    Leaving.upon(_Inputs.finished).loop().returns(None)
     Leaving.upon(_Inputs.cancel).to(Killed)(_terminate)
     Leaving.upon(_Inputs.kill).to(Killed)(_kill)
     Leaving.upon(_Inputs.leave).loop()(_leave)
-    Leaving.upon(_Inputs.closed).loop().returns(None)
     Leaving.upon(_Inputs.gone).to(Gone)(_endByItself)
 
-    Killed.upon(_Inputs.ready).loop().returns(None)
-    Killed.upon(_Inputs.finished).loop().returns(None)
     Killed.upon(_Inputs.cancel).loop().returns(None)
     Killed.upon(_Inputs.kill).loop()(_kill)
     Killed.upon(_Inputs.leave).loop()(_leave)
-    Killed.upon(_Inputs.closed).loop().returns(None)
     Killed.upon(_Inputs.gone).to(Gone)(_endKilled)
+
+    for state in (Leaving, Killed):
+        for late in (_Inputs.ready, _Inputs.finished, _Inputs.closed):
+            state.upon(late).loop().returns(None)
     return machine.build()
 
 

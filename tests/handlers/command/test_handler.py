@@ -24,13 +24,13 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
-from myconsumer.handlers.command import child
-from myconsumer.handlers.command.child import OUTPUT_GRACE
+from myconsumer.handlers.command import stages
 from myconsumer.handlers.command.handler import (
     KILL_GRACE,
     CommandHandler,
     makeHandler,
 )
+from myconsumer.handlers.command.stages import OUTPUT_GRACE
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 from tests.processes import descriptors, isAlive, zombies
@@ -625,7 +625,7 @@ class LeftoverTests(CommandCase):
         Where the reactor has hardly a turn as the command ends, its output is read all
         the same.
         """
-        self.patch(child, "OUTPUT_GRACE", 0.1)
+        self.patch(stages, "OUTPUT_GRACE", 0.1)
         handling = self.shell(f"{sys.executable} -c 'print([1] * 20_000)'")
 
         def block() -> None:
