@@ -124,7 +124,8 @@ class Output:
 
     def _lookAtFirstLine(self, held: bytearray) -> None:
         """
-        Log standard output from now on if its first line cannot begin a JSON text.
+        Log standard output, rather than hold it back, if its first line cannot begin
+        a JSON text.
         """
         line, end, _ = held.partition(b"\n")
         if not end:

@@ -1,5 +1,7 @@
 """
 How a worker process is started.
+
+Promise 9: it gets none of the consumer's own variables, which may hold secrets.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ def launch(protocol: IProcessProtocol, reactor: Any, name: str) -> None:
     made of from the standard library and from where that is installed, whatever the
     current folder holds.
 
-    @param protocol: Its protocol.
-    @param reactor: Runs it.
+    @param protocol: The protocol of the process.
+    @param reactor: Runs the process.
     @param name: The callable.
 
     @raise OSError: It cannot be started.

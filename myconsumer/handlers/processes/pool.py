@@ -31,8 +31,8 @@ from myconsumer.interfaces import ITaskHandler
 from myconsumer.retrying import Policy
 from myconsumer.task import Task
 
-#: How long no worker is started after one could not begin, where others work: 1 s and
-#: doubling, to 30 s.
+#: The seconds for which no worker is started after one could not begin while others
+#: work: 1 and doubling, up to 30.
 startPolicy: Policy = backoffPolicy(1.0, 29.0, 2.0)
 
 #: The seconds that a process gets to import the callable.
@@ -46,11 +46,11 @@ class ProcessHandler(Service):
     meanwhile, and takes what it returns for the result.
 
     Processes are started when they are needed, import the callable by themselves, and
-    are used again.  A task that is cancelled takes its process with it, and what that
-    has started.
+    are used again.  Cancelling a task ends its process, and what that has started.
 
-    Where a process cannot begin its task waits for another; where there is no other,
-    all that waits is given back, and whoever hears of that is to wait before the next.
+    If a process cannot begin, its task waits for another process; if there is no other,
+    all waiting tasks fail with L{NotBegunError <myconsumer.errors.NotBegunError>}, and
+    the caller is to wait before the next.
     """
 
     descriptorsEach = 4
@@ -98,10 +98,9 @@ class ProcessHandler(Service):
         """
         See L{ITaskHandler.handle}.
 
-        @return: Fires with the result as it is sent, a C{msgspec.Raw}, once there is
-            one, or once the process is gone that should have brought one.  Fails with
-            L{NotBegunError <myconsumer.errors.NotBegunError>} where no process has
-            begun it.
+        @return: Fires with the result, a C{msgspec.Raw}.  Fails once the process is
+            gone if that did not answer, and with L{NotBegunError
+            <myconsumer.errors.NotBegunError>} if no process has begun the task.
         """
         work = Work(task, next(self._numbers), self._end)
         self._waiting.append(work)
@@ -177,7 +176,7 @@ class ProcessHandler(Service):
 
     def _end(self, work: Work) -> None:
         """
-        Do not do C{work} any more.
+        Cancel C{work}, wherever it is.
         """
         if work in self._waiting:
             self._waiting.remove(work)
@@ -187,7 +186,7 @@ class ProcessHandler(Service):
 
     def _serve(self) -> None:
         """
-        See to it that what waits is done.
+        Give waiting tasks to idle processes, or to new ones.
         """
         while self._waiting and (self._idle or self._mayStart()):
             work = self._waiting.popleft()
@@ -208,7 +207,7 @@ class ProcessHandler(Service):
             return True
         if len(self._workers) >= self._limit:
             return False
-        # one at a time, until one could begin again
+        # after a failure one at a time, until one is ready
         return not self._failures or (
             self._reactor.seconds() >= self._notBefore and not self._starting
         )
@@ -230,10 +229,10 @@ class ProcessHandler(Service):
 
     def _startLater(self, problem: str) -> None:
         """
-        Others can do what waits: start none for some time.
+        Start no process for some time: others can do the waiting tasks.
         """
         if self._reactor.seconds() < self._notBefore:
-            # this one was started together with one that could not begin either
+            # this process was started together with one that could not begin either
             return
         delay = self._startDelay(self._failures)
         self._failures += 1
