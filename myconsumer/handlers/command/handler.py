@@ -1,7 +1,7 @@
 """
 Runs a command for each task.
 
-Promise 9: a command gets only the variables that it was given by name.
+Promise 9: no secret of the consumer's is in a command's environment.
 """
 
 from __future__ import annotations

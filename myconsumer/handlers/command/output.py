@@ -1,7 +1,7 @@
 """
-What a command writes: the result of its task, or lines for the log.
+What a command writes: logged line by line, looked at for a result, and bounded.
 
-Promise 8: what is kept of it is bounded.
+Promise 8: however much a command writes, what is kept of it is bounded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 How a worker process is started.
 
-Promise 9: it gets none of the consumer's own variables, which may hold secrets.
+Promise 9: no secret of the consumer's is in a worker process's environment.
 """
 
 from __future__ import annotations
