@@ -119,7 +119,7 @@ class ProcessHandler(Service):
             self._serving = None
         for work in list(self._waiting):
             self._end(work)
-        gone = gatherResults([worker.stop() for worker in self._workers])
+        gone = gatherResults([worker.stop() for worker in list(self._workers)])
         return gone.addCallback(lambda _: None)
 
     def ready(self, worker: Worker) -> None:
