@@ -180,6 +180,8 @@ class WorkerSession(ProcessProtocol):
                 self._read(line)
 
     def _read(self, line: bytes) -> None:
+        if self._misuse:
+            return
         try:
             message = readFromWorker(line)
         except ValueError:

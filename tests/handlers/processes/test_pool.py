@@ -420,12 +420,13 @@ class PoolTests(SynchronousTestCase):
     def test_killsWhatIsReadyTwice(self) -> None:
         """
         A worker that says for a second time that it is ready is not given its task
-        twice: it is killed, its task has failed, and the log says why.
+        twice: it is killed, no later message of it counts, its task has failed, and the
+        log says why.
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
         with capturedLogs() as logs:
-            process.says(Ready())
+            process.says(Ready(), Done(1))
         self.assertEqual((process.jobs, process.signals), ([1], ["KILL"]))
         self.assertEqual([event["descriptor"] for event in logs], [ANSWERS])
         process.ends(None, signal.SIGKILL)
