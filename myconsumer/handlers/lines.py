@@ -75,7 +75,8 @@ class Lines:
                 self.write(stream, b"\n")
         if self._linesOmitted:
             self._log.info(
-                self._who + " wrote {count} more lines",
+                "{who} wrote {count} more lines",
+                who=self._who,
                 count=self._linesOmitted,
                 id=self._task,
             )
@@ -83,14 +84,18 @@ class Lines:
 
     @property
     def _who(self) -> str:
-        return "A worker process" if self._task is None else "Task {id}"
+        return "A worker process" if self._task is None else f"Task {self._task}"
 
     def _logLine(self, stream: str, line: bytes) -> None:
         self._linesLeft -= 1
         text = readable(line)
         if text:
             self._log.info(
-                self._who + " {stream}: {line}", id=self._task, stream=stream, line=text
+                "{who} {stream}: {line}",
+                who=self._who,
+                id=self._task,
+                stream=stream,
+                line=text,
             )
 
 
