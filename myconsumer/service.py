@@ -25,6 +25,7 @@ from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.rate import Rate
 from myconsumer.pipeline.settlements import Settling
+from myconsumer.pipeline.shutdown import Shutdown
 from myconsumer.pipeline.source import QueueTaskSource
 
 #: When stopping, the seconds that open claims get which cannot be ended.
@@ -66,7 +67,6 @@ class ConsumerService(MultiService):
     _log = Logger()
 
     _pipeline: Pipeline | None = None
-    _hurried = False
 
     def __init__(
         self,
@@ -148,15 +148,14 @@ class ConsumerService(MultiService):
             "rate": rate,
         }
         self._pauses: set[str] = set()
-        self._waiting: list[Deferred[None]] = []
-        self._skip: Callable[[], object] = lambda: None
+        self._shutdown = Shutdown(self._stop)
 
     def startService(self) -> None:
         """
         Begin to consume.
         """
         super().startService()
-        self._hurried = False
+        self._shutdown.start()
         self._pipeline = pipeline = self._makePipeline()
         self._log.info(
             "Consuming from {queue}, at most {limit} tasks at once",
@@ -175,15 +174,7 @@ class ConsumerService(MultiService):
         @return: Fires once nothing is left to be done: nothing is leased any more,
             as long as the endpoint answers.
         """
-        stopped: Deferred[None] = Deferred()
-        self._waiting.append(stopped)
-        if len(self._waiting) > 1:
-            self._hurried = True
-            self._skip()
-        else:
-            stopping = Deferred.fromCoroutine(self._stop(self._pipeline))
-            stopping.addBoth(self._stopped)
-        return stopped
+        return self._shutdown.stop()
 
     def pause(self, reason: str) -> None:
         """
@@ -205,11 +196,6 @@ class ConsumerService(MultiService):
         self._pauses.discard(reason)
         if self._pipeline is not None:
             self._pipeline.source.resume(reason)
-
-    def _stopped(self, result: Failure | None) -> None:
-        waiting, self._waiting = self._waiting, []
-        for stopped in waiting:
-            stopped.callback(result)
 
     def _makePipeline(self) -> Pipeline:
         leases = Leases(self._queue, self._clock)
@@ -242,14 +228,16 @@ class ConsumerService(MultiService):
         if self.running and self._onEnd is not None:
             self._onEnd(pipeline.source.hopeless)
 
-    async def _stop(self, pipeline: Pipeline | None) -> None:
+    async def _stop(self, hurry: Deferred[None]) -> None:
         """
         Stop everything, in the order in which one thing needs another.
+
+        @param hurry: Fires when neither tasks nor claims are to be waited for.
         """
         self.running = False
+        pipeline, self._pipeline = self._pipeline, None
         if pipeline is not None:
-            self._pipeline = None
-            await self._finishTasks(pipeline)
+            await self._finishTasks(pipeline, hurry)
             await self._until(pipeline.settling.flush(), SETTLE_GRACE)
             pipeline.settling.close()
             pipeline.leases.close()
@@ -257,7 +245,7 @@ class ConsumerService(MultiService):
         await maybeDeferred(super().stopService)
         self._log.info("Stopped")
 
-    async def _finishTasks(self, pipeline: Pipeline) -> None:
+    async def _finishTasks(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
         """
         Claim no more, and let what runs end, or cancel it.
         """
@@ -273,25 +261,23 @@ class ConsumerService(MultiService):
         pipeline.breaker.close()
         closed = source.close()
         drained = consumer.drain()
-        if not self._hurried:
-            await self._until(drained, self._drain, skippable=True)
+        await self._until(drained, self._drain, hurry)
         if consumer.running:
             self._log.info("Cancelling {running} tasks", running=consumer.running)
             pipeline.execution.stop()
             await self._until(drained, CANCEL_GRACE)
             pipeline.execution.abandon()
-        if not self._hurried:
-            left = began + CLAIM_GRACE - self._clock.seconds()
-            await self._until(closed, left, skippable=True)
+        left = began + CLAIM_GRACE - self._clock.seconds()
+        await self._until(closed, left, hurry)
         source.abort()
         await self._until(closed, ABORT_GRACE)
 
     def _until(
-        self, done: Deferred[Any], seconds: float, skippable: bool = False
+        self, done: Deferred[Any], seconds: float, hurry: Deferred[None] | None = None
     ) -> Deferred[None]:
         """
-        @return: Fires once C{done} has, but after C{seconds} at the latest, or
-            when there is to be no waiting.
+        @return: Fires once C{done} has, but after C{seconds} at the latest, or when
+            C{hurry} does.
         """
         waited: Deferred[None] = Deferred()
 
@@ -302,6 +288,7 @@ class ConsumerService(MultiService):
                 waited.callback(None)
 
         timer = self._clock.callLater(max(0, seconds), end)
-        self._skip = end if skippable else lambda: None
+        if hurry is not None:
+            hurry.addCallback(end)
         done.addCallback(end)
         return waited

@@ -30,7 +30,7 @@ TEXTS = {
     "reason": {"... was moved, removed or replaced since it was opened"},
     "stream": {"stdout", "stderr"},
     "way": {"ahead of", "behind"},
-    "who": {"a worker", "task ..."},
+    "who": {"A worker process", "Task ..."},
 }
 
 

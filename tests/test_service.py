@@ -897,10 +897,10 @@ class HurryTests(ServiceCase):
     A stop in a hurry: C{stopService} called again.
     """
 
-    def test_cancels(self) -> None:
+    def test_cancelsWhatRuns(self) -> None:
         """
-        What runs is cancelled at once, given back, and settled; both calls are told
-        of the same end.
+        Running tasks are cancelled at once, given back, and settled; both calls wait
+        for the same end.
         """
         self.make(2)
         self.queue.claims[0].bring(*tasks(1, 2))
@@ -918,9 +918,9 @@ class HurryTests(ServiceCase):
         self.successResultOf(first)
         self.successResultOf(second)
 
-    def test_claims(self) -> None:
+    def test_doesNotAwaitClaims(self) -> None:
         """
-        Claims that cannot be ended are not awaited.
+        After a second call claims that cannot be ended are not awaited.
         """
         self.queue.onCancel = lambda cancel: cancel.take(False)
         self.make(2)
@@ -932,10 +932,9 @@ class HurryTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertTrue(self.queue.claims[0].dropped)
 
-    def test_endsOfClaims(self) -> None:
+    def test_sendsTheEndsOfClaims(self) -> None:
         """
-        The endpoint is told all the same that the claims are over, for a second
-        at most.
+        The ends of claims are sent even in a hurry, for a second at most.
         """
         self.make(2)
         self.queue.onCancel = lambda cancel: None
@@ -947,9 +946,10 @@ class HurryTests(ServiceCase):
         passTime(self.clock, 0.1)
         self.assertTrue(self.isDone())
 
-    def test_inTheClaimGrace(self) -> None:
+    def test_skipsTheClaimGrace(self) -> None:
         """
-        Nor are they when that is all that is left.
+        A second call ends the wait for claims that cannot be ended, also if nothing
+        else is left to wait for.
         """
         self.queue.onCancel = lambda cancel: cancel.take(False)
         self.make(2, drain=1.0)
@@ -958,9 +958,9 @@ class HurryTests(ServiceCase):
         self.stop()
         self.assertTrue(self.isDone())
 
-    def test_stubborn(self) -> None:
+    def test_givesBackAStubbornTask(self) -> None:
         """
-        One that does not end upon being cancelled is given back in half a second.
+        A task that does not end upon being cancelled is given back in half a second.
         """
         self.make(1)
         self.queue.claims[0].bring(task(1))
@@ -972,9 +972,9 @@ class HurryTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.handler.of("1").succeed()
 
-    def test_whileSettling(self) -> None:
+    def test_goesOnSettling(self) -> None:
         """
-        When all that is left is to settle, that is done all the same.
+        A second call while settlements are in flight does not end them.
         """
         self.make(1, drain=3.0)
         self.queue.claims[0].bring(task(1))
@@ -989,7 +989,7 @@ class HurryTests(ServiceCase):
         request.take()
         self.assertTrue(self.isDone())
 
-    def test_thrice(self) -> None:
+    def test_ignoresAThirdCall(self) -> None:
         """
         A third call changes nothing more.
         """
@@ -1003,7 +1003,7 @@ class HurryTests(ServiceCase):
         self.queue.outcomes[-1].take()
         self.assertTrue(self.isDone())
 
-    def test_afterwards(self) -> None:
+    def test_forgetsTheHurryAtARestart(self) -> None:
         """
         A restart forgets the hurry.
         """

@@ -48,8 +48,8 @@ def _bridge(
     coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
 ) -> Generator[Any, Any, Any]:
     """
-    Wait for the C{Deferred}s that C{coroutine} awaits, and hand on to the task what
-    else it awaits.
+    Wait for each C{Deferred} that C{coroutine} awaits, and hand anything else that it
+    awaits on to the task.
     """
     error: BaseException | None = None
     while True:

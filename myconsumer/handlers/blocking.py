@@ -43,29 +43,30 @@ class BlockingTask:
 
     def extend(self, seconds: float) -> None:
         """
-        Have the task for so much longer; returns when the endpoint has agreed.
+        Extend the lease; blocks until the endpoint has agreed.
 
-        @param seconds: From now.
+        @param seconds: The new length of the lease, from now.
         """
         self._extend(seconds)
 
 
 class StubbornDeferred(Deferred[Any]):
     """
-    A C{Deferred} that cancelling does not fire: it asks for the end of what is
-    under way, and whoever does that fires it when the end has come.
+    A C{Deferred} whose C{cancel} only requests the end of the work; its owner fires it
+    once the work has really stopped.
     """
 
     def __init__(self, end: Callable[[], object]) -> None:
         """
-        @param end: Asks for the end; may fire this at once, and may be called again.
+        @param end: Requests the end of the work; may fire this at once, and may be
+            called more than once.
         """
         super().__init__()
         self._end = end
 
     def cancel(self) -> None:
         """
-        Ask for the end.
+        Request the end of the work.
         """
         if self.called:
             super().cancel()

@@ -1,5 +1,5 @@
 """
-Which processes there are, by their sessions.
+The processes of the machine, by their sessions.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from contextlib import suppress
 from math import inf
 from time import monotonic
 
-#: For how many seconds a count is good enough for whoever asks next.
+#: The seconds for which a count is reused.
 FRESH = 0.02
 
 
 class Census:
     """
-    Counts all processes, once for all who ask within the same moment: a count takes
+    Counts all processes, once for all questions within C{FRESH} seconds: a count takes
     about a microsecond for each process of the machine.
     """
 
@@ -45,6 +45,6 @@ class Census:
                     self._add(int(name))
 
     def _add(self, pid: int) -> None:
-        # reading of it in /proc takes twenty times as long
+        # reading /proc/PID/stat takes twenty times as long
         with suppress(ProcessLookupError, PermissionError):
             self._sessions.setdefault(os.getsid(pid), []).append(pid)

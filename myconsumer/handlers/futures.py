@@ -1,5 +1,5 @@
 """
-Futures, awaited as Deferreds that do not fire before the work has ended.
+Futures as Deferreds that do not fire before the work has ended.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def whenDoneElsewhere(
     future: concurrent.futures.Future[Any], reactor: IReactorFromThreads
 ) -> Deferred[Any]:
     """
-    Wait for what an executor does in other threads or processes.
+    Wait for a future of an executor, whose work is done in other threads or processes.
 
-    @return: Fires with its result.  Cancelling ends only what has not begun.
+    @return: Fires with its result.  Cancelling ends only work that has not begun.
     """
     done = StubbornDeferred(future.cancel)
 

@@ -22,8 +22,8 @@ class ProcessGroup:
     its start.  What makes a process group of its own, as C{timeout} and the jobs of an
     interactive shell do, stays in the session.
 
-    Its number stays taken for as long as anything of it is left, and is soon free
-    after that: then it is to be left alone.
+    The number of a session is not given to another while any process of it is left, and
+    may be soon after: from then on no signal must be sent to it.
     """
 
     def __init__(self, leader: int) -> None:
@@ -32,7 +32,7 @@ class ProcessGroup:
         """
         self._leader = leader
         self._hasLeader = True
-        # What has been seen up to then may be out of date.
+        # counts of processes from before may be out of date
         self._changed = monotonic()
 
     @property
@@ -49,8 +49,8 @@ class ProcessGroup:
 
     def signal(self, number: signal.Signals) -> None:
         """
-        Send a signal to everything in it.  What runs as another user, by C{sudo} for
-        example, does not get it.
+        Send a signal to every process of the session, except to those that run as
+        another user, by C{sudo} for example.
         """
         with suppress(ProcessLookupError, PermissionError):
             try:
@@ -59,21 +59,21 @@ class ProcessGroup:
                 if self.hasLeader:
                     os.kill(self._leader, number)
         with suppress(OSError):
-            # where no descriptor is left the leader's group has it, at least
+            # without a descriptor to look with, only the leader's group gets it
             self._signalOthers(number)
 
     def _signalOthers(self, number: int) -> None:
         for pid in self._members():
             process = _Process.read(pid)
-            # the leader's group has had it
+            # the leader's group has got it already
             if process.session == self._leader != process.group:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)
 
     def lives(self) -> bool:
         """
-        @return: Whether anything of it has not ended.  What has ended and is not reaped
-            does not count: not every process 1 is quick with that.
+        @return: Whether any process of the session has not ended.  A zombie has: not
+            every process 1 reaps quickly.
         """
         members = self._members()
         if members and not any(map(self._has, members)):
@@ -84,10 +84,11 @@ class ProcessGroup:
 
     def reap(self) -> bool:
         """
-        Reap what has become a child of ours by the end of its own parent, as it does
-        where we are process 1.  To be called once the leader has been reaped.
+        Reap processes of the session that have become children of ours because their
+        own parents ended, as they do if we are process 1.  To be called once the leader
+        has been reaped.
 
-        @return: Whether anything is left of it that is a child of ours.
+        @return: Whether any process of the session is a child of ours, and lives.
         """
         members = self._members()
         ours = [pid for pid in members if _Process.read(pid).session == self._leader]
@@ -114,7 +115,7 @@ class _Process(NamedTuple):
     @classmethod
     def read(cls, pid: int) -> _Process:
         """
-        Read of a process; there may be none any more.
+        Read the state of C{pid}; a process that is gone counts as dead.
         """
         try:
             with open(f"/proc/{pid}/stat", "rb") as stream:

@@ -1,5 +1,5 @@
 """
-Waits for a web application: nothing is claimed while it does not answer.
+The readiness of a web application: nothing is claimed while it does not answer.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DEADLINE = 2.0
 
 class WaitFor(Service):
     """
-    Asks for a URL again and again; has claiming paused when it starts, and whenever
-    the answer is no 2xx, and resumed when it is.
+    Probes a URL again and again.  Claiming is paused when this starts, and whenever a
+    probe is not answered with a 2xx; it is resumed when one is.
     """
 
     _log = Logger()
@@ -50,7 +50,7 @@ class WaitFor(Service):
         @param client: Sends the requests; closed when the service is stopped.  It
             should keep no connections: one that is kept may outlive the readiness
             to take new ones.
-        @param url: What to ask for.
+        @param url: What to probe.
         @param pause: Called with a reason when nothing is to be claimed.
         @param resume: Called with the same reason when that is over.
         @param clock: What keeps the time.
@@ -65,7 +65,7 @@ class WaitFor(Service):
 
     def startService(self) -> None:
         """
-        Have claiming paused, and begin to ask.
+        Pause claiming, and begin to probe.
         """
         super().startService()
         self._answers = False
@@ -75,7 +75,7 @@ class WaitFor(Service):
 
     def stopService(self) -> Deferred[None]:
         """
-        Ask no more.  Claiming stays as it is.
+        Probe no more.  Claiming stays paused if it is.
         """
         super().stopService()
         if self._timer is not None:
@@ -85,12 +85,13 @@ class WaitFor(Service):
 
     def check(self) -> None:
         """
-        Ask now rather than when it is time for it: something else has had no answer.
+        Probe now rather than at the next interval: another request has had no answer.
         """
         if not self._answers or not self.running:
             return
         if self._timer is None:
-            # what it was asked before may be answered although that is over
+            # the probe in flight may still report the old state: probe once more
+            # after it
             self._again = True
         else:
             self._timer.reset(0)
@@ -106,7 +107,7 @@ class WaitFor(Service):
 
     def _heard(self, complaint: str) -> None:
         """
-        @param complaint: Why it is no good; empty if it is.
+        @param complaint: Why the application is not ready; empty if it is.
         """
         if not self.running:
             return
@@ -127,7 +128,7 @@ class WaitFor(Service):
 
     def _say(self, complaint: str) -> None:
         """
-        Log what is wrong, once until all is well again.
+        Log C{complaint}, once until the application is ready again.
         """
         if complaint not in self._told:
             self._told.add(complaint)

@@ -37,7 +37,7 @@ class _Job:
     """
     One call, from the reactor's thread to another and back.
 
-    @ivar done: Fires with what came of it.
+    @ivar done: Fires with the outcome of the call.
     """
 
     __slots__ = ("_cancelled", "_function", "_outcome", "_task", "done")
@@ -51,7 +51,7 @@ class _Job:
 
     def _cancel(self) -> None:
         """
-        Do not begin it.  What has begun cannot be ended.
+        Keep the call from beginning; one that has begun goes on.
         """
         self._cancelled = True
 
@@ -69,7 +69,7 @@ class _Job:
 
     def end(self) -> None:
         """
-        Tell what came of it, on the reactor's thread.
+        Fire L{done} with the outcome of the call, on the reactor's thread.
         """
         self.done.callback(self._outcome)
 
@@ -132,7 +132,7 @@ class _Threads:
                 self._reactor.callFromThread(self._tell)
 
     def _tell(self) -> None:
-        # first this, so that whoever still found it true is told of below
+        # reset first: a thread that still found it set has appended its job already
         self._told = False
         while self._ended:
             job = self._ended.popleft()
@@ -146,8 +146,8 @@ class ThreadHandler(Service):
     Calls a callable with each task, each call in a thread, and takes what it
     returns for the result.
 
-    A thread cannot be cancelled: a task that has been looks at its C{cancelled}, or
-    goes on to its end, and keeps its thread until then.
+    A thread cannot be cancelled: the callable of a cancelled task looks at the task's
+    C{cancelled}, or goes on to its end, and keeps its thread until then.
     """
 
     _log = Logger()

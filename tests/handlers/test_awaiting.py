@@ -33,7 +33,7 @@ class BridgeTests(SynchronousTestCase):
     L{createTask}.
     """
 
-    def test_firedDeferred(self) -> None:
+    def test_takesAFiredDeferred(self) -> None:
         """
         What has fired already is there at once.
         """
@@ -46,7 +46,7 @@ class BridgeTests(SynchronousTestCase):
 
         self.assertEqual(onLoop(main), 3)
 
-    def test_deferredThatFiresLater(self) -> None:
+    def test_waitsForADeferred(self) -> None:
         """
         The coroutine goes on with the result once the Deferred fires.
         """
@@ -63,7 +63,7 @@ class BridgeTests(SynchronousTestCase):
 
         self.assertEqual(onLoop(main), "xx")
 
-    def test_deferredThatFails(self) -> None:
+    def test_raisesAFailure(self) -> None:
         """
         A failure is raised where it is awaited, and is no unhandled one.
         """
@@ -86,7 +86,7 @@ class BridgeTests(SynchronousTestCase):
         gc.collect()
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_pausedAndChained(self) -> None:
+    def test_awaitsPausedAndChainedDeferreds(self) -> None:
         """
         A Deferred that waits for another one is waited for.
         """
@@ -105,7 +105,7 @@ class BridgeTests(SynchronousTestCase):
 
         self.assertEqual(onLoop(main), 5)
 
-    def test_both(self) -> None:
+    def test_mixesBothKinds(self) -> None:
         """
         Deferreds, sleeps, futures and time limits mix, and the task is the current one.
         """
@@ -166,7 +166,7 @@ class BridgeTests(SynchronousTestCase):
 
         return onLoop(main)
 
-    def test_cancelWhileAwaitingDeferred(self) -> None:
+    def test_cancelsAnAwaitedDeferred(self) -> None:
         """
         Cancelling the task cancels the Deferred, whose failure is not logged.
         """
@@ -180,14 +180,14 @@ class BridgeTests(SynchronousTestCase):
         gc.collect()
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_cancelWhileAwaitingAsyncio(self) -> None:
+    def test_cancelsAnAwaitedFuture(self) -> None:
         """
         Cancelling the task ends a sleep.
         """
         seen = self.cancelled(lambda: asyncio.sleep(60))
         self.assertEqual(seen, ["asyncio.exceptions.CancelledError", "cancelled"])
 
-    def test_cancelJustAfterFailure(self) -> None:
+    def test_cancelsJustAfterAFailure(self) -> None:
         """
         A Deferred that has failed, whose failure the coroutine could not see any more
         as it was cancelled meanwhile, logs nothing.
@@ -210,7 +210,7 @@ class BridgeTests(SynchronousTestCase):
         gc.collect()
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_cancelledBeforeItBegins(self) -> None:
+    def test_closesWhatNeverBegins(self) -> None:
         """
         A coroutine that never began is closed: Python warns of one that is not.
         """
@@ -227,7 +227,7 @@ class BridgeTests(SynchronousTestCase):
         self.assertTrue(onLoop(main))
         gc.collect()
 
-    def test_deferredCancelledByAnother(self) -> None:
+    def test_raisesACancelByAnother(self) -> None:
         """
         Twisted's own cancellation of what is awaited is an ordinary exception.
         """
@@ -245,7 +245,7 @@ class BridgeTests(SynchronousTestCase):
 
         self.assertIs(onLoop(main), CancelledError)
 
-    def test_exit(self) -> None:
+    def test_survivesSysExit(self) -> None:
         """
         A coroutine that calls C{sys.exit}, or raises C{KeyboardInterrupt}, does not end
         the loop.

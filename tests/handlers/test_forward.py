@@ -86,9 +86,6 @@ class ForwardCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make them; the application answers with an empty page.
-        """
         self.clock = Clock()
         self.webapp = Endpoint(says(200))
         self.treq = StubTreq(self.webapp)
@@ -97,29 +94,17 @@ class ForwardCase(SynchronousTestCase):
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def makeHandler(self, treq: Any) -> ForwardHandler:
-        """
-        Make a handler that counts the requests that had no answer.
-        """
         handler = ForwardHandler(Client(treq, self.clock), WEBAPP)
         handler.onNoAnswer = self.count
         return handler
 
     def count(self) -> None:
-        """
-        Count.
-        """
         self.unanswered += 1
 
     def handle(self, payload: Any = None, **fields: Any) -> Deferred[Any]:
-        """
-        Handle a task.
-        """
         return self.handler.handle(Task(fields.pop("id", "17"), payload, **fields))
 
     def result(self, respond: Callable[[Request], Any]) -> Any:
-        """
-        @return: What a task ends with that is answered so.
-        """
         self.webapp.respond = respond
         return self.successResultOf(self.handle())
 
@@ -151,14 +136,14 @@ class RequestTests(ForwardCase):
     Tests for what the application is sent.
     """
 
-    def test_interfaces(self) -> None:
+    def test_providesItsInterfaces(self) -> None:
         """
-        It is a handler, and a service.
+        L{ForwardHandler} is a handler, and a service.
         """
         verifyObject(ITaskHandler, self.handler)
         verifyObject(IService, self.handler)
 
-    def test_request(self) -> None:
+    def test_postsThePayload(self) -> None:
         """
         The payload is posted as JSON, with the task's id and attempt.
         """
@@ -172,7 +157,7 @@ class RequestTests(ForwardCase):
         )
         self.assertEqual(self.header("Content-Length"), str(len(self.webapp.bodies[0])))
 
-    def test_eachItsOwn(self) -> None:
+    def test_postsEachTaskByItself(self) -> None:
         """
         The headers of one task are not those of the next.
         """
@@ -182,7 +167,7 @@ class RequestTests(ForwardCase):
             (self.header("Task-Id"), self.header("Task-Attempt")), ("5", "1")
         )
 
-    def test_strangeIds(self) -> None:
+    def test_quotesStrangeIds(self) -> None:
         """
         What is not printable ASCII is percent-encoded in the id, and so is C{%}.
         """
@@ -203,14 +188,14 @@ class RequestTests(ForwardCase):
             )
 
     @given(st.text())
-    def test_anyId(self, name: str) -> None:
+    def test_quotesAnyId(self, name: str) -> None:
         """
         What decodes parts of URLs gives back any id.
         """
         self.handle(id=name)
         self.assertEqual(unquote(self.header("Task-Id")), name)
 
-    def test_anyPayload(self) -> None:
+    def test_postsAnyPayload(self) -> None:
         """
         A payload may hold whatever JSON can say, half a surrogate pair too.
         """
@@ -234,7 +219,7 @@ class OutcomeTests(ForwardCase):
     Tests for what becomes of a task.
     """
 
-    def test_result(self) -> None:
+    def test_takesJSONForTheResult(self) -> None:
         """
         After any 2xx, a body that is JSON is the result, to the letter, whatever its
         type is called.
@@ -245,7 +230,7 @@ class OutcomeTests(ForwardCase):
                 result = self.result(says(code, body, content_type=kind))
                 self.assertEqual(msgspec.json.encode(result), body)
 
-    def test_noResult(self) -> None:
+    def test_takesOtherBodiesForNoResult(self) -> None:
         """
         After 2xx there is no result if the body is empty or null, or no JSON.
         """
@@ -264,14 +249,14 @@ class OutcomeTests(ForwardCase):
         self.assertIsNone(self.result(says(204)))
         self.assertEqual(self.unanswered, 0)
 
-    def test_large(self) -> None:
+    def test_takesALargeResult(self) -> None:
         """
         A result may have 16 MiB.
         """
         body = b'"' + b"x" * (LONGEST_BODY - 2) + b'"'
         self.assertEqual(bytes(self.result(says(200, body))), body)
 
-    def test_tooLarge(self) -> None:
+    def test_leavesOutATooLargeResult(self) -> None:
         """
         A task whose result is longer is complete without it, whether or not its
         length was said beforehand, and so is one with too many values in its result:
@@ -287,14 +272,14 @@ class OutcomeTests(ForwardCase):
             self.assertIn("Task 17 has no result", formatEvent(warning))
         self.assertEqual(self.unanswered, 0)
 
-    def test_tooLargeAndFailed(self) -> None:
+    def test_judgesATooLargeAnswerByItsCode(self) -> None:
         """
-        A page that is too long does not make a success of a failure.
+        An answer with a page that is too long is judged by its code.
         """
         error = self.failed(says(500, b"x" * (LONGEST_BODY + 1)))
         self.assertIn("answered 500", str(error))
 
-    def test_fails(self) -> None:
+    def test_rejectsByCode(self) -> None:
         """
         410 and 422 are never to be posted again; the reason is told.
         """
@@ -328,7 +313,7 @@ class OutcomeTests(ForwardCase):
         self.assertIn("sorry", str(error))
         self.assertEqual(self.unanswered, 0)
 
-    def test_redirect(self) -> None:
+    def test_followsNoRedirect(self) -> None:
         """
         A redirect is not followed.
         """
@@ -337,7 +322,7 @@ class OutcomeTests(ForwardCase):
             self.assertIn("redirects are not followed", str(error))
         self.assertEqual(len(self.webapp.requests), 5)
 
-    def test_retryAfter(self) -> None:
+    def test_obeysRetryAfter(self) -> None:
         """
         C{Retry-After} of 429 and 503 is the delay, up to a day.
         """
@@ -353,7 +338,7 @@ class OutcomeTests(ForwardCase):
                 self.assertEqual(self.failed(says(code, retry_after=text)).delay, delay)
             self.assertIsNone(self.failed(says(code)).delay)
 
-    def test_retryAfterADate(self) -> None:
+    def test_obeysADateInRetryAfter(self) -> None:
         """
         C{Retry-After} may be a date.
         """
@@ -362,7 +347,7 @@ class OutcomeTests(ForwardCase):
         )
         self.assertApproximates(error.delay or 0, 600, 5)
 
-    def test_retryAfterOfOthers(self) -> None:
+    def test_ignoresRetryAfterOfOtherCodes(self) -> None:
         """
         C{Retry-After} of other codes counts for nothing.
         """
@@ -375,7 +360,7 @@ class NoAnswerTests(ForwardCase):
     Tests for requests without a whole answer.
     """
 
-    def test_refused(self) -> None:
+    def test_failsWhenRefused(self) -> None:
         """
         Where nothing listens, the task has failed for now, and whoever wants to know
         is told.
@@ -401,7 +386,7 @@ class NoAnswerTests(ForwardCase):
             handling.addErrback(lambda failure: failures.append(failure.type.__name__))
         return failures
 
-    def test_unreachable(self) -> None:
+    def test_hasNotBegunWhatIsUnreachable(self) -> None:
         """
         Where no connection is to be had for several tasks in a row they could not be
         begun; before that, and once there was one again, each has failed.
@@ -418,7 +403,7 @@ class NoAnswerTests(ForwardCase):
             [failed] * (2 * len(few) + 1) + [notBegun],
         )
 
-    def test_noDescriptors(self) -> None:
+    def test_hasNotBegunWithoutDescriptors(self) -> None:
         """
         Where there are no descriptors for a connection the first could not be begun.
         """
@@ -426,14 +411,14 @@ class NoAnswerTests(ForwardCase):
         failures = self.unreachable(None, FaultError("it was closed"))
         self.assertEqual(failures, ["NotBegunError", "TaskFailedError"])
 
-    def test_nobodyWantsToKnow(self) -> None:
+    def test_worksWithoutAProbe(self) -> None:
         """
-        It works where nobody wants to know.
+        Without a probe a request that has no answer fails its task.
         """
         self.handler = ForwardHandler(Client(Refusing(), self.clock), WEBAPP)
         self.failureOf(self.handle())
 
-    def test_broken(self) -> None:
+    def test_failsWhenTheConnectionBreaks(self) -> None:
         """
         A connection that breaks within the answer is a failure for now.
         """
@@ -450,7 +435,7 @@ class NoAnswerTests(ForwardCase):
         self.assertIn("connection", str(self.failureOf(handling)))
         self.assertEqual(self.unanswered, 1)
 
-    def test_takesLong(self) -> None:
+    def test_takesADayAtMost(self) -> None:
         """
         A request may take a day, and no longer.
         """
@@ -461,7 +446,7 @@ class NoAnswerTests(ForwardCase):
         self.clock.advance(1)
         self.assertIn("within 86400 s", str(self.failureOf(handling)))
 
-    def test_cancelled(self) -> None:
+    def test_dropsTheConnectionWhenCancelled(self) -> None:
         """
         Cancelling ends a task at once, and the application sees its connection gone.
         """
@@ -482,7 +467,7 @@ class ServiceTests(ForwardCase):
     Tests for the handler as a service.
     """
 
-    def test_stop(self) -> None:
+    def test_dropsRequestsWhenStopped(self) -> None:
         """
         When it is stopped, what is still under way is dropped.
         """
@@ -492,9 +477,9 @@ class ServiceTests(ForwardCase):
         self.successResultOf(self.handler.stopService())
         self.failureOf(handling)
 
-    def test_again(self) -> None:
+    def test_startsAgain(self) -> None:
         """
-        It can be started again.
+        A handler that was stopped can be started again.
         """
         for _ in range(2):
             self.handler.startService()
@@ -584,13 +569,10 @@ class MakeHandlerTests(SynchronousTestCase):
     """
 
     def make(self, **options: Any) -> ForwardHandler:
-        """
-        Make a handler.
-        """
         usual = {"forward": WEBAPP, "limit": 7, "timeout": 0.0, "token-file": "/secret"}
         return makeHandler(Clock(), usual | options)
 
-    def test_made(self) -> None:
+    def test_keepsAConnectionForEachSlot(self) -> None:
         """
         It keeps a connection for each slot, and does not so much as read the token.
         """
@@ -601,7 +583,7 @@ class MakeHandlerTests(SynchronousTestCase):
         self.assertFalse(pool.retryAutomatically)
         self.assertIsNone(handler._client._token)
 
-    def test_longest(self) -> None:
+    def test_allowsADayOrTheTimeout(self) -> None:
         """
         A request may take a day, and longer only where a task may.
         """
@@ -616,14 +598,14 @@ class MakeHandlerTests(SynchronousTestCase):
         [probe] = self.make(**{"forward-wait-for": WEBAPP})
         self.assertIsInstance(probe, WaitFor)
 
-    def test_missing(self) -> None:
+    def test_refusesWithoutAURL(self) -> None:
         """
-        It needs a URL.
+        Without a URL there is no handler.
         """
         with self.assertRaisesRegex(ValueError, "--forward is missing"):
             self.make(forward=None)
 
-    def test_shown(self) -> None:
+    def test_hidesSecrets(self) -> None:
         """
         What may be a secret in the URL is not shown.
         """

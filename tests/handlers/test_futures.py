@@ -22,22 +22,16 @@ class WhenDoneTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a loop that runs only when a test says so.
-        """
         self.loop = asyncio.new_event_loop()
         self.addCleanup(self.loop.close)
 
     def turn(self) -> None:
-        """
-        Let everything happen that is due.
-        """
         for _ in range(3):
             self.loop.run_until_complete(asyncio.sleep(0))
 
-    def test_done(self) -> None:
+    def test_firesWithTheOutcome(self) -> None:
         """
-        It fires with the result, or fails with the exception.
+        The Deferred fires with the future's result, or fails with its exception.
         """
         succeeding, failing = self.loop.create_future(), self.loop.create_future()
         succeeded, failed = whenDone(succeeding), whenDone(failing)
@@ -48,7 +42,7 @@ class WhenDoneTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(succeeded), [5])
         self.failureResultOf(failed, ZeroDivisionError)
 
-    def test_cancelledTwice(self) -> None:
+    def test_cancelsTheFutureEachTime(self) -> None:
         """
         However often it is cancelled, it does not fire before the work has ended; then
         it fails with Twisted's kind of cancellation.
@@ -71,7 +65,7 @@ class WhenDoneTests(SynchronousTestCase):
         self.turn()
         self.failureResultOf(done, CancelledError)
 
-    def test_cancelIgnored(self) -> None:
+    def test_waitsForWhatIgnoresItsCancel(self) -> None:
         """
         Work that goes on after each cancel is waited for.
         """
@@ -121,38 +115,32 @@ class WhenDoneElsewhereTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Wait for a future.
-        """
         self.reactor = Reactor()
         self.future: Future[Any] = Future()
         self.done = whenDoneElsewhere(self.future, self.reactor)  # type: ignore[arg-type]
 
     def turn(self) -> None:
-        """
-        Have the reactor do the one thing that there is to do.
-        """
         self.assertNoResult(self.done)
         [call] = self.reactor.calls
         call()
 
-    def test_done(self) -> None:
+    def test_firesWithTheOutcome(self) -> None:
         """
-        It fires with the result, on the reactor's thread.
+        The Deferred fires with the future's result, on the reactor's thread.
         """
         self.future.set_result([5])
         self.turn()
         self.assertEqual(self.successResultOf(self.done), [5])
 
-    def test_fails(self) -> None:
+    def test_failsAsTheFutureDoes(self) -> None:
         """
-        It fails with the exception.
+        The Deferred fails with the future's exception.
         """
         self.future.set_exception(ZeroDivisionError())
         self.turn()
         self.failureResultOf(self.done, ZeroDivisionError)
 
-    def test_cancelledBeforeItBegins(self) -> None:
+    def test_cancelsWhatHasNotBegun(self) -> None:
         """
         What has not begun is cancelled.
         """
@@ -160,7 +148,7 @@ class WhenDoneElsewhereTests(SynchronousTestCase):
         self.turn()
         self.failureResultOf(self.done, CancelledError)
 
-    def test_cancelledWhileItRuns(self) -> None:
+    def test_waitsForWhatRuns(self) -> None:
         """
         What has begun is waited for, however often it is cancelled.
         """

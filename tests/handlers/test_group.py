@@ -61,9 +61,9 @@ class LackTests(SessionCase):
     A process that has no descriptor left to look with.
     """
 
-    def test_signal(self) -> None:
+    def test_signalsTheLeadersGroupWithoutDescriptors(self) -> None:
         """
-        The leader's group is signalled all the same.
+        Without a descriptor to look with, the leader's group is signalled all the same.
         """
         process = self.start("echo; exec sleep 60")
         ours = ProcessGroup(process.pid)
@@ -81,7 +81,7 @@ class CensusTests(SessionCase):
     L{Census}.
     """
 
-    def test_members(self) -> None:
+    def test_findsMembers(self) -> None:
         """
         A session holds all that was started in it, whatever its group.
         """
@@ -90,7 +90,7 @@ class CensusTests(SessionCase):
         self.assertEqual(sorted(members), sorted([leader, int(self.line)]))
         self.assertNotIn(leader, Census().members(os.getsid(0)))
 
-    def test_shared(self) -> None:
+    def test_sharesACount(self) -> None:
         """
         All who ask in the same moment share a count, unless it is too old for one.
         """
@@ -102,7 +102,7 @@ class CensusTests(SessionCase):
         counting.members(1, monotonic())
         self.assertEqual(counting.counts, 2)
 
-    def test_fresh(self) -> None:
+    def test_countsAgainAfterAMoment(self) -> None:
         """
         A count is used for a moment only.
         """
@@ -118,10 +118,10 @@ class ProcessGroupTests(SessionCase):
     L{ProcessGroup}.
     """
 
-    def test_lives(self) -> None:
+    def test_livesUntilTheLastHasEnded(self) -> None:
         """
-        It lives until the last of it has ended, in whatever group, and at once it does
-        not any more.
+        A session lives until its last process has ended, in whatever group, and from
+        that moment on it does not.
         """
         process = self.start("set -m; sleep 60 & echo $!")
         session = ProcessGroup(process.pid)
@@ -133,7 +133,7 @@ class ProcessGroupTests(SessionCase):
             sleep(0.001)
         self.assertFalse(session.lives())
 
-    def test_onceForMany(self) -> None:
+    def test_countsOnceForMany(self) -> None:
         """
         Many that are signalled and looked at in one turn need one count of processes,
         and another where what was counted has ended meanwhile.
@@ -148,9 +148,9 @@ class ProcessGroupTests(SessionCase):
             self.assertTrue(session.lives())
         self.assertEqual(counting.counts, 1)
 
-    def test_none(self) -> None:
+    def test_ignoresASessionThatIsGone(self) -> None:
         """
-        Where there is none, to signal it does nothing.
+        A signal to a session that is gone does nothing.
         """
         # no number of a process is as high as that
         session = ProcessGroup(2**31 - 2)

@@ -45,14 +45,14 @@ class EncodedTests(SynchronousTestCase):
     L{encoded}.
     """
 
-    def test_json(self) -> None:
+    def test_encodesJSON(self) -> None:
         """
         What JSON can say is encoded; what is JSON already stays as it is.
         """
         self.assertEqual(encoded({"a": [1, None]}), Raw(b'{"a":[1,null]}'))
         self.assertEqual(encoded(Raw(b" 1")), Raw(b" 1"))
 
-    def test_noJSON(self) -> None:
+    def test_refusesWhatIsNoJSON(self) -> None:
         """
         What JSON cannot say is refused, and how.
         """
@@ -63,7 +63,7 @@ class EncodedTests(SynchronousTestCase):
                 encoded(value)
             self.assertIn("it is no JSON: ", str(caught.exception))
 
-    def test_tooLong(self) -> None:
+    def test_refusesATooLongResult(self) -> None:
         """
         What is too long is refused, and by how much.
         """
@@ -78,7 +78,7 @@ class UnfinishedTests(SynchronousTestCase):
     L{unfinished}.
     """
 
-    def test_values(self) -> None:
+    def test_takesValues(self) -> None:
         """
         Values are none, whether or not JSON can say them, and neither is what iterates
         over what is there.
@@ -88,7 +88,7 @@ class UnfinishedTests(SynchronousTestCase):
         ):  # fmt: skip
             self.assertIsNone(unfinished(value))
 
-    def test_work(self) -> None:
+    def test_namesUnfinishedWork(self) -> None:
         """
         What runs nothing by itself, or is not waited for, is named, with a guess.
         """
@@ -107,9 +107,9 @@ class UnfinishedTests(SynchronousTestCase):
             for word in words:
                 self.assertIn(word, str(unfinished(value)))
 
-    def test_held(self) -> None:
+    def test_findsWorkInCollections(self) -> None:
         """
-        So it is where a list, a tuple, a set or a dict holds it.
+        Unfinished work in a list, a tuple, a set or a dict is named, too.
         """
         work = generator()
         for value, name in (

@@ -60,9 +60,6 @@ class LoadCallableTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a directory that modules are imported from.
-        """
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
@@ -70,34 +67,28 @@ class LoadCallableTests(SynchronousTestCase):
         self.patch(sys, "modules", dict(sys.modules))
 
     def write(self, name: str, text: str) -> None:
-        """
-        Write a module.
-        """
         (self.folder / name).write_text(dedent(text))
 
     def refused(self, name: str) -> str:
-        """
-        Give the sentence with which C{name} is refused.
-        """
         with self.assertRaises(ValueError) as caught:
             loadCallable(name)
         return str(caught.exception)
 
-    def test_function(self) -> None:
+    def test_findsAFunction(self) -> None:
         """
         A function of a module is found, whether or not the module was imported.
         """
         self.write("loaded_one.py", "def work(task): return 5\n")
         self.assertEqual(loadCallable("loaded_one.work")(TASK), 5)
 
-    def test_methodOfClass(self) -> None:
+    def test_findsAMethodOfAClass(self) -> None:
         """
         The name may go on below a module's names.
         """
         found = loadCallable("tests.handlers.test_python.Methods.method")
         self.assertEqual(found(TASK), "called")
 
-    def test_functionNamedAsItsModule(self) -> None:
+    def test_findsAFunctionNamedAsItsModule(self) -> None:
         """
         What a package calls by the name is meant, not its module of that name.
         """
@@ -107,7 +98,7 @@ class LoadCallableTests(SynchronousTestCase):
         (package / "work.py").write_text("def work(task): return 7\n")
         self.assertEqual(loadCallable("loaded_pack.work")(TASK), 7)
 
-    def test_noDottedName(self) -> None:
+    def test_refusesWhatIsNoDottedName(self) -> None:
         """
         What cannot be a dotted name is not looked for.
         """
@@ -117,20 +108,20 @@ class LoadCallableTests(SynchronousTestCase):
                 "it is not a dotted name, such as package.module.function",
             )
 
-    def test_noModule(self) -> None:
+    def test_refusesAMissingModule(self) -> None:
         """
         The module that is missing is named.
         """
         self.assertEqual(self.refused("no_such.work"), "there is no module no_such")
 
-    def test_noName(self) -> None:
+    def test_refusesAMissingName(self) -> None:
         """
         What lacks the name is named.
         """
         self.assertEqual(self.refused("os.no_such"), "os has no no_such")
         self.assertEqual(self.refused("os.path.no.such"), "os.path has no no")
 
-    def test_notCallable(self) -> None:
+    def test_refusesWhatIsNotCallable(self) -> None:
         """
         What is found has to be callable.
         """
@@ -139,7 +130,7 @@ class LoadCallableTests(SynchronousTestCase):
             self.refused("os.path"), "it is of type module, and not callable"
         )
 
-    def test_runsNothing(self) -> None:
+    def test_refusesWhatRunsNothing(self) -> None:
         """
         What runs nothing when it is called is refused, whatever it is wrapped in; what
         only looks like that is not.
@@ -183,7 +174,7 @@ class LoadCallableTests(SynchronousTestCase):
         for name in ("decorated", "Lazy"):
             loadCallable(f"loaded_lazy.{name}")
 
-    def test_importFails(self) -> None:
+    def test_saysWhyAnImportFails(self) -> None:
         """
         An exception while a module is imported is told with its type and text.
         """
@@ -207,7 +198,7 @@ class NamedCallableTests(SynchronousTestCase):
     L{NamedCallable}.
     """
 
-    def test_load(self) -> None:
+    def test_keepsTheName(self) -> None:
         """
         What is found keeps the name that it was found by.
         """
@@ -216,7 +207,7 @@ class NamedCallableTests(SynchronousTestCase):
         self.assertEqual(named.name, name)
         self.assertIs(named.function, Methods.method)
 
-    def test_refused(self) -> None:
+    def test_refusesWhatIsNotFound(self) -> None:
         """
         What is not found is refused as ever.
         """
@@ -231,13 +222,10 @@ class MakeHandlerTests(SynchronousTestCase):
     """
 
     def make(self, where: str, name: str = "os.getcwd") -> ITaskHandler:
-        """
-        Make the handler of a place to run in.
-        """
         options = {"python": NamedCallable.load(name), "run-in": where, "limit": 3}
         return makeHandler(Clock(), options)
 
-    def test_places(self) -> None:
+    def test_makesTheHandlerOfEachPlace(self) -> None:
         """
         Each place has a handler of its own; what it keeps is a service.
         """
@@ -251,14 +239,14 @@ class MakeHandlerTests(SynchronousTestCase):
             self.assertIs(type(handler), kind)
             self.assertIs(IService.providedBy(handler), isService)
 
-    def test_function(self) -> None:
+    def test_runsOnTheReactor(self) -> None:
         """
         On the reactor the callable itself is called.
         """
         handler = self.make("reactor", "tests.handlers.test_python.Methods.method")
         self.assertEqual(handler.handle(TASK), "called")
 
-    def test_coroutineFunction(self) -> None:
+    def test_refusesACoroutineFunctionElsewhere(self) -> None:
         """
         A coroutine function runs on the reactor, and nowhere else.
         """
@@ -278,45 +266,42 @@ class PythonHandlerTests(SynchronousTestCase):
     """
 
     def handle(self, function: Callable[[Task], Any]) -> Any:
-        """
-        Have C{function} called with the task.
-        """
         return PythonHandler(function).handle(TASK)
 
-    def test_interface(self) -> None:
+    def test_providesITaskHandler(self) -> None:
         """
-        It is a handler.
+        L{PythonHandler} is a handler.
         """
         verifyObject(ITaskHandler, PythonHandler(str))
 
-    def test_plainValue(self) -> None:
+    def test_givesAPlainValue(self) -> None:
         """
         A plain value is the result, whatever it is.
         """
         for value in (None, 0, "text", {"a": 1}, [1]):
             self.assertIs(self.handle(lambda task, value=value: value), value)
 
-    def test_calledWithTask(self) -> None:
+    def test_passesTheTask(self) -> None:
         """
         The callable gets the task.
         """
         self.assertIs(self.handle(lambda task: task), TASK)
 
-    def test_raises(self) -> None:
+    def test_raisesAsTheCallableDoes(self) -> None:
         """
         What the callable raises is raised.
         """
         with self.assertRaises(ZeroDivisionError):
             self.handle(lambda task: 1 / 0)
 
-    def test_deferred(self) -> None:
+    def test_givesADeferred(self) -> None:
         """
         A Deferred is handed on as it is.
         """
         result = succeed(3)
         self.assertIs(self.handle(lambda task: result), result)
 
-    def test_coroutine(self) -> None:
+    def test_runsACoroutine(self) -> None:
         """
         A coroutine is run, and awaits Deferreds.
         """
@@ -330,7 +315,7 @@ class PythonHandlerTests(SynchronousTestCase):
         waiting.callback(4)
         self.assertEqual(self.successResultOf(result), 5)
 
-    def test_coroutineFails(self) -> None:
+    def test_failsAsTheCoroutineDoes(self) -> None:
         """
         What a coroutine raises fails the Deferred.
         """
@@ -340,7 +325,7 @@ class PythonHandlerTests(SynchronousTestCase):
 
         self.failureResultOf(self.handle(work), ZeroDivisionError)
 
-    def test_cancelCoroutine(self) -> None:
+    def test_cancelsACoroutine(self) -> None:
         """
         Cancelling cancels what the coroutine awaits.
         """
@@ -354,7 +339,7 @@ class PythonHandlerTests(SynchronousTestCase):
         self.assertTrue(waiting.called)
         self.failureResultOf(result, CancelledError)
 
-    def test_otherAwaitable(self) -> None:
+    def test_awaitsOtherAwaitables(self) -> None:
         """
         Whatever else can be awaited is awaited.
         """
@@ -366,7 +351,7 @@ class PythonHandlerTests(SynchronousTestCase):
         result = self.handle(lambda task: Awaitable())
         self.assertEqual(self.successResultOf(result), 6)
 
-    def test_concurrentFuture(self) -> None:
+    def test_awaitsAConcurrentFuture(self) -> None:
         """
         What an executor does is waited for.
         """
@@ -381,7 +366,7 @@ class PythonHandlerTests(SynchronousTestCase):
         call()
         self.assertEqual(self.successResultOf(result), 3)
 
-    def test_runsNothing(self) -> None:
+    def test_refusesAtConstruction(self) -> None:
         """
         A generator function is refused.
         """
@@ -392,7 +377,7 @@ class PythonHandlerTests(SynchronousTestCase):
         with self.assertRaises(ValueError):
             PythonHandler(forgotten)
 
-    def test_contexts(self) -> None:
+    def test_separatesContexts(self) -> None:
         """
         What a task sets in its context is seen by all that it does, and not by the next
         one.
@@ -416,7 +401,7 @@ class PythonHandlerTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(waits), "mine")
         self.assertIsNone(tenant.get())
 
-    def test_asyncioWithoutLoop(self) -> None:
+    def test_hintsAtTheAsyncioReactor(self) -> None:
         """
         A coroutine that awaits what asyncio offers where no loop runs fails with a hint
         at the reactor that it takes.
@@ -465,7 +450,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
 
         return asyncio.run(main())
 
-    def test_coroutine(self) -> None:
+    def test_awaitsAsyncio(self) -> None:
         """
         A coroutine awaits asyncio's things, and its value is the result.
         """
@@ -476,7 +461,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
 
         self.assertEqual(self.outcome(work), {"n": 2})
 
-    def test_coroutineFails(self) -> None:
+    def test_failsAsTheTaskDoes(self) -> None:
         """
         What a coroutine raises fails the Deferred.
         """
@@ -488,7 +473,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
         [reason] = self.outcome(work)
         self.assertIsInstance(reason.value, ZeroDivisionError)
 
-    def test_future(self) -> None:
+    def test_awaitsAFuture(self) -> None:
         """
         A function may return an asyncio task of its own.
         """
@@ -497,7 +482,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
         )
         self.assertEqual(result, "slept")
 
-    def test_cancel(self) -> None:
+    def test_cancelsTheTask(self) -> None:
         """
         Cancelling cancels the task, waits for its end, and fails in Twisted's way.
         """
@@ -515,7 +500,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
         self.assertIsInstance(reason.value, CancelledError)
         self.assertEqual(seen, ["cleaned up"])
 
-    def test_cancelDeferred(self) -> None:
+    def test_cancelsAnAwaitedDeferred(self) -> None:
         """
         Cancelling cancels the Deferred that is awaited, and fails in Twisted's way.
         """
@@ -528,7 +513,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
         self.assertIsInstance(reason.value, CancelledError)
         self.assertTrue(waiting.called)
 
-    def test_kept(self) -> None:
+    def test_keepsTasksAlive(self) -> None:
         """
         A coroutine that nobody else refers to is not collected while it waits.
         """
@@ -549,7 +534,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
 
         self.assertEqual(asyncio.run(main()), 1)
 
-    def test_cancelTwice(self) -> None:
+    def test_cancelsTwice(self) -> None:
         """
         A second cancel waits for the end of the coroutine, too.
         """
@@ -575,7 +560,7 @@ class PythonHandlerOnLoopTests(SynchronousTestCase):
         asyncio.run(main())
         self.assertEqual(seen, ["cancelled", "cancelled", "done"])
 
-    def test_endsWellAllTheSame(self) -> None:
+    def test_completesDespiteTheCancel(self) -> None:
         """
         A coroutine may end well upon being cancelled.
         """
@@ -595,7 +580,7 @@ class AsyncioReactorTests(SynchronousTestCase):
     The same on a real reactor.
     """
 
-    def test_reactorOnAsyncio(self) -> None:
+    def test_worksOnTheAsyncioReactor(self) -> None:
         """
         On the asyncio reactor a coroutine awaits both kinds of things.
         """

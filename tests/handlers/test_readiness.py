@@ -4,6 +4,7 @@ Tests for L{myconsumer.handlers.readiness}, over treq's stub and a clock of thei
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from treq.testing import StubTreq
@@ -53,25 +54,22 @@ class WaitForTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make one that has not started yet.
-        """
         self.clock = Clock()
         self.webapp = WebApp()
         self.calls: list[tuple[str, str]] = []
-        self.service = WaitFor(
+        self.service = self.make(lambda reason: self.calls.append(("resume", reason)))
+        self.addCleanup(self.stop)
+
+    def make(self, resume: Callable[[str], object]) -> WaitFor:
+        return WaitFor(
             Client(self.webapp, self.clock),
             URL,
             lambda reason: self.calls.append(("pause", reason)),
-            lambda reason: self.calls.append(("resume", reason)),
+            resume,
             self.clock,
         )
-        self.addCleanup(self.stop)
 
     def stop(self) -> None:
-        """
-        Stop it, and see that nothing is left.
-        """
         if self.service.running:
             self.successResultOf(self.service.stopService())
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -103,9 +101,9 @@ class WaitForTests(SynchronousTestCase):
         self.webapp.stub.flush()
         return self.called()
 
-    def test_interface(self) -> None:
+    def test_providesIService(self) -> None:
         """
-        It is a service.
+        L{WaitFor} is a service.
         """
         verifyObject(IService, self.service)
 
@@ -116,7 +114,7 @@ class WaitForTests(SynchronousTestCase):
         self.webapp.endpoint.respond = stalls()
         self.assertEqual(self.start(), ["pause"])
 
-    def test_isThere(self) -> None:
+    def test_resumesWhenAnswered(self) -> None:
         """
         Once there is an answer claiming is resumed, for the reason it was paused for.
         """
@@ -126,7 +124,7 @@ class WaitForTests(SynchronousTestCase):
         self.assertEqual(reason, sameReason)
         self.assertEqual(reason, "http://host/health does not answer")
 
-    def test_asks(self) -> None:
+    def test_probesTheURL(self) -> None:
         """
         It asks for the URL with a GET, once a second, and calls nothing as long as
         the answer is the same.
@@ -141,7 +139,7 @@ class WaitForTests(SynchronousTestCase):
             {(b"GET", b"/health?key=s3cret")},
         )
 
-    def test_comesLater(self) -> None:
+    def test_resumesLater(self) -> None:
         """
         An application that is down at first is waited for.
         """
@@ -153,7 +151,7 @@ class WaitForTests(SynchronousTestCase):
         self.webapp.listens = True
         self.assertEqual(self.after(INTERVAL), ["resume"])
 
-    def test_goesAndComesBack(self) -> None:
+    def test_pausesAgain(self) -> None:
         """
         Claiming is paused while it does not answer.
         """
@@ -165,7 +163,7 @@ class WaitForTests(SynchronousTestCase):
             self.webapp.listens = True
             self.assertEqual(self.after(INTERVAL), ["resume"])
 
-    def test_codes(self) -> None:
+    def test_takesOnly2xx(self) -> None:
         """
         Any 2xx is an answer, and nothing else is.
         """
@@ -176,7 +174,7 @@ class WaitForTests(SynchronousTestCase):
             self.webapp.endpoint.respond = says(204 if code == 500 else 200)
             self.assertEqual(self.after(INTERVAL), ["resume"])
 
-    def test_stalls(self) -> None:
+    def test_givesUpOnAStalledAnswer(self) -> None:
         """
         An answer that is not whole in time is none.
         """
@@ -189,9 +187,9 @@ class WaitForTests(SynchronousTestCase):
             self.webapp.endpoint.respond = says(200)
             self.assertEqual(self.after(INTERVAL), ["resume"])
 
-    def test_check(self) -> None:
+    def test_probesAtOnceWhenAsked(self) -> None:
         """
-        It can be told to ask at once.
+        A check probes at once.
         """
         self.start()
         self.webapp.listens = False
@@ -204,10 +202,10 @@ class WaitForTests(SynchronousTestCase):
         self.after(0.1)
         self.assertEqual(self.webapp.attempts, 3)
 
-    def test_checkWhileAsking(self) -> None:
+    def test_probesOnceMoreAfterAProbe(self) -> None:
         """
-        Told so with a request under way, it asks again right after that: it may be
-        answered for the time before.
+        A check while a probe is in flight has another probe follow at once: the one in
+        flight may report the old state.
         """
         self.start()
         self.webapp.endpoint.respond = lambda request: 1
@@ -221,9 +219,9 @@ class WaitForTests(SynchronousTestCase):
         self.after(INTERVAL - 0.1)
         self.assertEqual(self.webapp.attempts, 3)
 
-    def test_checkWhileWaiting(self) -> None:
+    def test_probesNoSoonerWhilePaused(self) -> None:
         """
-        While it waits it asks no sooner, however often it is told to.
+        While claiming is paused a check does not make the next probe come sooner.
         """
         self.webapp.listens = False
         self.start()
@@ -231,9 +229,9 @@ class WaitForTests(SynchronousTestCase):
         self.after(0)
         self.assertEqual(self.webapp.attempts, 1)
 
-    def test_checkWhenStopped(self) -> None:
+    def test_probesNothingWhenStopped(self) -> None:
         """
-        Stopped, it asks nothing.
+        A check after a stop probes nothing.
         """
         self.service.check()
         self.start()
@@ -242,7 +240,7 @@ class WaitForTests(SynchronousTestCase):
         self.after(INTERVAL)
         self.assertEqual(self.webapp.attempts, 1)
 
-    def test_stopWhileAsking(self) -> None:
+    def test_dropsTheProbeWhenStopped(self) -> None:
         """
         A request under way is dropped when it is stopped, and claiming left as it is.
         """
@@ -255,17 +253,17 @@ class WaitForTests(SynchronousTestCase):
         self.assertEqual(len(gone), 1)
         self.assertEqual(self.called(), [])
 
-    def test_stopTwice(self) -> None:
+    def test_stopsTwice(self) -> None:
         """
-        It does not mind being stopped twice.
+        A second stop changes nothing.
         """
         self.start()
         for _ in range(2):
             self.successResultOf(self.service.stopService())
 
-    def test_startAgain(self) -> None:
+    def test_startsAgain(self) -> None:
         """
-        Started again it pauses again.
+        A probe that is started again pauses claiming again.
         """
         self.start()
         self.stop()
@@ -282,13 +280,13 @@ class WaitForTests(SynchronousTestCase):
         def resume(reason: str) -> None:
             raise ZeroDivisionError
 
-        self.service._resume = resume
+        self.service = self.make(resume)
         self.start()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.webapp.listens = False
         self.assertEqual(self.after(INTERVAL), ["pause"])
 
-    def test_logs(self) -> None:
+    def test_logsEachChangeOnce(self) -> None:
         """
         Each change is logged once, and each new reason; a secret is not.
         """

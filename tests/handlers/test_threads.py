@@ -53,9 +53,6 @@ class FakeReactor:
         self._queue.put(partial(f, *args))
 
     def turn(self) -> None:
-        """
-        Wait for a call, and make it.
-        """
         try:
             call = self._queue.get(timeout=PATIENCE)
         except Empty:
@@ -107,9 +104,6 @@ class Gate:
         return self._arrived.get(timeout=PATIENCE)
 
     def open(self, count: int = 1) -> None:
-        """
-        Let so many pass.
-        """
         self._open.release(count)
 
 
@@ -146,9 +140,6 @@ class ThreadHandlerTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a reactor; all threads have to end with the test.
-        """
         self.reactor = FakeReactor()
         self.before = set(threading.enumerate())
         self.addCleanup(self.assertNoThread)
@@ -156,18 +147,12 @@ class ThreadHandlerTests(SynchronousTestCase):
     def makeHandler(
         self, function: Callable[[Any], Any], limit: int = 4
     ) -> ThreadHandler:
-        """
-        Make a handler, which is stopped when the test ends.
-        """
         handler = ThreadHandler(function, limit, self.reactor)
         self.addCleanup(handler.stopService)
         return handler
 
     @property
     def threads(self) -> set[threading.Thread]:
-        """
-        The threads that came with the test.
-        """
         return set(threading.enumerate()) - self.before
 
     def assertNoThread(self) -> None:
@@ -179,30 +164,24 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual(self.threads, set())
 
     def result(self, function: Callable[[Any], Any], task: Task | None = None) -> Any:
-        """
-        Have a task done, and give its result.
-        """
         handled = self.makeHandler(function).handle(task or Task("1", {"n": 2}))
         self.reactor.turn()
         return self.successResultOf(handled)
 
     def failure(self, function: Callable[[Any], Any]) -> Any:
-        """
-        Have a task fail, and give its exception.
-        """
         handled = self.makeHandler(function).handle(Task("1", None))
         self.reactor.turn()
         return self.failureResultOf(handled).value
 
-    def test_interfaces(self) -> None:
+    def test_providesItsInterfaces(self) -> None:
         """
-        It is a handler, and a service.
+        L{ThreadHandler} is a handler, and a service.
         """
         handler = self.makeHandler(repr)
         self.assertTrue(verifyObject(ITaskHandler, handler))
         self.assertTrue(verifyObject(IService, handler))
 
-    def test_result(self) -> None:
+    def test_givesTheResult(self) -> None:
         """
         What the callable returns is the result; it is called in another thread.
         """
@@ -214,7 +193,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual(value, 2)
         self.assertNotEqual(thread, threading.get_ident())
 
-    def test_task(self) -> None:
+    def test_passesTheTask(self) -> None:
         """
         The callable gets all that there is to know of the task.
         """
@@ -226,7 +205,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         names = [*Task.__struct_fields__, "deadline", "cancelled"]
         self.assertEqual(self.result(work, task), {n: getattr(task, n) for n in names})
 
-    def test_raises(self) -> None:
+    def test_raisesAsTheCallableDoes(self) -> None:
         """
         What the callable raises is what the task fails with.
         """
@@ -237,7 +216,7 @@ class ThreadHandlerTests(SynchronousTestCase):
 
             self.assertIs(self.failure(work), error)
 
-    def test_exits(self) -> None:
+    def test_survivesSysExit(self) -> None:
         """
         C{sys.exit} fails the task, and its thread goes on to the next.
         """
@@ -253,7 +232,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(handled[1]))
         self.assertEqual(len(self.threads), 1)
 
-    def test_coroutineFunction(self) -> None:
+    def test_refusesACoroutineFunction(self) -> None:
         """
         A coroutine function is refused, whatever it is wrapped in.
         """
@@ -262,7 +241,7 @@ class ThreadHandlerTests(SynchronousTestCase):
                 ThreadHandler(function, 1, self.reactor)
             self.assertIn("--run-in thread", str(caught.exception))
 
-    def test_returnsSomethingToAwait(self) -> None:
+    def test_failsWithAnAwaitable(self) -> None:
         """
         A callable that returns what nobody can wait for in a thread fails its task,
         with a sentence on what to do.
@@ -276,7 +255,7 @@ class ThreadHandlerTests(SynchronousTestCase):
             self.assertIn(f"it returned a {name}", str(error))
             self.assertIn("--run-in reactor", str(error))
 
-    def test_generatorFunction(self) -> None:
+    def test_refusesAGeneratorFunction(self) -> None:
         """
         A generator function is refused.
         """
@@ -285,7 +264,7 @@ class ThreadHandlerTests(SynchronousTestCase):
                 ThreadHandler(function, 1, self.reactor)
             self.assertIn("generator function", str(caught.exception))
 
-    def test_returnsWorkToDo(self) -> None:
+    def test_failsWithUnfinishedWork(self) -> None:
         """
         A callable that returns what has not run, or a failure, fails its task.
         """
@@ -299,7 +278,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         failure = Failure(Reject("no"))
         self.assertIsInstance(self.failure(lambda task: failure), Reject)
 
-    def test_noThread(self) -> None:
+    def test_hasNotBegunWithoutAThread(self) -> None:
         """
         Where no thread can be started the task has not begun, and the next one that
         needs a thread tries again.
@@ -318,7 +297,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertEqual(self.successResultOf(handled), 2)
 
-    def test_contexts(self) -> None:
+    def test_separatesContexts(self) -> None:
         """
         What a task sets in its context is not seen by the next one of its thread.
         """
@@ -328,7 +307,7 @@ class ThreadHandlerTests(SynchronousTestCase):
             self.reactor.turn()
             self.assertIsNone(self.successResultOf(handled)[0])
 
-    def test_sideBySide(self) -> None:
+    def test_runsSideBySide(self) -> None:
         """
         As many calls run at once as there may be threads, and no more; threads are
         used again.
@@ -345,7 +324,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(each) for each in handled], [*range(5)])
         self.assertEqual(len(gate.threads), 3)
 
-    def test_threadsWhenNeeded(self) -> None:
+    def test_startsThreadsWhenNeeded(self) -> None:
         """
         There is no thread before the first task, and no second one for tasks that
         come one after the other.
@@ -359,14 +338,14 @@ class ThreadHandlerTests(SynchronousTestCase):
             idents.add(self.successResultOf(handled))
         self.assertEqual(len(idents), 1)
 
-    def test_daemons(self) -> None:
+    def test_startsDaemons(self) -> None:
         """
         The threads are daemons, for which the interpreter does not wait at its end.
         """
         self.result(lambda task: None)
         self.assertEqual([thread.daemon for thread in self.threads], [True])
 
-    def test_oneWakeUp(self) -> None:
+    def test_wakesTheReactorOnce(self) -> None:
         """
         Calls that end while the reactor is busy cost it one wake-up.
         """
@@ -382,7 +361,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual([self.successResultOf(each) for each in handled], [*range(4)])
         self.assertEqual(self.reactor.wakeUps, 1)
 
-    def test_cancelled(self) -> None:
+    def test_waitsForACancelledCall(self) -> None:
         """
         Cancelling, once or twice, does not end a call: the task ends when the call
         does, as that does.
@@ -398,7 +377,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertEqual(self.successResultOf(handled), "1")
 
-    def test_cancelledBeforeItBegan(self) -> None:
+    def test_skipsACancelledCall(self) -> None:
         """
         A call that has not begun never does once its task is cancelled.
         """
@@ -414,7 +393,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(running), 1)
         self.assertEqual(gate.begun, [1])
 
-    def test_cancelledWhenItHasEnded(self) -> None:
+    def test_ignoresALateCancel(self) -> None:
         """
         Cancelling what a callback waits for, after the end, is cancelling that.
         """
@@ -425,7 +404,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         handled.cancel()
         self.failureResultOf(handled, CancelledError)
 
-    def test_extend(self) -> None:
+    def test_extendsTheLease(self) -> None:
         """
         C{extend} is called on the reactor's thread, and blocks until it is done.
         """
@@ -441,7 +420,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.reactor.turn()
         self.assertEqual(self.successResultOf(handled), [30])
 
-    def test_extendFails(self) -> None:
+    def test_failsAsTheExtensionDoes(self) -> None:
         """
         C{extend} raises what stands against it.
         """
@@ -450,7 +429,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.reactor.turn()
         self.failureResultOf(handled, LeaseLostError)
 
-    def test_stop(self) -> None:
+    def test_endsThreads(self) -> None:
         """
         The threads end with the service; one that is busy is left behind, ends when
         its call does, and hears that what it brings is taken all the same.
@@ -471,7 +450,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertTrue(all(each.called for each in handled))
         self.assertNoThread()
 
-    def test_stopIdle(self) -> None:
+    def test_endsIdleThreads(self) -> None:
         """
         Idle threads end without a word.
         """
@@ -483,7 +462,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertNoThread()
         self.assertEqual(logs, [])
 
-    def test_again(self) -> None:
+    def test_startsAgain(self) -> None:
         """
         After a stop it can be used again, with all its threads, even if some of the
         time before were left behind.

@@ -20,8 +20,8 @@ from zope.interface import implementer
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.command.child import Child
+from myconsumer.handlers.command.output import Output
 from myconsumer.handlers.command.programs import findProgram
-from myconsumer.handlers.output import Output
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.jsontext import encoded
 from myconsumer.task import Task
@@ -82,8 +82,8 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> CommandHandler:
 class CommandHandler(Service):
     """
     Runs a command for each task, in a session of its own, without a shell.  The payload
-    is on its standard input, C{TASK_ID} and C{TASK_ATTEMPT} are in its environment.
-    Stopping it kills what still runs.
+    is on the command's standard input, C{TASK_ID} and C{TASK_ATTEMPT} are in its
+    environment.  Stopping the handler kills all commands that still run.
     """
 
     descriptorsEach = 2
@@ -102,9 +102,9 @@ class CommandHandler(Service):
         @param reactor: What runs processes and keeps the time.
         @param words: The paths of C{setsid} and of the command, and its arguments.
         @param environ: Where commands get their variables from.
-        @param names: The variables that they get, beside the usual ones.
-        @param killAfter: The seconds between SIGTERM and SIGKILL for a command that is
-            to end.
+        @param names: The variables that commands get, beside C{USUAL_VARIABLES}.
+        @param killAfter: The seconds between SIGTERM and SIGKILL for the command of a
+            cancelled task.
         """
         self._reactor = reactor
         self._words = list(words)
@@ -179,9 +179,9 @@ class CommandHandler(Service):
 
 def notStarted(error: OSError, id: str | int) -> Exception:
     """
-    Tell whose fault it is that no process could be started.
+    Find out whether a task is to blame for that its command could not be started.
 
-    @param error: What the system says.
+    @param error: The system's error.
     @param id: The task's id.
 
     @return: What to raise.
@@ -193,17 +193,17 @@ def notStarted(error: OSError, id: str | int) -> Exception:
 
 def outcome(child: Child, output: Output, program: str) -> Any:
     """
-    Tell what becomes of a task whose command is over.
+    Find the outcome of a task whose command is over.
 
     @param program: The path of the command.
 
     @return: The result.
 
-    @raise CancelledError: The command was told to end; whatever it made of that.
-    @raise Release: It asks for that.
-    @raise Reject: It asks for that.
+    @raise CancelledError: The command was told to end, however it then ended.
+    @raise Release: Its exit status was C{RELEASE}.
+    @raise Reject: Its exit status was C{REJECT}.
     @raise NotBegunError: It was not there, or the system did not start it.
-    @raise TaskFailedError: It ended in another way.
+    @raise TaskFailedError: It ended with another status, or by a signal.
     """
     if child.wasStopped:
         output.end(succeeded=False)

@@ -1,6 +1,6 @@
 """
-What a worker process does: it calls the callable with one task after the other, until
-the consumer has nothing more for it or is gone.
+The inside of a worker process: it calls the callable with one task after the other,
+until the consumer has no more tasks for it or is gone.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _ERRORS: dict[str, type[Exception]] = {
 
 def main(name: str) -> int:
     """
-    Be a worker process.  It is told what to do on descriptor 3 and answers on 4, so
+    Be a worker process.  It reads messages from descriptor 3 and writes them to 4, so
     that the callable may do with standard input and output what it likes.
 
     @param name: What is called with each task.
@@ -60,13 +60,13 @@ def main(name: str) -> int:
         os.set_inheritable(descriptor, False)
     with suppress(AttributeError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    return Child(ORDERS, ANSWERS).run(name)
+    return TaskLoop(ORDERS, ANSWERS).run(name)
 
 
-class Child:
+class TaskLoop:
     """
-    Does what it is told on one descriptor, and answers on another.  Leads a session of
-    its own.
+    Reads tasks from one descriptor, and writes what came of them to another.  The
+    process leads a session of its own.
     """
 
     def __init__(self, orders: int, answers: int) -> None:
@@ -136,7 +136,7 @@ class Child:
 
     def _extend(self, number: int, seconds: float) -> None:
         """
-        Have the consumer extend the lease, and wait until it has.
+        Have the consumer extend the lease; blocks until it has answered.
         """
         if not isfinite(seconds):
             raise ValueError(f"extend takes seconds, not {seconds!r}")

@@ -37,8 +37,8 @@ def launch(protocol: IProcessProtocol, reactor: Any, name: str) -> None:
     made of from the standard library and from where that is installed, whatever the
     current folder holds.
 
-    @param protocol: Its protocol.
-    @param reactor: Runs it.
+    @param protocol: The protocol of the process.
+    @param reactor: Runs the process.
     @param name: The callable.
 
     @raise OSError: It cannot be started.

@@ -1,5 +1,5 @@
 """
-What the consumer and its worker processes tell each other: a JSON object a line.
+The messages between the consumer and its worker processes: a JSON object a line.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from myconsumer.jsontext import encoded
 
-#: The descriptor on which a worker is told something.
+#: The descriptor from which a worker reads messages.
 ORDERS = 3
 
-#: The descriptor on which it answers.
+#: The descriptor to which a worker writes messages.
 ANSWERS = 4
 
 
@@ -34,8 +34,8 @@ class Job(Struct, tag="job"):
     To a worker that has nothing to do: a task.  See L{Task
     <myconsumer.task.Task>} for the other attributes.
 
-    @ivar number: What tells it from all other jobs; what the worker says of it bears
-        that, so that what comes too late is not taken for another's.
+    @ivar number: Tells the job from all others.  The worker's messages about the job
+        bear it, so that one that is late is not taken for the next job's.
     """
 
     number: int
@@ -59,8 +59,8 @@ class Extended(Struct, tag="extended"):
     """
     To a worker: the answer to L{Extend}.
 
-    @ivar error: Why not; C{None}: it is done.
-    @ivar kind: What that is: C{lost} is a L{LeaseLostError
+    @ivar error: Why the lease was not extended; C{None}: it was.
+    @ivar kind: The kind of C{error}: C{lost} is a L{LeaseLostError
         <myconsumer.errors.LeaseLostError>}, C{value} a C{ValueError}.
     """
 
@@ -70,7 +70,7 @@ class Extended(Struct, tag="extended"):
 
 class Ready(Struct, tag="ready"):
     """
-    From a worker, once: it takes tasks from now on.
+    From a worker, once: it has found the callable, and takes tasks from now on.
     """
 
 
@@ -96,10 +96,10 @@ class Begun(Struct, tag="begun"):
 
 class Extend(Struct, tag="extend"):
     """
-    From a worker: its task takes longer.
+    From a worker: it wants the lease of its task extended.
 
     @ivar number: The number of the job.
-    @ivar seconds: How long it wants to have it for, from now.
+    @ivar seconds: The new length of the lease, from now.
     """
 
     number: int
@@ -111,8 +111,8 @@ class Done(Struct, tag="done", omit_defaults=True):
     From a worker: its task is done.
 
     @ivar number: The number of the job.
-    @ivar result: What was returned, unless that was C{None}.
-    @ivar unsendable: Why that is left out.
+    @ivar result: What the callable returned, unless that was C{None}.
+    @ivar unsendable: Why C{result} is left out.
     """
 
     number: int

@@ -24,15 +24,15 @@ from zope.interface import implementer
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.processes.process import MakeGroup
+from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
 from myconsumer.handlers.processes.worker import IWorkerPool, Worker
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.retrying import Policy
 from myconsumer.task import Task
 
-#: How long no worker is started after one could not begin, where others work: 1 s and
-#: doubling, to 30 s.
+#: The seconds for which no worker is started after one could not begin while others
+#: work: 1 and doubling, up to 30.
 startPolicy: Policy = backoffPolicy(1.0, 29.0, 2.0)
 
 #: The seconds that a process gets to import the callable.
@@ -46,11 +46,11 @@ class ProcessHandler(Service):
     meanwhile, and takes what it returns for the result.
 
     Processes are started when they are needed, import the callable by themselves, and
-    are used again.  A task that is cancelled takes its process with it, and what that
-    has started.
+    are used again.  Cancelling a task ends its process, and what that has started.
 
-    Where a process cannot begin its task waits for another; where there is no other,
-    all that waits is given back, and whoever hears of that is to wait before the next.
+    If a process cannot begin, its task waits for another process; if there is no other,
+    all waiting tasks fail with L{NotBegunError <myconsumer.errors.NotBegunError>}, and
+    the caller is to wait before the next.
     """
 
     descriptorsEach = 4
@@ -86,6 +86,7 @@ class ProcessHandler(Service):
         self._startDeadline = startDeadline
         self._makeGroup = makeGroup
         self._workers: set[Worker] = set()
+        self._starting: set[Worker] = set()
         self._idle: list[Worker] = []
         self._waiting: deque[Work] = deque()
         self._numbers = count(1)
@@ -97,10 +98,9 @@ class ProcessHandler(Service):
         """
         See L{ITaskHandler.handle}.
 
-        @return: Fires with the result as it is sent, a C{msgspec.Raw}, once there is
-            one, or once the process is gone that should have brought one.  Fails with
-            L{NotBegunError <myconsumer.errors.NotBegunError>} where no process has
-            begun it.
+        @return: Fires with the result, a C{msgspec.Raw}.  Fails once the process is
+            gone if that did not answer, and with L{NotBegunError
+            <myconsumer.errors.NotBegunError>} if no process has begun the task.
         """
         work = Work(task, next(self._numbers), self._end)
         self._waiting.append(work)
@@ -119,13 +119,14 @@ class ProcessHandler(Service):
             self._serving = None
         for work in list(self._waiting):
             self._end(work)
-        gone = gatherResults([worker.stop() for worker in self._workers])
+        gone = gatherResults([worker.stop() for worker in list(self._workers)])
         return gone.addCallback(lambda _: None)
 
-    def ready(self) -> None:
+    def ready(self, worker: Worker) -> None:
         """
         See L{IWorkerPool.ready}.
         """
+        self._starting.discard(worker)
         self._failures = 0
         self._serve()
 
@@ -143,16 +144,28 @@ class ProcessHandler(Service):
         if worker in self._idle:
             self._idle.remove(worker)
 
-    def ended(self, worker: Worker, problem: str) -> None:
+    def couldNotBegin(self, worker: Worker, problem: str, work: Work | None) -> None:
         """
-        See L{IWorkerPool.ended}.
+        See L{IWorkerPool.couldNotBegin}.
         """
-        self.discard(worker)
-        self._workers.discard(worker)
-        if worker.isReady or worker.wasKilled:
+        self._forget(worker)
+        if work is not None:
+            self._waiting.appendleft(work)
+        if self._workers:
+            self._startLater(problem)
             self._serve()
-        else:
-            self._couldNotBegin(problem, worker.work)
+            return
+        self._failures += 1
+        waiting, self._waiting = self._waiting, deque()
+        for each in waiting:
+            each.notBegun(problem)
+
+    def gone(self, worker: Worker) -> None:
+        """
+        See L{IWorkerPool.gone}.
+        """
+        self._forget(worker)
+        self._serve()
 
     def returned(self, work: Work) -> None:
         """
@@ -163,18 +176,17 @@ class ProcessHandler(Service):
 
     def _end(self, work: Work) -> None:
         """
-        Do not do C{work} any more.
+        Cancel C{work}, wherever it is.
         """
         if work in self._waiting:
             self._waiting.remove(work)
             work.notBegun("it was cancelled while it waited for a worker process")
         for worker in list(self._workers):
-            if worker.work is work:
-                worker.end()
+            worker.cancel(work)
 
     def _serve(self) -> None:
         """
-        See to it that what waits is done.
+        Give waiting tasks to idle processes, or to new ones.
         """
         while self._waiting and (self._idle or self._mayStart()):
             work = self._waiting.popleft()
@@ -195,44 +207,32 @@ class ProcessHandler(Service):
             return True
         if len(self._workers) >= self._limit:
             return False
-        # one at a time, until one could begin again
+        # after a failure one at a time, until one is ready
         return not self._failures or (
-            self._reactor.seconds() >= self._notBefore
-            and all(worker.isReady for worker in self._workers)
+            self._reactor.seconds() >= self._notBefore and not self._starting
         )
 
     def _start(self, work: Work) -> None:
         worker = Worker(self, self._reactor, self._makeGroup)
         self._workers.add(worker)
+        self._starting.add(worker)
         try:
             worker.begin(self._name, work, self._startDeadline)
         except OSError as error:
-            self._workers.discard(worker)
-            self._couldNotBegin(f"no worker process can be started: {error}", work)
+            problem = f"no worker process can be started: {error}"
+            self.couldNotBegin(worker, problem, work)
 
-    def _couldNotBegin(self, problem: str, work: Work | None) -> None:
-        """
-        A worker could not begin.
-
-        @param work: What it was to do, if anything.
-        """
-        if work is not None:
-            self._waiting.appendleft(work)
-        if self._workers:
-            self._startLater(problem)
-            self._serve()
-            return
-        self._failures += 1
-        waiting, self._waiting = self._waiting, deque()
-        for each in waiting:
-            each.notBegun(problem)
+    def _forget(self, worker: Worker) -> None:
+        self.discard(worker)
+        self._starting.discard(worker)
+        self._workers.discard(worker)
 
     def _startLater(self, problem: str) -> None:
         """
-        Others can do what waits: start none for some time.
+        Start no process for some time: others can do the waiting tasks.
         """
         if self._reactor.seconds() < self._notBefore:
-            # this one was started together with one that could not begin either
+            # this process was started together with one that could not begin either
             return
         delay = self._startDelay(self._failures)
         self._failures += 1

@@ -1,6 +1,6 @@
 """
-What a worker process answers: what the callable returned or raised, in a message of a
-bounded length.
+The answers of a worker process: what the callable returned or raised, in a message of
+a bounded length.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def answer(
     """
     Do one task.
 
-    @param function: Is called with it.
-    @param extend: Extends its lease by some seconds, and returns when it has.
+    @param function: Is called with the task.
+    @param extend: Extends the lease by a number of seconds; blocks until it has.
 
-    @return: What came of it.
+    @return: The outcome of the task.
 
     @raise Terminated: The process is to end, and the function has let that pass.
     """

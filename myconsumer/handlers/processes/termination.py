@@ -19,10 +19,10 @@ class Terminated(BaseException):
 
 class Termination:
     """
-    Minds SIGTERM: the first raises L{Terminated}, in the main thread, and only where
-    that was agreed to.  Further ones do nothing.
+    Handles SIGTERM: the first raises L{Terminated}, in the main thread, and only within
+    L{interrupts}.  Further ones do nothing.
 
-    @ivar received: Whether there was one.
+    @ivar received: Whether SIGTERM was received.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,8 @@ class Termination:
 
     def install(self) -> None:
         """
-        Mind SIGTERM from now on, unless somebody else does.  Only in the main thread.
+        Handle SIGTERM from now on, unless it has another handler.  Only in the main
+        thread.
         """
         if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             signal.signal(signal.SIGTERM, self._received)

@@ -1,5 +1,5 @@
 """
-A task that a worker process does.
+A task of the pool of worker processes.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from myconsumer.task import Task
 
 class Work:
     """
-    A task, from its arrival until it is known what came of it.
+    A task, from its arrival until its outcome is known.
 
     @ivar task: The task.
-    @ivar number: What tells it from all others of the same handler.
-    @ivar wasReturned: Whether a worker has ended that was given it and did not begin
-        it.
-    @ivar job: The line by which a worker is told of it.
-    @ivar done: Fires with what came of it; once.
+    @ivar number: Tells the task from all others of the same handler.
+    @ivar mayMove: Whether another worker may do it, should the one that was given it
+        end: none has begun it, and none has ended with it.
+    @ivar job: The message that gives the task to a worker, encoded.
+    @ivar done: Fires with the outcome of the task.
     """
 
     _log = Logger()
 
     def __init__(self, task: Task, number: int, end: Callable[[Work], object]) -> None:
         """
-        @param end: Is called when it has been cancelled, maybe more than once.
+        @param end: Called when the task is cancelled, maybe more than once.
         """
         self.task = task
         self.number = number
-        self.wasReturned = False
+        self.mayMove = True
         self.job = encode(
             Job(
                 number,
@@ -59,9 +59,15 @@ class Work:
         )
         self.done: Deferred[Any] = StubbornDeferred(lambda: end(self))
 
+    def begun(self) -> None:
+        """
+        A worker has called the callable with it.
+        """
+        self.mayMove = False
+
     def answered(self, answer: Done | Raised) -> None:
         """
-        A worker has done it.
+        The task has ended with C{answer}.
         """
         if isinstance(answer, Raised):
             self.done.errback(self._asException(answer))
@@ -76,13 +82,13 @@ class Work:
 
     def cancelled(self) -> None:
         """
-        It has ended because it was cancelled.
+        The task has ended because it was cancelled.
         """
         self.done.errback(CancelledError())
 
     def notBegun(self, reason: str) -> None:
         """
-        No worker has begun it, and none will.
+        No worker has begun the task, and none will.
 
         @param reason: Why.
         """
@@ -90,7 +96,7 @@ class Work:
 
     def failed(self, reason: str) -> None:
         """
-        Nobody does it any more.
+        The task has failed: its worker is gone.
 
         @param reason: Why.
         """
@@ -98,9 +104,11 @@ class Work:
 
     def extend(self, seconds: float) -> Deferred[Extended]:
         """
-        Extend its lease.
+        Extend the lease.
 
-        @return: Fires with what the worker is told of it.
+        @param seconds: The new length of the lease, from now.
+
+        @return: Fires with the message that answers the worker.
         """
         extending = maybeDeferred(self.task.extend, seconds)
         return extending.addCallbacks(lambda _: Extended(), _refused)

@@ -24,13 +24,13 @@ from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
-from myconsumer.handlers.command import child
-from myconsumer.handlers.command.child import OUTPUT_GRACE
+from myconsumer.handlers.command import stages
 from myconsumer.handlers.command.handler import (
     KILL_GRACE,
     CommandHandler,
     makeHandler,
 )
+from myconsumer.handlers.command.stages import OUTPUT_GRACE
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 from tests.processes import descriptors, isAlive, zombies
@@ -53,9 +53,6 @@ class CommandCase(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        """
-        Remember what is open.
-        """
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
@@ -77,9 +74,6 @@ class CommandCase(TestCase):
         self.assertEqual(self.handler._running, set())
 
     def make(self, *words: str, **options: Any) -> CommandHandler:
-        """
-        Make a handler that runs as long as the test does.
-        """
         given = {name.replace("_", "-"): value for name, value in options.items()}
         handler = makeHandler(self.reactor, OPTIONS | {"exec": list(words)} | given)
         handler.startService()
@@ -88,24 +82,15 @@ class CommandCase(TestCase):
         return handler
 
     def shell(self, script: str, payload: Any = None, **options: Any) -> Deferred[Any]:
-        """
-        Run a shell's script for one task.
-        """
         handler = self.make("sh", "-c", script, str(self.note), **options)
         return handler.handle(Task("t-1", payload, 3))
 
     async def failure(self, handling: Deferred[Any], kind: type[Exception]) -> Any:
-        """
-        Wait for a task to fail.
-        """
         with self.assertRaises(kind) as caught:
             await handling
         return caught.exception
 
     async def until(self, condition: Callable[[], Any], seconds: float = 10) -> None:
-        """
-        Wait for a condition.
-        """
         deadline = self.reactor.seconds() + seconds
         while not condition():
             if self.reactor.seconds() > deadline:
@@ -113,9 +98,6 @@ class CommandCase(TestCase):
             await deferLater(self.reactor, 0.01)
 
     async def noted(self, lines: int = 1) -> list[str]:
-        """
-        Wait for a command to have noted something.
-        """
         await self.until(
             lambda: self.note.exists() and self.note.read_text().count("\n") >= lines
         )
@@ -128,24 +110,21 @@ class MakingTests(SynchronousTestCase):
     """
 
     def refused(self, **options: Any) -> str:
-        """
-        Give the sentence with which options are refused.
-        """
         given = {name.replace("_", "-"): value for name, value in options.items()}
         with self.assertRaises(ValueError) as caught:
             makeHandler(None, OPTIONS | given)
         return str(caught.exception)
 
-    def test_interfaces(self) -> None:
+    def test_providesItsInterfaces(self) -> None:
         """
-        A handler is a handler, and a service.
+        L{CommandHandler} is a handler, and a service.
         """
         handler = makeHandler(Clock(), OPTIONS)
         verifyObject(ITaskHandler, handler)
         verifyObject(IService, handler)
         self.successResultOf(handler.stopService())
 
-    def test_cannotBeStarted(self) -> None:
+    def test_refusesWhatCannotBeStarted(self) -> None:
         """
         A command that could not be started is refused.
         """
@@ -157,7 +136,7 @@ class MakingTests(SynchronousTestCase):
         self.assertIn("nothing was given", self.refused(exec=[]))
         self.assertIn("NUL", self.refused(exec=["sh", "a\0b"]))
 
-    def test_noSetsid(self) -> None:
+    def test_refusesWithoutSetsid(self) -> None:
         """
         Without C{setsid} nothing can be run.
         """
@@ -167,16 +146,16 @@ class MakingTests(SynchronousTestCase):
         self.patch(os, "environ", os.environ | {"PATH": str(folder)})
         self.assertIn("--exec needs setsid, of util-linux", self.refused())
 
-    def test_ourVariables(self) -> None:
+    def test_refusesOurVariables(self) -> None:
         """
-        What is an option of ours is not for commands.
+        A variable that holds an option of the consumer is refused for commands.
         """
         self.assertIn(
             "--exec-env does not take CONSUMER_TOKEN_FILE",
             self.refused(exec_env=["HOME", "CONSUMER_TOKEN_FILE"]),
         )
 
-    def test_missingVariable(self) -> None:
+    def test_warnsOfAMissingVariable(self) -> None:
         """
         A variable that is not set is a warning, once, when it is started.
         """
@@ -204,9 +183,10 @@ class StartTests(SynchronousTestCase):
     A command that is not started.
     """
 
-    def test_tooMany(self) -> None:
+    def test_hasNotBegunWithoutProcesses(self) -> None:
         """
-        The task could not be begun, and nothing is left.
+        A task for which the system has no process could not be begun, and leaves
+        nothing behind.
         """
         before = pipes()
         handler = makeHandler(RefusingReactor(), OPTIONS)
@@ -238,9 +218,9 @@ class ImmortalTests(SynchronousTestCase):
     A command that cannot be killed.
     """
 
-    def test_stop(self) -> None:
+    def test_stopsDespiteAnImmortalCommand(self) -> None:
         """
-        Stopping does not wait for it for ever, and says so.
+        Stopping does not wait for ever for a command that does not end, and logs that.
         """
         clock = ImmortalReactor()
         handler = makeHandler(clock, OPTIONS | {"kill-after": 60.0})
@@ -261,7 +241,7 @@ class EndTests(CommandCase):
     How a command ends.
     """
 
-    async def test_result(self) -> None:
+    async def test_givesTheResult(self) -> None:
         """
         After exit 0, standard output is the result if it is JSON.
         """
@@ -270,7 +250,7 @@ class EndTests(CommandCase):
         self.assertIsNone(await self.shell("echo no; echo '[1]'"))
         self.assertIsNone(await self.shell("exit 0"))
 
-    async def test_bigResult(self) -> None:
+    async def test_givesABigResult(self) -> None:
         """
         A result may come in many pieces.
         """
@@ -278,7 +258,7 @@ class EndTests(CommandCase):
         script = f"{sys.executable} -c 'print([1] * 300_000)'"
         self.assertEqual(await self.shell(script), [1] * 300_000)
 
-    async def test_exitStatuses(self) -> None:
+    async def test_tellsExitStatusesApart(self) -> None:
         """
         75 releases, 65 rejects, all others fail, with the last lines of standard error.
         """
@@ -288,7 +268,7 @@ class EndTests(CommandCase):
             )
             self.assertEqual(str(error), f"exit status {code}: why\nso")
 
-    async def test_signals(self) -> None:
+    async def test_namesSignals(self) -> None:
         """
         A command that a signal has killed has failed.
         """
@@ -298,7 +278,7 @@ class EndTests(CommandCase):
         error = await self.failure(self.shell("kill -40 $$"), TaskFailedError)
         self.assertEqual(str(error), "killed by signal 40")
 
-    async def test_vanished(self) -> None:
+    async def test_hasNotBegunWhatVanished(self) -> None:
         """
         A command that is not there any more could not be begun, and of no task the log
         says more.
@@ -314,10 +294,10 @@ class EndTests(CommandCase):
         )
         self.assertEqual(self.events, [])
 
-    async def test_cannotBeStarted(self) -> None:
+    async def test_hasNotBegunWhatCannotBeStarted(self) -> None:
         """
-        So it is with one that cannot be executed any more, and with a script whose
-        interpreter is gone.
+        A command that cannot be executed any more, or whose interpreter is gone, could
+        not be begun.
         """
         command, interpreter = self.folder / "work", self.folder / "python"
         command.write_text(f"#!{interpreter}\n")
@@ -347,9 +327,9 @@ class EndTests(CommandCase):
             error = await self.failure(self.shell(script), TaskFailedError)
             self.assertIn(text, str(error))
 
-    async def test_logged(self) -> None:
+    async def test_logsOutput(self) -> None:
         """
-        What it writes is logged with the task's id.
+        What a command writes is logged with the task's id.
         """
         await self.shell("echo out; echo err >&2")
         self.assertEqual(
@@ -357,7 +337,7 @@ class EndTests(CommandCase):
             {("t-1", "stdout", "out"), ("t-1", "stderr", "err")},
         )
 
-    async def test_badID(self) -> None:
+    async def test_rejectsABadID(self) -> None:
         """
         An id that no environment can hold is not for a command.
         """
@@ -365,10 +345,10 @@ class EndTests(CommandCase):
         with self.assertRaises(Reject):
             handler.handle(Task("a\0b", None))
 
-    async def test_longID(self) -> None:
+    async def test_rejectsALongID(self) -> None:
         """
-        Nor is one that is too long; where it is something else that is, the task could
-        not be begun.
+        An id that is too long is rejected; if something else is too long, the task
+        could not be begun.
         """
         handler = self.make("sh")
         with self.assertRaises(Reject) as caught:
@@ -384,7 +364,7 @@ class InputTests(CommandCase):
     What a command is given.
     """
 
-    async def test_payload(self) -> None:
+    async def test_passesThePayload(self) -> None:
         """
         The payload is on standard input, as JSON.
         """
@@ -392,7 +372,7 @@ class InputTests(CommandCase):
         self.assertEqual(await self.shell("cat", {"a": 1}), {"a": 1})
         self.assertEqual(await self.shell("wc -c", payload), len(json.encode(payload)))
 
-    async def test_notRead(self) -> None:
+    async def test_needNotReadThePayload(self) -> None:
         """
         Whether and when it is read is the command's affair.
         """
@@ -401,10 +381,10 @@ class InputTests(CommandCase):
         self.assertEqual(await self.shell("exec <&-; sleep 0.1; echo 2", payload), 2)
         self.assertEqual(await self.shell("head -c 3 >&2; echo 3", payload), 3)
 
-    async def test_oldSystem(self) -> None:
+    async def test_worksOnAnOldSystem(self) -> None:
         """
-        So it is where the system does not know how to keep a file in memory from being
-        executed.
+        The payload is on standard input also if the system cannot make a file in memory
+        that is not executable.
         """
         create, old = os.memfd_create, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
 
@@ -416,9 +396,9 @@ class InputTests(CommandCase):
         self.patch(os, "memfd_create", memfd_create)
         self.assertEqual(await self.shell("cat", [1]), [1])
 
-    async def test_notExecutable(self) -> None:
+    async def test_passesAFileThatCannotBeExecuted(self) -> None:
         """
-        That file cannot be executed, which some systems insist on.
+        The file that standard input is cannot be executed, as some systems demand.
         """
         try:
             os.close(os.memfd_create("", 0x8))
@@ -429,7 +409,7 @@ class InputTests(CommandCase):
         handler = self.make(sys.executable, "-c", script)
         self.assertEqual(await handler.handle(Task("1", None)), SEAL_EXEC)
 
-    async def test_environment(self) -> None:
+    async def test_scrubsTheEnvironment(self) -> None:
         """
         The environment has the task, what is usual, and what was asked for.
         """
@@ -448,7 +428,7 @@ class InputTests(CommandCase):
             usual | {"TASK_ID": "17", "TASK_ATTEMPT": "2", "WANTED": "w ü"},
         )
 
-    async def test_noShell(self) -> None:
+    async def test_usesNoShell(self) -> None:
         """
         The words are handed over as they are.
         """
@@ -458,7 +438,7 @@ class InputTests(CommandCase):
             await handler.handle(Task("1", None)), ["$HOME", "a b", "*", "--wait"]
         )
 
-    async def test_descriptors(self) -> None:
+    async def test_passesNoDescriptors(self) -> None:
         """
         It gets its three descriptors and no other, not even one that is inheritable.
         """
@@ -470,7 +450,7 @@ class InputTests(CommandCase):
         # the last one is what the folder itself is read through
         self.assertEqual(await handler.handle(Task("1", None)), [0, 1, 2, 3])
 
-    async def test_group(self) -> None:
+    async def test_leadsASession(self) -> None:
         """
         It leads a session of its own, and has no signal ignored.
         """
@@ -491,9 +471,9 @@ class CancelTests(CommandCase):
     A command that is to end.
     """
 
-    async def test_terminated(self) -> None:
+    async def test_terminatesWhenCancelled(self) -> None:
         """
-        It gets SIGTERM, and the task has not ended before the command has.
+        A cancelled command gets SIGTERM, and its task ends when the command has ended.
         """
         handling = self.shell(
             "trap 'sleep 0.3; echo term >>$0; exit 3' TERM;"
@@ -505,16 +485,17 @@ class CancelTests(CommandCase):
         await self.failure(handling, CancelledError)
         self.assertEqual(await self.noted(2), ["ready", "term"])
 
-    async def test_endsWell(self) -> None:
+    async def test_completesNothingAfterACancel(self) -> None:
         """
-        What has been told to end and then ends well may not have done all of its work.
+        A cancelled command that exits with 0 is not taken for complete: it may not have
+        done all of its work.
         """
         handling = self.shell("trap 'echo 1; exit 0' TERM; echo >>$0; sleep 60 & wait")
         await self.noted()
         handling.cancel()
         await self.failure(handling, CancelledError)
 
-    async def test_ignoresIt(self) -> None:
+    async def test_killsWhatIgnoresSIGTERM(self) -> None:
         """
         What does not mind SIGTERM gets SIGKILL when its time is over, with all of its
         group; and the time does not begin anew when it is cancelled once more.
@@ -535,7 +516,7 @@ class CancelTests(CommandCase):
         self.assertTrue(0.5 <= taken < 0.75, taken)
         await self.until(lambda: not any(isAlive(pid) for pid in pids))
 
-    async def test_ownGroups(self) -> None:
+    async def test_terminatesOwnGroups(self) -> None:
         """
         What a script puts into process groups of its own gets both signals, too.
         """
@@ -554,7 +535,7 @@ class CancelTests(CommandCase):
             await self.failure(handling, CancelledError)
             self.assertEqual([pid for pid in pids if isAlive(pid)], [], name)
 
-    async def test_groupHasTime(self) -> None:
+    async def test_givesTheGroupTime(self) -> None:
         """
         Where the command dies of SIGTERM at once, as a shell does, what it has started
         still has its time.
@@ -570,7 +551,7 @@ class CancelTests(CommandCase):
         await self.failure(handling, CancelledError)
         self.assertEqual(await self.noted(2), [parent, "term"])
 
-    async def test_atOnce(self) -> None:
+    async def test_terminatesAtOnce(self) -> None:
         """
         It may be cancelled as soon as it was started, before it leads a group.
         """
@@ -579,7 +560,7 @@ class CancelTests(CommandCase):
             handling.cancel()
             await self.failure(handling, CancelledError)
 
-    async def test_tooLate(self) -> None:
+    async def test_completesDespiteALateCancel(self) -> None:
         """
         Cancelled when the command has ended and its output has not, it has ended well.
         """
@@ -596,7 +577,7 @@ class LeftoverTests(CommandCase):
     What a command leaves behind.
     """
 
-    async def test_grandchild(self) -> None:
+    async def test_killsAGrandchild(self) -> None:
         """
         What of its group outlives the command is killed, and its output not waited for.
         """
@@ -609,9 +590,10 @@ class LeftoverTests(CommandCase):
         [pid] = await self.noted()
         await self.until(lambda: not isAlive(pid))
 
-    async def test_ownGroup(self) -> None:
+    async def test_killsAnOwnGroup(self) -> None:
         """
-        So is what was put into a group of its own.
+        A process that was put into a group of its own is killed, too, when it outlives
+        the command.
         """
         began = self.reactor.seconds()
         script = "timeout 60 sleep 60 & echo $! >>$0; sleep 0.1; echo 1"
@@ -620,12 +602,12 @@ class LeftoverTests(CommandCase):
         [pid] = await self.noted()
         self.assertFalse(isAlive(pid))
 
-    async def test_busyReactor(self) -> None:
+    async def test_readsOutputWhileTheReactorIsBusy(self) -> None:
         """
         Where the reactor has hardly a turn as the command ends, its output is read all
         the same.
         """
-        self.patch(child, "OUTPUT_GRACE", 0.1)
+        self.patch(stages, "OUTPUT_GRACE", 0.1)
         handling = self.shell(f"{sys.executable} -c 'print([1] * 20_000)'")
 
         def block() -> None:
@@ -638,7 +620,7 @@ class LeftoverTests(CommandCase):
         # so that the last of these is over
         await deferLater(self.reactor, 0)
 
-    async def test_hasLeftTheSession(self) -> None:
+    async def test_letsGoOfWhatHasLeftTheSession(self) -> None:
         """
         What has left the session and holds the output is let go; the task ends soon.
         """
@@ -657,7 +639,7 @@ class LeftoverTests(CommandCase):
         [pid] = await self.noted()
         os.kill(int(pid), signal.SIGKILL)
 
-    async def test_orphans(self) -> None:
+    async def test_reapsOrphans(self) -> None:
         """
         Where orphans become our children, as those of process 1 do, they are reaped.
         """
@@ -675,9 +657,9 @@ class LeftoverTests(CommandCase):
         await self.failure(handling, CancelledError)
         self.assertEqual(zombies(os.getpid()), [])
 
-    async def test_many(self) -> None:
+    async def test_leavesNothingOpen(self) -> None:
         """
-        Of many commands nothing is left open.
+        Many commands, one after the other, leave no descriptor open.
         """
         handler = self.make("true")
         await handler.handle(Task("1", None))

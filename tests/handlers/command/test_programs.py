@@ -18,32 +18,23 @@ class FindProgramTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a folder that is on the PATH.
-        """
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
         path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
         self.patch(os, "environ", os.environ | {"PATH": path})
 
     def write(self, name: str, text: str, mode: int = 0o755) -> Path:
-        """
-        Write a program.
-        """
         path = self.folder / name
         path.write_bytes(text.encode())
         path.chmod(mode)
         return path
 
     def refused(self, name: str) -> str:
-        """
-        Give the sentence with which C{name} is refused.
-        """
         with self.assertRaises(ValueError) as caught:
             findProgram(name)
         return str(caught.exception)
 
-    def test_onPath(self) -> None:
+    def test_findsAProgramOnThePath(self) -> None:
         """
         A name is looked for on the PATH.
         """
@@ -51,7 +42,7 @@ class FindProgramTests(SynchronousTestCase):
         self.assertEqual(findProgram("work"), str(path))
         self.assertTrue(os.access(findProgram("sh"), os.X_OK))
 
-    def test_relative(self) -> None:
+    def test_makesPathsAbsolute(self) -> None:
         """
         A path is made absolute: the current directory may change.
         """
@@ -59,9 +50,9 @@ class FindProgramTests(SynchronousTestCase):
         name = os.path.relpath(self.folder / "work")
         self.assertEqual(findProgram(f"./{name}"), str(self.folder / "work"))
 
-    def test_missing(self) -> None:
+    def test_refusesAMissingProgram(self) -> None:
         """
-        There has to be one.
+        A program that does not exist is refused.
         """
         self.assertEqual(
             self.refused("no-such"), "there is no program 'no-such' on the PATH"
@@ -69,14 +60,14 @@ class FindProgramTests(SynchronousTestCase):
         self.assertEqual(self.refused("./no-such"), "there is no program './no-such'")
         self.assertIn("there is no program", self.refused(str(self.folder)))
 
-    def test_notExecutable(self) -> None:
+    def test_refusesWhatIsNotExecutable(self) -> None:
         """
-        It has to be executable.
+        A file that is not executable is refused.
         """
         path = str(self.write("work", "#!/bin/sh\n", 0o644))
         self.assertEqual(self.refused(path), f"{path!r} is not executable")
 
-    def test_noInterpreter(self) -> None:
+    def test_refusesAScriptWithoutInterpreter(self) -> None:
         """
         What a script is for has to be there: with a carriage return in its first line,
         it is not.
@@ -92,7 +83,7 @@ class FindProgramTests(SynchronousTestCase):
                 f"'work' is a script for {name!r}, which is not there",
             )
 
-    def test_noScript(self) -> None:
+    def test_takesWhatIsNoScript(self) -> None:
         """
         Of what is no script, nothing more is asked.
         """

@@ -51,9 +51,6 @@ class WorkerTests(TestCase):
     timeout = 60
 
     async def setUp(self) -> None:
-        """
-        Make a handler of up to two processes, which leaves nothing behind.
-        """
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
@@ -66,27 +63,18 @@ class WorkerTests(TestCase):
         self.handler = self.makeHandler(WORK)
 
     def makeHandler(self, name: str) -> ProcessHandler:
-        """
-        Make a handler, which is stopped at the end.
-        """
         handler = ProcessHandler(name, 2, self.reactor, lambda n: 0.1)
         handler.startService()
         self.addCleanup(self.stop, handler)
         return handler
 
     async def stop(self, handler: ProcessHandler) -> None:
-        """
-        Stop a handler.  No child, no zombie, and no descriptor is left.
-        """
         await handler.stopService()
         with self.assertRaises(ChildProcessError):
             os.waitpid(-1, os.WNOHANG)
         self.assertEqual(os.listdir("/proc/self/fd"), self.descriptors)
 
     def handle(self, *payload: Any) -> Deferred[Any]:
-        """
-        Have something done.
-        """
         return self.handler.handle(Task("1", payload))
 
     async def do(self, *payload: Any) -> Any:
@@ -105,13 +93,10 @@ class WorkerTests(TestCase):
         return str(caught.exception)
 
     async def untilLogged(self, logs: list[LogEvent], text: str) -> None:
-        """
-        Wait until a line is in the log.
-        """
         while text not in [event.get("line") for event in logs]:
             await deferLater(self.reactor, 0.01)
 
-    async def test_returns(self) -> None:
+    async def test_sendsWhatIsReturned(self) -> None:
         """
         What the callable returns is the result.
         """
@@ -120,7 +105,7 @@ class WorkerTests(TestCase):
         self.assertIsNone(await self.do("return", None))
         self.assertIsNone(await self.do("object"))
 
-    async def test_task(self) -> None:
+    async def test_givesTheWholeTask(self) -> None:
         """
         The callable gets all that there is to know of the task.
         """
@@ -128,7 +113,7 @@ class WorkerTests(TestCase):
         described = json.decode(await self.handler.handle(task))
         self.assertEqual(described, [17, 3, "r", 60.0, 1.5, None, False])
 
-    async def test_large(self) -> None:
+    async def test_takesLargePayloadsAndResults(self) -> None:
         """
         Payload and result may be of any size.
         """
@@ -136,13 +121,13 @@ class WorkerTests(TestCase):
         result = await self.do("repeat", "0123456789", MEGABYTES // 10)
         self.assertEqual(result, "0123456789" * (MEGABYTES // 10))
 
-    async def test_halfPair(self) -> None:
+    async def test_takesHalfASurrogatePair(self) -> None:
         """
         A payload may hold what JSON can say and UTF-8 cannot: half a surrogate pair.
         """
         self.assertEqual(await self.do("codePoint", "\ud83d"), 0xD83D)
 
-    async def test_tooLong(self) -> None:
+    async def test_leavesOutATooLongResult(self) -> None:
         """
         A result that is too long is left out by the process, and never sent.
         """
@@ -154,7 +139,7 @@ class WorkerTests(TestCase):
             len(await self.do("repeat", "x", LONGEST_RESULT - 2)), LONGEST_RESULT - 2
         )
 
-    async def test_raises(self) -> None:
+    async def test_sendsWhatIsRaised(self) -> None:
         """
         What the callable raises is what the task fails with.
         """
@@ -174,7 +159,7 @@ class WorkerTests(TestCase):
         reason = await self.failing("raise", "unspeakable")
         self.assertEqual(reason, "ValueError: no text: ?")
 
-    async def test_surroundings(self) -> None:
+    async def test_scrubsTheSurroundings(self) -> None:
         """
         The process has our environment, less what is the consumer's; the name of the
         callable as its last argument; nothing on its standard input; descriptors that
@@ -191,7 +176,7 @@ class WorkerTests(TestCase):
         self.assertLessEqual(len(await self.do("descriptorsOfChild")), 4)
         self.assertEqual(await self.do("session"), await self.do("pid"))
 
-    async def test_modules(self) -> None:
+    async def test_findsModules(self) -> None:
         """
         What the process is made of comes from the standard library, even if the
         current folder has modules of the same names; others are found there, and in
@@ -215,7 +200,7 @@ class WorkerTests(TestCase):
         ):
             self.assertIn(place, await self.do("module", name))
 
-    async def test_prints(self) -> None:
+    async def test_logsWhatIsPrinted(self) -> None:
         """
         What the callable prints is logged by the time that its task is done.
         """
@@ -231,7 +216,7 @@ class WorkerTests(TestCase):
         for half in (logs[:4], logs[4:]):
             self.assertEqual(sorted(event["line"] for event in half), lines)
 
-    async def test_extends(self) -> None:
+    async def test_extendsTheLease(self) -> None:
         """
         The callable may have its lease extended, and hears of it if not.
         """
@@ -248,13 +233,13 @@ class WorkerTests(TestCase):
         self.assertEqual(extended, [30])
         self.assertIn("LeaseLostError", await self.failing("extend", 30))
 
-    async def test_awaitable(self) -> None:
+    async def test_failsWithACoroutine(self) -> None:
         """
         A coroutine that is returned fails the task.
         """
         self.assertIn("it returned a coroutine", await self.failing("coroutine"))
 
-    async def test_exits(self) -> None:
+    async def test_survivesSysExit(self) -> None:
         """
         C{sys.exit} fails the task, and the process goes on.
         """
@@ -262,7 +247,7 @@ class WorkerTests(TestCase):
         self.assertEqual(await self.failing("exit", 3), "it called sys.exit(3)")
         self.assertEqual(await self.do("pid"), pid)
 
-    async def test_dies(self) -> None:
+    async def test_failsOnlyItsOwnTask(self) -> None:
         """
         A process that ends, however it does, fails its task and nothing else.
         """
@@ -279,7 +264,7 @@ class WorkerTests(TestCase):
         self.assertIn("wrote to descriptor 4", await self.failing("writeRubbish"))
         self.assertIsNone(await other)
 
-    async def test_sideBySide(self) -> None:
+    async def test_worksSideBySide(self) -> None:
         """
         Two tasks are done by two processes, neither of which is ours.
         """
@@ -292,7 +277,7 @@ class WorkerTests(TestCase):
         pids = {json.decode(pid) for pid in await both}
         self.assertEqual(len(pids | {os.getpid()}), 3)
 
-    async def test_cancelled(self) -> None:
+    async def test_endsWhenCancelled(self) -> None:
         """
         Cancelling ends the process, and the next task finds another.
         """
@@ -304,7 +289,7 @@ class WorkerTests(TestCase):
             await handled
         self.assertNotEqual(await self.do("pid"), pid)
 
-    async def test_stopped(self) -> None:
+    async def test_killsWhatIgnoresSIGTERMAtAStop(self) -> None:
         """
         A stop does not wait for one that does not want to end.
         """
@@ -318,7 +303,7 @@ class WorkerTests(TestCase):
             await handled
         self.assertLess(self.reactor.seconds() - began, 1)
 
-    async def test_cleansUp(self) -> None:
+    async def test_cleansUpWhenCancelled(self) -> None:
         """
         What is cancelled may clean up, and do what is registered with C{atexit}; if it
         returns its result after that it has done its task.
@@ -336,7 +321,7 @@ class WorkerTests(TestCase):
                 await self.untilLogged(logs, "at exit")
             self.assertIn("finally Terminated", [event.get("line") for event in logs])
 
-    async def test_startedProcesses(self) -> None:
+    async def test_endsStartedProcesses(self) -> None:
         """
         What the callable has started ends with it when the task is cancelled, even if
         it does not mind SIGTERM, and when the process ends in any other way.
@@ -363,7 +348,7 @@ class WorkerTests(TestCase):
             while isAlive(pid):
                 await deferLater(self.reactor, 0.01)
 
-    async def test_forks(self) -> None:
+    async def test_ignoresACopyOfTheProcess(self) -> None:
         """
         A copy of the process that returns from the callable, too, answers for no task:
         neither its own nor the one that is done then.
@@ -372,7 +357,7 @@ class WorkerTests(TestCase):
         self.assertEqual(await self.do("forkedChildReturns", path), "ours")
         self.assertEqual(await self.do("untilCopyEnds", path), 1)
 
-    async def test_cannotBegin(self) -> None:
+    async def test_saysWhyItCannotBegin(self) -> None:
         """
         A callable that is not there any more when a process looks for it fails the
         task with the reason.

@@ -28,7 +28,7 @@ from myconsumer.errors import (
     TaskFailedError,
 )
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.output import MOST_LINES
+from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
@@ -45,13 +45,13 @@ from myconsumer.handlers.processes.messages import (
     readToWorker,
 )
 from myconsumer.handlers.processes.pool import START_DEADLINE, ProcessHandler
-from myconsumer.handlers.processes.printed import LONGEST_LINE
-from myconsumer.handlers.processes.process import (
+from myconsumer.handlers.processes.session import (
     EXIT_GRACE,
     KILL_AFTER,
     OUTPUT_GRACE,
     REAP_INTERVAL,
 )
+from myconsumer.handlers.processes.worker import IWorkerPool
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
 
@@ -97,16 +97,10 @@ class FakeProcess:
 
     @property
     def told(self) -> list[Any]:
-        """
-        What it was told so far.
-        """
         return [readToWorker(line) for line in self._told.splitlines()]
 
     @property
     def jobs(self) -> list[Any]:
-        """
-        The payloads of the tasks that it was given so far.
-        """
         return [each.payload for each in self.told if hasattr(each, "payload")]
 
     @property
@@ -118,34 +112,22 @@ class FakeProcess:
 
     def begins(self) -> None:
         """
-        It says, once, that it is ready.
+        It says, once and unless it has ended, that it is ready.
         """
-        if not self._isReady:
+        if self._running and not self._isReady:
             self._isReady = True
             self.says(Ready())
 
     def says(self, *messages: FromWorker) -> None:
-        """
-        It says something.
-        """
         self.writes(ANSWERS, b"".join(map(encode, messages)))
 
     def does(self, result: bytes | None = None) -> None:
-        """
-        It has done its task.
-        """
         self.says(Done(self.number, UNSET if result is None else Raw(result)))
 
     def raises(self, *raised: Any, **more: Any) -> None:
-        """
-        Its task has raised something.
-        """
         self.says(Raised(self.number, *raised, **more))
 
     def writes(self, descriptor: int, data: bytes) -> None:
-        """
-        It writes something.
-        """
         self._protocol.childDataReceived(descriptor, data)
 
     def ends(self, status: int | None = 0, signal: int | None = None) -> None:
@@ -242,9 +224,6 @@ class FakeReactor(Clock):
         protocol.makeConnection(process)
 
     def group(self, pid: int) -> FakeGroup:
-        """
-        Make the group of a fake process.
-        """
         return FakeGroup(self.processes[pid - 1])
 
 
@@ -279,43 +258,32 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def handle(self, *payloads: Any) -> list[Deferred[Any]]:
-        """
-        Have tasks done.
-        """
         handled = [self.handler.handle(Task(f"t-{each}", each)) for each in payloads]
         self.handled += handled
         return handled
 
     def start(self, *payloads: Any) -> list[Deferred[Any]]:
-        """
-        Have tasks done by processes that are ready.
-        """
         handled = self.handle(*payloads)
         for process in self.reactor.processes:
             process.begins()
         return handled
 
     def turn(self) -> None:
-        """
-        Let the reactor turn once.
-        """
         self.reactor.advance(0)
 
     @property
     def spawned(self) -> int:
-        """
-        How many processes were started so far.
-        """
         return len(self.reactor.processes)
 
-    def test_interfaces(self) -> None:
+    def test_providesItsInterfaces(self) -> None:
         """
-        It is a handler, and a service.
+        L{ProcessHandler} is a handler, a service, and a pool of workers.
         """
         self.assertTrue(verifyObject(ITaskHandler, self.handler))
+        self.assertTrue(verifyObject(IWorkerPool, self.handler))
         self.assertTrue(verifyObject(IService, self.handler))
 
-    def test_coroutineFunction(self) -> None:
+    def test_refusesACoroutineFunction(self) -> None:
         """
         A coroutine function is refused, and what is not there.
         """
@@ -327,7 +295,7 @@ class PoolTests(SynchronousTestCase):
                 ProcessHandler(name, 1, self.reactor)
             self.assertIn(what, str(caught.exception))
 
-    def test_whenNeeded(self) -> None:
+    def test_startsProcessesWhenNeeded(self) -> None:
         """
         A process is started for a task that finds none idle, up to the limit; more
         tasks wait.
@@ -344,7 +312,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(handled[0]), Raw(b"22"))
         self.assertEqual((one.jobs, two.jobs), ([1], [2, 3]))
 
-    def test_usedAgain(self) -> None:
+    def test_usesProcessesAgain(self) -> None:
         """
         A process that is idle does the next task, even one that comes of the end of
         the one before.
@@ -357,7 +325,7 @@ class PoolTests(SynchronousTestCase):
         self.successResultOf(first)
         self.assertEqual(process.jobs, [1, 2])
 
-    def test_path(self) -> None:
+    def test_sendsThePath(self) -> None:
         """
         A process is told first where we find modules.
         """
@@ -366,7 +334,7 @@ class PoolTests(SynchronousTestCase):
             self.reactor.processes[0].told[0], Path([os.fsencode(p) for p in sys.path])
         )
 
-    def test_pieces(self) -> None:
+    def test_putsPiecesTogether(self) -> None:
         """
         Messages may come in pieces, or several in one.
         """
@@ -381,7 +349,7 @@ class PoolTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.successResultOf(handled), Raw(b'"a long text"'))
 
-    def test_dies(self) -> None:
+    def test_failsTheTaskOfADeadProcess(self) -> None:
         """
         A process that ends fails its task, and says how it ended; the other goes on,
         and another takes its place.
@@ -397,7 +365,7 @@ class PoolTests(SynchronousTestCase):
         error = self.failureResultOf(third, TaskFailedError).value
         self.assertEqual(str(error), "the worker process exited with status 3")
 
-    def test_diesIdle(self) -> None:
+    def test_passesOverADeadIdleProcess(self) -> None:
         """
         A process that ends while it is idle is not given the next task, not even
         before it is known how it has ended.
@@ -413,7 +381,7 @@ class PoolTests(SynchronousTestCase):
         process.ends(None, signal.SIGKILL)
         self.successResultOf(first)
 
-    def test_deaf(self) -> None:
+    def test_killsWhatClosesItsPipe(self) -> None:
         """
         A process that closes its end, and goes on, is killed.
         """
@@ -425,7 +393,7 @@ class PoolTests(SynchronousTestCase):
         process.ends(None, signal.SIGKILL)
         self.failureResultOf(handled, TaskFailedError)
 
-    def test_answersAndDies(self) -> None:
+    def test_keepsTheAnswerOfADeadProcess(self) -> None:
         """
         A task that is done stays so, even if its process ends in the same moment.
         """
@@ -437,7 +405,7 @@ class PoolTests(SynchronousTestCase):
         self.start(2)
         self.assertEqual(process.jobs, [1])
 
-    def test_rubbish(self) -> None:
+    def test_killsWhatWritesRubbish(self) -> None:
         """
         A process that does not speak our language is ended.
         """
@@ -449,7 +417,88 @@ class PoolTests(SynchronousTestCase):
         error = self.failureResultOf(handled, TaskFailedError).value
         self.assertIn("wrote to descriptor 4", str(error))
 
-    def test_twoAnswers(self) -> None:
+    def test_killsWhatIsReadyTwice(self) -> None:
+        """
+        A worker that says for a second time that it is ready is not given its task
+        twice: it is killed, no later message of it counts, its task has failed, and the
+        log says why.
+        """
+        [handled] = self.start(1)
+        [process] = self.reactor.processes
+        with capturedLogs() as logs:
+            process.says(Ready(), Done(1))
+        self.assertEqual((process.jobs, process.signals), ([1], ["KILL"]))
+        self.assertEqual([event["descriptor"] for event in logs], [ANSWERS])
+        process.ends(None, signal.SIGKILL)
+        error = self.failureResultOf(handled, TaskFailedError).value
+        self.assertEqual(
+            str(error),
+            "the worker process wrote to descriptor 4, which was not its own, and "
+            "was killed by SIGKILL",
+        )
+
+    def test_killsWhatIsReadyTwiceWhileIdle(self) -> None:
+        """
+        An idle worker that says for a second time that it is ready is killed, and is
+        given neither one task nor two.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does()
+        self.turn()
+        self.successResultOf(first)
+        process.says(Ready())
+        self.assertEqual(process.signals, ["KILL"])
+        process.ends(None, signal.SIGKILL)
+        self.start(2, 3)
+        self.assertEqual(process.jobs, [1])
+
+    def test_answersBeforeItIsReady(self) -> None:
+        """
+        A task that is answered before its worker is ready is done; the worker does the
+        next one once it is ready.
+        """
+        [first] = self.handle(1)
+        [process] = self.reactor.processes
+        process.says(Done(1, Raw(b"1")))
+        self.turn()
+        self.assertEqual(self.successResultOf(first), Raw(b"1"))
+        process.begins()
+        self.handle(2)
+        self.assertEqual(process.jobs, [2])
+
+    def test_stopsWhatAnsweredBeforeItIsReady(self) -> None:
+        """
+        A stop kills a worker that is not ready, also if it has answered its task in
+        that moment.
+        """
+        [first] = self.handle(1)
+        [process] = self.reactor.processes
+        process.says(Done(1, Raw(b"1")))
+        stopped = self.handler.stopService()
+        self.assertEqual(process.signals, ["KILL"])
+        process.ends(None, signal.SIGKILL)
+        self.successResultOf(stopped)
+        self.assertEqual(self.successResultOf(first), Raw(b"1"))
+
+    def test_startsAnewForATaskAfterAStop(self) -> None:
+        """
+        A task that arrives while idle workers are stopped is done by a new worker, once
+        those are gone.
+        """
+        [first] = self.start(1)
+        [process] = self.reactor.processes
+        process.does()
+        self.turn()
+        self.successResultOf(first)
+        stopped = self.handler.stopService()
+        self.start(2)
+        process.ends()
+        self.successResultOf(stopped)
+        self.reactor.processes[1].begins()
+        self.assertEqual((process.jobs, self.reactor.processes[1].jobs), ([1], [2]))
+
+    def test_ignoresASecondAnswer(self) -> None:
         """
         A second answer, and one to nothing, are passed over.
         """
@@ -461,7 +510,7 @@ class PoolTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
 
-    def test_held(self) -> None:
+    def test_waitsBrieflyForHeldPipes(self) -> None:
         """
         What holds the output of a process open that has ended is waited for, but not
         for long.
@@ -473,7 +522,7 @@ class PoolTests(SynchronousTestCase):
         self.reactor.advance(OUTPUT_GRACE)
         self.failureResultOf(handled, TaskFailedError)
 
-    def test_raised(self) -> None:
+    def test_raisesWhatWasRaised(self) -> None:
         """
         What was raised is raised again.
         """
@@ -492,7 +541,7 @@ class PoolTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(str(self.failureResultOf(handled, Reject).value), "c")
 
-    def test_bug(self) -> None:
+    def test_logsTheTracebackOfABug(self) -> None:
         """
         What nobody foresaw fails the task with its type and text; the log has the
         traceback.
@@ -509,7 +558,7 @@ class PoolTests(SynchronousTestCase):
             (LogLevel.error, "t-1", "the lines"),
         )
 
-    def test_unsendable(self) -> None:
+    def test_leavesOutAnUnsendableResult(self) -> None:
         """
         A result that is no JSON is left out, with an error in the log.
         """
@@ -525,7 +574,7 @@ class PoolTests(SynchronousTestCase):
             (LogLevel.error, "t-1", "no JSON"),
         )
 
-    def test_cancelled(self) -> None:
+    def test_terminatesWhenCancelled(self) -> None:
         """
         Cancelling ends the process, by SIGKILL if need be; the task has ended when the
         process has, and only then another takes its place.
@@ -546,7 +595,7 @@ class PoolTests(SynchronousTestCase):
         self.assertNoResult(third)
         self.assertEqual(self.spawned, 3)
 
-    def test_cancelledEndsWell(self) -> None:
+    def test_completesWhatAnswersAfterTheCancel(self) -> None:
         """
         A task that is done before its process has ended is done.
         """
@@ -559,7 +608,7 @@ class PoolTests(SynchronousTestCase):
         self.start(2)
         self.assertEqual(process.jobs, [1])
 
-    def test_cancelledTooLate(self) -> None:
+    def test_ignoresALateCancel(self) -> None:
         """
         The process of a task that is done already is let alone.
         """
@@ -571,7 +620,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(process.signals, [])
         self.assertEqual(self.successResultOf(handled), Raw(b"1"))
 
-    def test_cancelledWhileWaiting(self) -> None:
+    def test_forgetsAWaitingTask(self) -> None:
         """
         A task that waits for a process is not waited for.
         """
@@ -580,7 +629,7 @@ class PoolTests(SynchronousTestCase):
         self.failureResultOf(third, NotBegunError)
         self.assertEqual([each.signals for each in self.reactor.processes], [[], []])
 
-    def test_cancelledWhileItBegins(self) -> None:
+    def test_keepsTheStartOfACancelledTask(self) -> None:
         """
         A task that is cancelled before its process is ready has ended at once; the
         process begins all the same, and does the next, lest one that takes long to
@@ -596,7 +645,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(process.jobs, [2])
         self.assertNoResult(second)
 
-    def test_late(self) -> None:
+    def test_killsALateStart(self) -> None:
         """
         A process that is not ready in time is killed, whether or not a task waits for
         it, and counts as one that could not begin.
@@ -616,7 +665,7 @@ class PoolTests(SynchronousTestCase):
             "the worker process cannot begin: it was not ready after 60 s",
         )
 
-    def test_readyInTime(self) -> None:
+    def test_forgetsTheStartDeadline(self) -> None:
         """
         A process that was ready in time may take as long as it likes after that.
         """
@@ -624,7 +673,7 @@ class PoolTests(SynchronousTestCase):
         self.reactor.advance(START_DEADLINE)
         self.assertEqual(self.reactor.processes[0].signals, [])
 
-    def test_cannotBegin(self) -> None:
+    def test_givesBackWhatCannotBegin(self) -> None:
         """
         A task whose process cannot begin is given back, with the reason, if there is
         no other; the next task is tried with the next process.
@@ -645,7 +694,7 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.reactor.processes[2].jobs, [3])
         self.assertNoResult(third)
 
-    def test_oneCannotBegin(self) -> None:
+    def test_waitsForOthersIfOneCannotBegin(self) -> None:
         """
         Where other processes work a task waits for these, and for the time when the
         next may be started.
@@ -664,7 +713,7 @@ class PoolTests(SynchronousTestCase):
         self.successResultOf(first)
         self.assertEqual(self.reactor.processes[0].jobs, [1, 2])
 
-    def test_severalCannotBegin(self) -> None:
+    def test_countsSeveralFailedStartsAsOne(self) -> None:
         """
         Processes that were started side by side count as one that could not begin, and
         once none is left all tasks are given back.
@@ -677,7 +726,7 @@ class PoolTests(SynchronousTestCase):
         for each in handled:
             self.failureResultOf(each, NotBegunError)
 
-    def test_oneAtATime(self) -> None:
+    def test_startsOneAtATimeAfterAFailure(self) -> None:
         """
         After a failed start one process has to begin before others are started.
         """
@@ -689,9 +738,10 @@ class PoolTests(SynchronousTestCase):
         self.reactor.processes[1].says(Ready())
         self.assertEqual(self.spawned, 3)
 
-    def test_cannotBeStarted(self) -> None:
+    def test_givesBackWithoutAProcess(self) -> None:
         """
-        Where no process can be made at all it is the same.
+        Where the system cannot start a process, tasks are given back with the reason,
+        and the next task is tried with another.
         """
         self.reactor.refusal = OSError("too many processes")
         for handled in self.handle(1, 2):
@@ -701,7 +751,7 @@ class PoolTests(SynchronousTestCase):
         self.handle(3)
         self.assertEqual(self.spawned, 1)
 
-    def test_diesBeforeItBegins(self) -> None:
+    def test_movesAnUnbegunTaskOnce(self) -> None:
         """
         A task whose process ends before it has begun the task is done by another, but
         only once: a task that ends each is to fail.
@@ -724,7 +774,7 @@ class PoolTests(SynchronousTestCase):
         error = self.failureResultOf(second, TaskFailedError).value
         self.assertEqual(str(error), "the worker process was killed by SIGKILL")
 
-    def test_anotherTask(self) -> None:
+    def test_ignoresLateMessages(self) -> None:
         """
         What is said of a task that has ended is not taken for the next one's.
         """
@@ -744,7 +794,7 @@ class PoolTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.successResultOf(second), Raw(b"2"))
 
-    def test_left(self) -> None:
+    def test_killsAndReapsWhatIsLeft(self) -> None:
         """
         What a process has started is killed when it is gone, and reaped where it has
         become ours; only then the task has ended, unless that takes long.
@@ -763,7 +813,7 @@ class PoolTests(SynchronousTestCase):
                 self.reactor.advance(REAP_INTERVAL)
             self.failureResultOf(handled, TaskFailedError)
 
-    def test_extend(self) -> None:
+    def test_extendsTheLease(self) -> None:
         """
         A process may have the lease of its task extended.
         """
@@ -779,9 +829,9 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(extended, [30])
         self.assertEqual((process.told[-1].error, process.jobs), (None, [None]))
 
-    def test_extendFails(self) -> None:
+    def test_saysWhyItDoesNotExtend(self) -> None:
         """
-        Or hears why not.
+        A process whose lease cannot be extended is told why.
         """
 
         errors: list[tuple[Exception, str]] = [
@@ -802,10 +852,10 @@ class PoolTests(SynchronousTestCase):
             told = process.told[-1]
             self.assertEqual((told.error, told.kind), ("gone", kind))
 
-    def test_extendLater(self) -> None:
+    def test_dropsALateExtension(self) -> None:
         """
-        An answer that comes when the process is gone is nobody's, and so is a question
-        that comes when the task is done.
+        An extension that succeeds after the process is gone is dropped; one that is
+        requested after the task is done is refused.
         """
         agreed: Deferred[None] = Deferred()
         handled = self.handler.handle(Leased("1", None, extending=lambda _: agreed))
@@ -822,10 +872,10 @@ class PoolTests(SynchronousTestCase):
         process.says(Extend(process.number, 30))
         self.assertEqual(process.told[-1].kind, "lost")
 
-    def test_printed(self) -> None:
+    def test_logsPrintedLines(self) -> None:
         """
-        What a process prints is logged line by line, with its task; a line without an
-        end is cut, and what a terminal would obey is spelt out.
+        What a process prints is logged line by line, with its task; a long line is
+        truncated, and control characters are escaped.
         """
         self.start(1)
         [process] = self.reactor.processes
@@ -840,20 +890,19 @@ class PoolTests(SynchronousTestCase):
             process.writes(2, b"next")
             process.ends(1)
         self.assertEqual(
-            [(event["id"], event["line"]) for event in logs],
+            [(event["id"], event["stream"], event["line"]) for event in logs],
             [
-                ("t-1", "one"),
-                ("t-1", "three \\x1b[1m\ufffd"),
-                ("t-1", "two"),
-                ("t-1", "x" * LONGEST_LINE),
-                ("t-1", "late"),
-                ("t-1", "x"),
-                ("t-2", "next"),
+                ("t-1", "stdout", "one"),
+                ("t-1", "stderr", "three \\x1b[1m\ufffd"),
+                ("t-1", "stdout", "two"),
+                ("t-1", "stderr", "late"),
+                ("t-1", "stdout", "x" * LONGEST_LINE + "..."),
+                ("t-2", "stderr", "next"),
             ],
         )
         self.failureResultOf(handled, TaskFailedError)
 
-    def test_printsMuch(self) -> None:
+    def test_countsFurtherLines(self) -> None:
         """
         Of what one task prints a bounded number of lines is logged, and the number of
         the others.
@@ -873,7 +922,7 @@ class PoolTests(SynchronousTestCase):
         [omitted] = [event for event in logs if "count" in event]
         self.assertEqual((omitted["id"], omitted["count"]), ("t-1", 401))
 
-    def test_stop(self) -> None:
+    def test_endsAllProcesses(self) -> None:
         """
         A stop lets idle processes exit and kills the others, and is over when all are
         gone.
@@ -895,9 +944,9 @@ class PoolTests(SynchronousTestCase):
         idle.ends(None, signal.SIGKILL)
         self.successResultOf(stopped)
 
-    def test_stopWhileTheyCannotBegin(self) -> None:
+    def test_startsNoneAfterAStop(self) -> None:
         """
-        After a stop none is started any more.
+        After a stop no process is started any more.
         """
         first, second, third = self.handle(1, 2, 3)
         self.reactor.processes[0].ends(1)
@@ -910,7 +959,7 @@ class PoolTests(SynchronousTestCase):
         self.reactor.advance(100)
         self.assertEqual(self.spawned, 2)
 
-    def test_stopWhileOneIsHeld(self) -> None:
+    def test_stopsDespiteHeldPipes(self) -> None:
         """
         A process that has ended, but whose descriptors something else holds, does not
         hold up a stop.
@@ -925,7 +974,7 @@ class PoolTests(SynchronousTestCase):
         self.reactor.advance(OUTPUT_GRACE)
         self.successResultOf(stopped)
 
-    def test_again(self) -> None:
+    def test_startsAgainAfterAStop(self) -> None:
         """
         After a stop it can be started again: that what had not begun was killed does
         not count as a failed start.

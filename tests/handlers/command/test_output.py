@@ -9,13 +9,9 @@ from typing import Any
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.output import (
-    LAST_LINES,
-    LONGEST_LINE,
-    LONGEST_RESULT,
-    MOST_LINES,
-    Output,
-)
+from myconsumer.handlers.command.output import LAST_LINES, Output
+from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
+from myconsumer.task import LONGEST_RESULT
 
 
 class OutputCase(SynchronousTestCase):
@@ -24,18 +20,12 @@ class OutputCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Begin to watch the log.
-        """
         self.output = Output("t-1")
         watching = capturedLogs()
         self.events = watching.__enter__()
         self.addCleanup(watching.__exit__, None, None, None)
 
     def lines(self, stream: str) -> list[str]:
-        """
-        The lines logged so far.
-        """
         return [e["line"] for e in self.events if e.get("stream") == stream]
 
     def omitted(self) -> list[Any]:
@@ -58,7 +48,7 @@ class ResultTests(OutputCase):
             self.output.outReceived(chunk)
         return self.output.end(succeeded)
 
-    def test_json(self) -> None:
+    def test_takesJSONForTheResult(self) -> None:
         """
         JSON is the result, in however many pieces it comes, and is not logged.
         """
@@ -66,14 +56,14 @@ class ResultTests(OutputCase):
         self.assertEqual(result, {"a": [1, None, "ü"]})
         self.assertEqual(self.events, [])
 
-    def test_scalar(self) -> None:
+    def test_takesAScalarForTheResult(self) -> None:
         """
         A number, a text or C{true} is a result, too.
         """
         self.assertEqual(self.ended(b"42\n"), 42)
         self.assertEqual(self.events, [])
 
-    def test_nothing(self) -> None:
+    def test_takesNothingForNoResult(self) -> None:
         """
         Nothing, or nothing but blanks, is no result, and no line.
         """
@@ -82,7 +72,7 @@ class ResultTests(OutputCase):
         self.assertIsNone(self.ended(b"\n \n"))
         self.assertEqual(self.events, [])
 
-    def test_noJSON(self) -> None:
+    def test_logsWhatIsNoJSON(self) -> None:
         """
         What is no JSON is logged, line by line.
         """
@@ -92,16 +82,16 @@ class ResultTests(OutputCase):
             self.assertIsNone(self.ended(text))
             self.assertEqual(len(self.lines("stdout")), text.count(b"\n") + 1)
 
-    def test_notWanted(self) -> None:
+    def test_logsJSONThatIsNotWanted(self) -> None:
         """
         JSON of a command that has failed is no result, and is logged.
         """
         self.assertIsNone(self.ended(b"[1]\n", succeeded=False))
         self.assertEqual(self.lines("stdout"), ["[1]"])
 
-    def test_loggedAsItComes(self) -> None:
+    def test_logsOutputAsItArrives(self) -> None:
         """
-        As soon as it can be no result, it is logged as it comes.
+        Standard output is logged as it arrives as soon as it cannot be a result.
         """
         self.output.outReceived(b"\nbegin")
         self.assertEqual(self.events, [])
@@ -112,7 +102,7 @@ class ResultTests(OutputCase):
         self.assertIsNone(self.output.end(True))
         self.assertEqual(self.lines("stdout")[3:], ["[1]"])
 
-    def test_tooLong(self) -> None:
+    def test_dropsATooLongResult(self) -> None:
         """
         What is too long is no result, which is a warning, and is not kept.
         """
@@ -134,7 +124,7 @@ class LineTests(OutputCase):
     What is logged.
     """
 
-    def test_lines(self) -> None:
+    def test_logsEachLine(self) -> None:
         """
         Each line is one event with the task's id, as soon as it is whole; the last one
         need not be ended.
@@ -148,7 +138,7 @@ class LineTests(OutputCase):
         self.assertEqual({event["id"] for event in self.events}, {"t-1"})
         self.assertEqual({e["log_level"] for e in self.events}, {LogLevel.info})
 
-    def test_longLine(self) -> None:
+    def test_truncatesALongLine(self) -> None:
         """
         A long line is cut, and what follows it is whole.
         """
@@ -157,14 +147,14 @@ class LineTests(OutputCase):
         self.output.errReceived(b"\nshort\n")
         self.assertEqual(self.lines("stderr"), ["ü" * LONGEST_LINE + "...", "short"])
 
-    def test_unprintable(self) -> None:
+    def test_escapesControlCharacters(self) -> None:
         """
         What could do something to a terminal or a log is made visible.
         """
         self.output.errReceived(b"\x1b[31mred\rblack {id}\x00\xff\n")
         self.assertEqual(self.lines("stderr"), ["\\x1b[31mred\\rblack {id}\\x00\ufffd"])
 
-    def test_manyLines(self) -> None:
+    def test_countsFurtherLines(self) -> None:
         """
         Of many lines, on both streams together, the first are logged, and the number
         of the others at the end.
@@ -178,9 +168,10 @@ class LineTests(OutputCase):
         self.assertEqual(len(self.lines("stderr")), MOST_LINES - 50)
         self.assertEqual(self.omitted(), [50 + 1000 + 1 - MOST_LINES])
 
-    def test_manyLinesHeld(self) -> None:
+    def test_countsFurtherLinesThatWereHeld(self) -> None:
         """
-        The same holds for what had been held back.
+        Of standard output that was held back, too, the first lines are logged, and the
+        number of the others.
         """
         self.output.outReceived(b"[\n" * 1000)
         self.output.end(True)
@@ -193,14 +184,14 @@ class ExplainTests(OutputCase):
     L{Output.explain}.
     """
 
-    def test_silent(self) -> None:
+    def test_givesOnlyTheReason(self) -> None:
         """
         Without standard error there is only the reason.
         """
         self.output.outReceived(b"out\n")
         self.assertEqual(self.output.explain("exit status 3"), "exit status 3")
 
-    def test_lastLines(self) -> None:
+    def test_quotesTheLastLines(self) -> None:
         """
         The last lines of standard error follow the reason.
         """
@@ -210,9 +201,10 @@ class ExplainTests(OutputCase):
             "why: " + "\n".join(str(n) for n in range(1000 - LAST_LINES, 1000)),
         )
 
-    def test_bounded(self) -> None:
+    def test_boundsTheText(self) -> None:
         """
-        It is no longer than it may be, and the end of standard error is what counts.
+        The text is truncated to the longest that it may be, and keeps the end of
+        standard error.
         """
         for _ in range(LAST_LINES):
             self.output.errReceived(b"x" * 500 + b"end\n")
@@ -230,13 +222,10 @@ class ComplaintTests(OutputCase):
     LINE = b"setsid: failed to execute /x: No such file\n"
 
     def setUp(self) -> None:
-        """
-        Know how a complaint begins.
-        """
         super().setUp()
         self.output = Output("t-1", b"setsid: ")
 
-    def test_complaint(self) -> None:
+    def test_keepsAComplaint(self) -> None:
         """
         A line that begins so, in whatever pieces, is a complaint, and not logged.
         """
@@ -247,15 +236,15 @@ class ComplaintTests(OutputCase):
             self.assertEqual(self.output.complaint, self.LINE.decode().strip())
         self.assertEqual(self.events, [])
 
-    def test_end(self) -> None:
+    def test_logsTheComplaintAtTheEnd(self) -> None:
         """
-        It is logged at the end, if there is one after it.
+        A complaint is logged when the output ends.
         """
         self.output.errReceived(self.LINE)
         self.output.end(False)
         self.assertEqual(self.lines("stderr"), [self.LINE.decode().strip()])
 
-    def test_none(self) -> None:
+    def test_takesOtherLinesForNoComplaint(self) -> None:
         """
         Other lines, a line more, or something on standard output are no complaint; each
         line is logged as it comes.
@@ -279,9 +268,9 @@ class ComplaintTests(OutputCase):
             self.output.errReceived(self.LINE)
             self.assertIsNone(self.output.complaint)
 
-    def test_explained(self) -> None:
+    def test_quotesTheComplaint(self) -> None:
         """
-        A failure is told with it, as with any line.
+        The reason of a failure quotes a complaint as it does any line.
         """
         self.output.errReceived(self.LINE)
         self.assertIn("failed to execute", self.output.explain("exit status 1"))

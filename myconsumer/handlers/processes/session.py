@@ -1,5 +1,5 @@
 """
-The consumer's end of one worker process: how it begins, is talked to, and ends.
+A worker process as the system has it: descriptors, signals, and what is left of it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import Interface
 
 from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.lines import Lines
 from myconsumer.handlers.processes.launch import launch
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
     FromWorker,
     Path,
+    ToWorker,
     encode,
     readFromWorker,
 )
-from myconsumer.handlers.processes.printed import Printed
 
 #: The seconds between SIGTERM and SIGKILL.
 KILL_AFTER = 5.0
@@ -34,76 +35,65 @@ KILL_AFTER = 5.0
 #: The seconds that a worker gets to exit once there is nothing more to do.
 EXIT_GRACE = 1.0
 
-#: The seconds for which is read what a worker has written that is gone: a process that
-#: it has started, and that has left its session, may hold the other end for longer.
+#: The seconds for which the output of an exited worker is still read: a process that
+#: the worker has started, and that has left its session, may hold the pipes for longer.
 OUTPUT_GRACE = 1.0
 
-#: The seconds between two attempts to reap what a worker has left to us.
+#: The seconds between two attempts to reap what an exited worker has left to us.
 REAP_INTERVAL = 0.05
+
+_STREAMS = {1: "stdout", 2: "stderr"}
 
 #: Makes the group of a process from its id.
 MakeGroup = Callable[[int], ProcessGroup]
 
 
-class IWorkerOwner(Interface):
+class WorkerSession(ProcessProtocol):
     """
-    Who is told of a worker process.
+    A worker process and whatever else runs in its session: signals reach all of that,
+    and nothing of it outlives the worker, unless it has left the session.
+
+    @ivar lines: Logs what they print.
+    @ivar over: Fires with how the worker ended, in words, once nothing of the session
+        is left and the worker's output has been read.
     """
 
-    def heard(message: FromWorker) -> None:
-        """
-        It has said something.
-        """
-
-    def unusable() -> None:
-        """
-        It will not take anything any more; most likely it has ended, but that is
-        still to be found out.
-        """
-
-    def ended(problem: str) -> None:
-        """
-        It is gone, and all that it had to say was heard.
-
-        @param problem: How it ended.
-        """
-
-
-class WorkerProcess(ProcessProtocol):
-    """
-    A worker process, and what it has started: signals go to all of that, and nothing
-    of it outlives the worker, unless it has left the worker's session.
-
-    @ivar printed: What it prints.
-    @ivar ended: Fires when it is gone.
-    """
+    _log = Logger()
 
     transport: Any
     _group: ProcessGroup
 
     def __init__(
-        self, owner: IWorkerOwner, reactor: Any, makeGroup: MakeGroup = ProcessGroup
+        self,
+        reactor: Any,
+        makeGroup: MakeGroup,
+        heard: Callable[[FromWorker], object],
+        closed: Callable[[], object],
     ) -> None:
         """
         @param reactor: Runs processes, and keeps the time.
+        @param makeGroup: Makes what signals are sent to from the worker's process id.
+        @param heard: Called with each message of the worker.
+        @param closed: Called when a pipe for messages is closed: most likely the worker
+            has exited, but its exit has not been noticed yet.
         """
-        self._owner = owner
         self._reactor = reactor
         self._makeGroup = makeGroup
-        self._heard: list[bytes] = []
-        self.printed = Printed()
-        self.ended: Deferred[None] = Deferred()
-        # what happens to it next: SIGKILL, or the end of being listened to
+        self._heard = heard
+        self._closed = closed
+        self.lines = Lines()
+        self.over: Deferred[Any] = Deferred()
+        self._unended: list[bytes] = []
+        self._canBeTold = True
+        self._misuse = ""
+        # the next SIGKILL, or the end of reading
         self._timer: IDelayedCall | None = None
         self._reaping: IDelayedCall | None = None
         self._reason: Failure | None = None
-        self._listens = True
-        self._hasExited = False
-        self._wroteRubbish = False
 
-    def spawn(self, name: str) -> None:
+    def launch(self, name: str) -> None:
         """
-        Start it.
+        Start the worker.
 
         @param name: The callable.
 
@@ -111,82 +101,106 @@ class WorkerProcess(ProcessProtocol):
         """
         launch(self, self._reactor, name)
 
+    def tell(self, message: ToWorker) -> None:
+        """
+        Send C{message} to the worker.
+        """
+        self.write(encode(message))
+
     def write(self, line: bytes) -> None:
         """
-        Tell it something, unless it does not listen any more.
+        Send a message, encoded already, unless the worker reads no more.
         """
-        if self._listens:
+        if self._canBeTold:
             self.transport.writeToChild(ORDERS, line)
+
+    def misused(self) -> None:
+        """
+        Kill the worker: the callable wrote to the descriptor of the messages, and from
+        now on none of them can be trusted.
+        """
+        if not self._misuse:
+            self._misuse = f"wrote to descriptor {ANSWERS}, which was not its own, and "
+            self._log.warn(
+                "A worker process is killed: it wrote to descriptor {descriptor}, "
+                "which was not its own",
+                descriptor=ANSWERS,
+            )
+        self.kill()
 
     def terminate(self) -> None:
         """
-        End it: by SIGTERM, and by SIGKILL if that is not enough.
+        Send SIGTERM, and SIGKILL after C{KILL_AFTER} seconds.
         """
         self._signal(signal.SIGTERM)
         self._killAfter(KILL_AFTER)
 
-    def leave(self) -> None:
-        """
-        Let it exit, and end it if it does not.
-        """
-        self._listens = False
-        self.transport.closeChildFD(ORDERS)
-        self._killAfter(EXIT_GRACE)
-
     def kill(self) -> None:
         """
-        End it by SIGKILL.
+        Send SIGKILL.
         """
         self._signal(signal.SIGKILL)
 
+    def leave(self) -> None:
+        """
+        Let the worker exit: it has no more to do.
+        """
+        self._canBeTold = False
+        self.transport.closeChildFD(ORDERS)
+        self.expectExit()
+
+    def expectExit(self) -> None:
+        """
+        Send SIGKILL unless the worker exits within C{EXIT_GRACE} seconds.
+        """
+        self._killAfter(EXIT_GRACE)
+
     def connectionMade(self) -> None:
         """
-        It has been started.
+        The worker has been started.
         """
         self._group = self._makeGroup(self.transport.pid)
         self.transport.closeChildFD(0)
         path = [os.fsencode(entry) for entry in sys.path if isinstance(entry, str)]
-        self.write(encode(Path(path)))
+        self.tell(Path(path))
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """
-        It has written something.
+        Take what the worker wrote: messages, or what the callable prints.
         """
         if childFD != ANSWERS:
-            self.printed.write(childFD, data)
+            self.lines.write(_STREAMS[childFD], data)
             return
-        self._heard.append(data)
-        # what ends in the midst of a line is followed by the rest
+        self._unended.append(data)
+        # a message of many pieces is put together once, after its last piece
         if data.endswith(b"\n"):
-            lines = b"".join(self._heard).splitlines()
-            self._heard.clear()
+            lines = b"".join(self._unended).splitlines()
+            self._unended.clear()
             for line in lines:
                 self._read(line)
 
     def _read(self, line: bytes) -> None:
+        if self._misuse:
+            return
         try:
             message = readFromWorker(line)
         except ValueError:
-            self._wroteRubbish = True
-            self.kill()
+            self.misused()
         else:
-            self._owner.heard(message)
+            self._heard(message)
 
     def childConnectionLost(self, childFD: int) -> None:
         """
-        A descriptor of it is closed.
+        A pipe is closed.
         """
         if childFD in (ORDERS, ANSWERS):
-            self._listens = False
-            self._owner.unusable()
-            if self._timer is None:
-                self._killAfter(EXIT_GRACE)
+            self._canBeTold = False
+            self._closed()
 
     def processExited(self, reason: Failure) -> None:
         """
-        It has ended, and so does what it has left behind.
+        The worker has exited: kill and reap what it has left behind.
         """
-        self._hasExited = True
         self._group.hasLeader = False
         self._group.signal(signal.SIGKILL)
         self._cancelTimer()
@@ -195,7 +209,7 @@ class WorkerProcess(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         """
-        It has ended, and all that it wrote has been read.
+        The worker has exited, and all that it wrote has been read.
         """
         self._reason = reason
         self._endIfOver()
@@ -208,7 +222,7 @@ class WorkerProcess(ProcessProtocol):
 
     def _waitNoLonger(self) -> None:
         """
-        Let go of what has left the session, or cannot be killed.
+        Let go of processes that have left the session, or cannot be killed.
         """
         if self._reaping is not None:
             self._reaping.cancel()
@@ -218,22 +232,19 @@ class WorkerProcess(ProcessProtocol):
         self._endIfOver()
 
     def _endIfOver(self) -> None:
-        if self._reason is None or self._reaping is not None or self.ended.called:
+        if self._reason is None or self._reaping is not None or self.over.called:
             return
         self._cancelTimer()
-        self.printed.end()
+        self.lines.end()
         how = _ending(self._reason.value)
-        if self._wroteRubbish:
-            how = f"wrote to descriptor {ANSWERS}, which was not its own, and {how}"
-        self._owner.ended(f"the worker process {how}")
-        self.ended.callback(None)
+        self.over.callback(f"the worker process {self._misuse}{how}")
 
     def _signal(self, number: signal.Signals) -> None:
-        if not self._hasExited:
+        if self._group.hasLeader:
             self._group.signal(number)
 
     def _killAfter(self, seconds: float) -> None:
-        if not self._hasExited:
+        if self._group.hasLeader:
             self._cancelTimer()
             self._timer = self._reactor.callLater(seconds, self.kill)
 
