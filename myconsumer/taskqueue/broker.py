@@ -18,9 +18,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.counts import Counts
 from myconsumer.taskqueue.polls import Polls
+from myconsumer.taskqueue.store.clock import EpochClock
+from myconsumer.taskqueue.store.counts import Counts
 from myconsumer.taskqueue.store.database import CHUNK
 from myconsumer.taskqueue.store.records import (
     Delivery,

@@ -20,8 +20,8 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import NotRunningError
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.inprocess import LocalQueue
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.disk import Disk
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import CONNECTION, Sync, prepare
@@ -30,7 +30,7 @@ from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
 if TYPE_CHECKING:
-    from myconsumer.taskqueue.web.door import Door
+    from myconsumer.taskqueue.web.api import Door
 
 #: The seconds for which tasks are kept that completed or failed: a week.
 KEEP = 7 * 86_400.0
@@ -143,7 +143,7 @@ class LocalQueueService(Service):
 
     def _make(self) -> _Running:
         # Klein imports a reactor, which whoever runs this has chosen by now
-        from myconsumer.taskqueue.web.door import Door
+        from myconsumer.taskqueue.web.api import Door
 
         pool = ConnectionPool(
             "sqlite3",

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.database import CHUNK, Database
 from myconsumer.taskqueue.store.disk import DiskFullError
 from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried

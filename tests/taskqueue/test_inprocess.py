@@ -17,8 +17,8 @@ from myconsumer.errors import FaultError, NotRunningError, QueueError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.task import Settlement, Task
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.inprocess import GRACE, LocalQueue
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.store.writer import Writer
 from tests.taskqueue.core import Turns, connect

@@ -34,7 +34,7 @@ from twisted.python.failure import Failure
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.database import CHUNK
 from myconsumer.taskqueue.store.records import Delivery, NewTask, State
 from myconsumer.taskqueue.store.writer import Writer

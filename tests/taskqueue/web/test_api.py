@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.web.door}: the HTTP API over a real store in memory.
+Tests for L{myconsumer.taskqueue.web.api}: the HTTP API over a real store in memory.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from myconsumer.http.urls import parseURL
 from myconsumer.queues.json import JSONQueue
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.taskqueue.web.door import Door
+from myconsumer.taskqueue.web.api import Door
 from tests.test_contract import problems, values
 
 NOW = 1_800_000_000.0

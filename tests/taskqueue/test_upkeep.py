@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.clock} and L{myconsumer.taskqueue.upkeep}.
+Tests for L{myconsumer.taskqueue.store.clock} and L{myconsumer.taskqueue.upkeep}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.clock import TOLERATED, EpochClock
+from myconsumer.taskqueue.store.clock import TOLERATED, EpochClock
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.upkeep import DOUBTING, PRUNING, TRUSTING
 from tests.model import passTime
