@@ -6,19 +6,17 @@ came.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.task import Settlement
+from myconsumer.taskqueue.store.interface import ITaskStore
 from myconsumer.taskqueue.store.records import Delivery
-from myconsumer.taskqueue.store.tasks import Store
-from myconsumer.taskqueue.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -29,7 +27,8 @@ AGAIN = 1.0
 REMEMBERED = 10_000
 
 
-class Poll(Struct, eq=False):
+@dataclass(eq=False, slots=True)
+class Poll:
     """
     One open claim.
 
@@ -54,7 +53,7 @@ class Poll(Struct, eq=False):
     isAsking: bool = False
     isOver: bool = False
     isDropped: bool = False
-    ending: list[Deferred[None]] = []
+    ending: list[Deferred[None]] = field(default_factory=list)
 
 
 class Polls:
@@ -62,25 +61,13 @@ class Polls:
     All open claims.
     """
 
-    def __init__(
-        self,
-        writer: Writer,
-        clock: IReactorTime,
-        ready: Callable[[str], int],
-        missed: Callable[[Store, str], object],
-    ) -> None:
+    def __init__(self, store: ITaskStore, clock: IReactorTime) -> None:
         """
-        @param writer: Reaches the tasks.
+        @param store: Keeps the tasks.
         @param clock: What keeps the time.
-        @param ready: Tells how many tasks of a queue are ready; more than there are,
-            where that is not known.
-        @param missed: Called in the transaction in which a claim has found no task of a
-            queue, so that C{ready} tells of none from then on.
         """
-        self._writer = writer
+        self._store = store
         self._clock = clock
-        self._ready = ready
-        self._missed = missed
         # by queue, in the order in which they came: dictionaries are ordered sets
         self._open: defaultdict[str, dict[Poll, None]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
@@ -122,7 +109,7 @@ class Polls:
         @param queue: The name of the queue.
         """
         for poll in list(self._open.get(queue, ())):
-            if self._ready(queue) <= self._asked[queue]:
+            if self._store.ready(queue) <= self._asked[queue]:
                 break
             if not (poll.isAsking or poll.isDropped):
                 self._ask(poll)
@@ -160,17 +147,10 @@ class Polls:
     def _ask(self, poll: Poll) -> None:
         poll.isAsking = True
         self._asked[poll.queue] += poll.limit
-        self._writer.do(partial(self._lease, poll)).addBoth(
-            self._told, poll
-        ).addCallbacks(
+        asked = self._store.claim(poll.queue, poll.name, poll.limit, poll.lease)
+        asked.addBoth(self._told, poll).addCallbacks(
             self._came, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
         )
-
-    def _lease(self, poll: Poll, store: Store, now: float) -> list[Delivery]:
-        deliveries = store.claim(poll.queue, poll.name, poll.limit, poll.lease, now)
-        if not deliveries:
-            self._missed(store, poll.queue)
-        return deliveries
 
     def _told(self, result: T, poll: Poll) -> T:
         poll.isAsking = False
@@ -209,9 +189,9 @@ class Polls:
                     AGAIN, self._giveBack, poll, deliveries
                 )
 
-        self._writer.do(
-            lambda store, now: store.settle(poll.queue, released, now)
-        ).addCallbacks(lambda _: self._over(poll), again)
+        self._store.settle(poll.queue, released).addCallbacks(
+            lambda _: self._over(poll), again
+        )
 
     def _waited(self, poll: Poll) -> None:
         poll.isOver = True

@@ -15,14 +15,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.database import CHUNK, Database
 from myconsumer.taskqueue.store.disk import DiskFullError
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried
-from myconsumer.taskqueue.store.tasks import Store
-from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.taskqueue.store.tables import Tables
 from tests.model import passTime
-from tests.taskqueue.core import Turns, connect
+from tests.taskqueue.core import Turns, connect, storeOf
 
 KEEP = 500.0
 
@@ -59,9 +58,13 @@ class BrokerCase(SynchronousTestCase):
         Begin to open a queue.
         """
         self.turns = Turns(self.connection)
-        clock = EpochClock(self.clock, lambda: self.clock.seconds() + self.wall)
-        writer = Writer(self.turns.run, clock)
-        self.broker = Broker(writer, clock, KEEP, checkRoom)
+        store = storeOf(
+            self.turns,
+            self.clock,
+            checkRoom,
+            lambda: self.clock.seconds() + self.wall,
+        )
+        self.broker = Broker(store, self.clock, KEEP)
         self.broker.open()
 
     def close(self) -> None:
@@ -319,10 +322,10 @@ class BrokerTests(BrokerCase):
         """
         Have all that is ready fail, without the writer.
         """
-        store, now = Store(Database(self.connection)), self.clock.seconds()
-        deliveries = store.claim("a", "c", 9 * CHUNK, 60.0, now)
+        tables, now = Tables(Database(self.connection)), self.clock.seconds()
+        deliveries = tables.claim("a", "c", 9 * CHUNK, 60.0, now)
         failed = [Settlement(delivery.receipt, "fail") for delivery in deliveries]
-        self.assertEqual(store.settle("a", failed, now), [])
+        self.assertEqual(tables.settlements.settle("a", failed, now), [])
 
     def test_retryAllPages(self) -> None:
         """
@@ -394,9 +397,9 @@ class BrokerTests(BrokerCase):
             self.claim("b"),
             self.broker.cancelClaim("a", "b"),
         ):
-            self.failureResultOf(refused, sqlite3.OperationalError)
+            self.failureResultOf(refused, StoreError)
         self.clock.advance(1.0)
-        self.failureResultOf(self.broker.counts(), sqlite3.OperationalError)
+        self.failureResultOf(self.broker.counts(), StoreError)
         self.turns.all()
         claims = [self.claim(name, wait=60.0) for name in ("c", "d", "e")]
         ids += self.enqueue(0.0)
@@ -425,7 +428,7 @@ class BrokerTests(BrokerCase):
         self.close()
         refused = self.broker.enqueue("a", [NewTask(b"1", delay=1.0)])
         self.turns.all()
-        self.failureResultOf(refused, sqlite3.OperationalError)
+        self.failureResultOf(refused, StoreError)
         self.assertEqual(self.now(self.claim("c", wait=60.0)), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -456,7 +459,7 @@ class BrokerTests(BrokerCase):
         self.turns.all()
         failed = self.broker.cancelClaim("a", "c")
         self.breakDown()
-        self.failureResultOf(failed, sqlite3.OperationalError)
+        self.failureResultOf(failed, StoreError)
         ended = [self.broker.cancelClaim("a", "c") for _ in range(2)]
         for each in ended:
             self.assertNoResult(each)
@@ -532,6 +535,7 @@ class BrokerTests(BrokerCase):
 
         self.restart(checkRoom)
         refused = self.broker.enqueue("a", [NewTask(b"1")])
+        self.turns.all()
         self.failureResultOf(refused, DiskFullError)
         [delivery] = self.now(self.claim("c"))
         self.settle(delivery, "complete")

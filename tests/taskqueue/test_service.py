@@ -29,7 +29,6 @@ from myconsumer.errors import FaultError
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.service import LocalQueueService, RefusedToStart
 from myconsumer.taskqueue.store.lock import FileLock
-from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.tokenfile import TokenFile
 from tests.acceptance.embedded import Client
 
@@ -224,28 +223,16 @@ class LocalQueueServiceTests(TestCase):
         for path in self.directory.iterdir():
             self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
 
-    async def test_sync(self) -> None:
-        """
-        How durable things are to be is set for the connection that writes.
-        """
-        for sync, number in (("normal", 1), ("full", 2)):
-            service = self.make(sync=sync)
-            self.start(service)
-            running: Any = service._running
-            [found] = await running.pool.runQuery("PRAGMA synchronous")
-            self.assertEqual(found, (number,))
-            await service.stopService()
-
     async def test_keep(self) -> None:
         """
         What has ended longer ago than is kept is not forgotten at the start, when the
         clock may be wrong.
         """
         service = self.make()
-        self.start(service)
+        url = self.start(service)
         queue = service.queue("tasks")
-        tasks = [NewTask(b"1", "kept"), NewTask(b"1", "old")]
-        await service._broker().enqueue("tasks", tasks)
+        client = Client(self.reactor, f"{url}/tasks")
+        await client.enqueue(*({"id": id, "payload": 1} for id in ("kept", "old")))
         claimed = (await queue.claim("c", 2, 0, 60)).tasks
         await queue.settle([Settlement(t.receipt, "complete") for t in claimed], 5)
         await service.stopService()

@@ -6,23 +6,24 @@ and whether its disk has room for more.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
 
 from twisted.logger import Logger
+
+from myconsumer.taskqueue.store.interface import StoreError
 
 #: The bytes that are left free for claims and settlements, which make room: SQLite's
 #: log may grow to this before it is cut back.  On a small disk it is a tenth of it.
 RESERVED = 64 * 1024 * 1024
 
 
-class FileGoneError(sqlite3.OperationalError):
+class FileGoneError(StoreError):
     """
     The file is no longer at its path: what is written to it would be lost.
     """
 
 
-class DiskFullError(sqlite3.OperationalError):
+class DiskFullError(StoreError):
     """
     What is left of the disk is for working off what is queued.
     """

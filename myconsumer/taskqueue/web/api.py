@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
 from myconsumer.taskqueue.broker import Broker
@@ -29,51 +28,26 @@ from myconsumer.taskqueue.web.bodies import (
     readSettle,
     readTasks,
 )
-from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.taskqueue.web.routes import makeApp
-from myconsumer.taskqueue.web.site import GuardedSite
 from myconsumer.text import oneLine
-from myconsumer.tokenfile import TokenFile
 
 #: The longest that a claim waits, in seconds, and the most tasks that it brings.
 LONGEST_WAIT = 3_600.0
 MOST_CLAIMED = 1_000
 
 
-class Door:
+class QueueAPI:
     """
-    Lets consumers, producers and operators in.
-
-    @ivar site: What is to be served.
+    Answers consumers, producers and operators.
     """
 
     app = makeApp()
 
-    def __init__(
-        self,
-        broker: Broker,
-        token: TokenFile | None = None,
-        reactor: IReactorTime | None = None,
-    ) -> None:
+    def __init__(self, broker: Broker) -> None:
         """
         @param broker: The queues.
-        @param token: What each request has to bring; C{None}: nothing.
-        @param reactor: What keeps the time, for connections that are idle.
         """
         self._broker = broker
-        self._guard = Guard(token)
-        self.site = GuardedSite(self.app.resource(), self._guard, reactor)
-
-    @property
-    def hosts(self) -> frozenset[str] | None:
-        """
-        See L{Guard.hosts}.
-        """
-        return self._guard.hosts
-
-    @hosts.setter
-    def hosts(self, hosts: frozenset[str] | None) -> None:
-        self._guard.hosts = hosts
 
     @app.route("/", methods=["GET"])
     def showQueues(self, request: Request) -> Deferred[bytes]:

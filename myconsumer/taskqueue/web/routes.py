@@ -6,7 +6,6 @@ where something is wrong.
 from __future__ import annotations
 
 import re
-import sqlite3
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +15,7 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.web.answers import Refused, refused
 from myconsumer.text import oneLine
 
@@ -45,7 +45,7 @@ def makeApp() -> Klein:
     # these are to be found as they are, not at another address
     app.url_map.merge_slashes = False
     app.handle_errors(Refused)(_refuse)
-    app.handle_errors(sqlite3.Error)(_refuseForNow)
+    app.handle_errors(StoreError)(_refuseForNow)
     app.handle_errors(HTTPException)(_refusePath)
     return app
 

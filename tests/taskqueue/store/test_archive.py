@@ -19,7 +19,7 @@ from myconsumer.taskqueue.store.records import (
     RetryCursor,
     TaskRecord,
 )
-from tests.taskqueue.store.test_tasks import StoreCase
+from tests.taskqueue.store.test_tables import StoreCase
 
 
 class ArchiveTests(StoreCase):
@@ -33,7 +33,7 @@ class ArchiveTests(StoreCase):
         """
         after = 0
         for _ in range(100):
-            page = self.file.store.archive.failed("a", limit, after)
+            page = self.file.tables.archive.failed("a", limit, after)
             yield page.failed
             if page.next is UNSET:
                 return
@@ -54,7 +54,7 @@ class ArchiveTests(StoreCase):
         self.assertEqual(listed, [ids[:4], ids[4:]])
         pages = self.pages(2)
         self.assertEqual([task.id for task in next(pages)], ids[:2])
-        self.file.do(lambda store: store.archive.retry("a", ids[:3]))
+        self.file.do(lambda tables: tables.archive.retry("a", ids[:3]))
         self.assertEqual([task.id for task in next(pages)], ids[3:5])
 
     def test_none(self) -> None:
@@ -71,7 +71,7 @@ class ArchiveTests(StoreCase):
         """
         half = NewTask(b"1" * (LARGEST_PAYLOAD // 2))
         huge = NewTask(b"1" * (LARGEST_PAYLOAD + 1))
-        self.file.do(lambda store: store.enqueue("a", [half, half, half, huge], 1.0))
+        self.file.do(lambda tables: tables.enqueue("a", [half, half, half, huge], 1.0))
         self.endAll("fail", 2.0)
         self.assertEqual([len(page) for page in self.pages(10)], [2, 1, 1])
 
@@ -92,7 +92,7 @@ class ArchiveTests(StoreCase):
         """
         What failed keeps payload, attempts and the last error.
         """
-        self.file.do(lambda store: store.enqueue("a", [NewTask(b"[1]", "x")], 1.0))
+        self.file.do(lambda tables: tables.enqueue("a", [NewTask(b"[1]", "x")], 1.0))
         for now in (2.0, 3.0):
             [delivery] = self.claim(now)
             outcome = "release" if now == 2.0 else "fail"
@@ -110,7 +110,7 @@ class ArchiveTests(StoreCase):
         self.endAll("fail", 2.0)
         [new] = self.file.fill("a", 1, 3.0)
         retry = [old, new, "x"]
-        done = self.file.do(lambda store: store.archive.retry("a", retry))
+        done = self.file.do(lambda tables: tables.archive.retry("a", retry))
         self.assertEqual(done, Retried(1, [new, "x"]))
         one, two = self.claim(4.0, limit=2)
         self.assertEqual((one.id, one.attempt, two.id), (old, 1, new))
@@ -122,10 +122,10 @@ class ArchiveTests(StoreCase):
         [id] = self.file.fill("a", 1, 1.0)
         [delivery] = self.claim(1.0)
         self.settle(2.0, Settlement(delivery.receipt, "fail", error="bad"))
-        self.file.do(lambda store: store.archive.retryAll("a", 5, None, 2.0))
+        self.file.do(lambda tables: tables.archive.retryAll("a", 5, None, 2.0))
         expected = TaskRecord(id, "ready", 0, 0, 1.0, error="bad")
-        self.assertEqual(self.file.store.archive.task("a", id), expected)
-        self.assertFalse(self.file.do(lambda store: store.archive.prune(100.0)))
+        self.assertEqual(self.file.tables.archive.task("a", id), expected)
+        self.assertFalse(self.file.do(lambda tables: tables.archive.prune(100.0)))
 
     def test_retryElsewhere(self) -> None:
         """
@@ -135,7 +135,7 @@ class ArchiveTests(StoreCase):
         self.file.fill("b", 1, 1.0)
         self.endAll("fail", 2.0)
         for queue in ("b", "c"):
-            done = self.file.do(lambda store, q=queue: store.archive.retry(q, ids))
+            done = self.file.do(lambda tables, q=queue: tables.archive.retry(q, ids))
             self.assertEqual(done, Retried(0, ids))
 
     def test_retryAllInPieces(self) -> None:
@@ -146,7 +146,7 @@ class ArchiveTests(StoreCase):
         self.endAll("fail", 2.0)
         retried = [
             self.file.do(
-                lambda store: store.archive.retryAll("a", CHUNK, None, 3.0)
+                lambda tables: tables.archive.retryAll("a", CHUNK, None, 3.0)
             ).retried
             for _ in range(3)
         ]
@@ -157,7 +157,7 @@ class ArchiveTests(StoreCase):
         Retry failed tasks of queue a.
         """
         return self.file.do(
-            lambda store: store.archive.retryAll("a", limit, after, now)
+            lambda tables: tables.archive.retryAll("a", limit, after, now)
         )
 
     def test_retryAllOnce(self) -> None:
@@ -190,22 +190,22 @@ class ArchiveTests(StoreCase):
         A task is found by its name in its queue, with what there is to say of it.
         """
         self.file.do(
-            lambda store: store.enqueue("a", [NewTask(b"1", "x", 5.0, 7)], 1.0)
+            lambda tables: tables.enqueue("a", [NewTask(b"1", "x", 5.0, 7)], 1.0)
         )
         self.assertEqual(
-            self.file.store.archive.task("a", "x"),
+            self.file.tables.archive.task("a", "x"),
             TaskRecord("x", "delayed", 0, 7, 1.0, due=6.0),
         )
-        self.file.do(lambda store: store.wake(6.0))
+        self.file.do(lambda tables: tables.expiry.wake(6.0))
         [delivery] = self.claim(7.0)
         told = Settlement(delivery.receipt, "complete", Raw(b'{"n": 1}'))
         self.settle(8.0, told)
         self.assertEqual(
-            self.file.store.archive.task("a", "x"),
+            self.file.tables.archive.task("a", "x"),
             TaskRecord("x", "completed", 1, 7, 1.0, ended=8.0, result=Raw(b'{"n": 1}')),
         )
         for queue, id in (("a", "y"), ("b", "x"), ("a", "X")):
-            self.assertIsNone(self.file.store.archive.task(queue, id))
+            self.assertIsNone(self.file.tables.archive.task(queue, id))
 
     def test_prune(self) -> None:
         """
@@ -218,7 +218,7 @@ class ArchiveTests(StoreCase):
         self.endAll("complete", 3.0)
         self.file.fill("a", 5, 1.0)
         pruned = [
-            self.file.do(lambda store, t=time: store.archive.prune(t)).total()
+            self.file.do(lambda tables, t=time: tables.archive.prune(t)).total()
             for time in (1.9, 2.0, 2.0, 2.0, 3.0)
         ]
         self.assertEqual(pruned, [0, CHUNK, 5, 0, 5])

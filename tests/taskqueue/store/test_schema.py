@@ -45,8 +45,8 @@ class CheckTests(SynchronousTestCase):
         """
         file = File(self.path)
         task = NewTask(b'"' + b"x" * 200 + b'"')
-        file.do(lambda store: store.enqueue("a", [task] * count, 1.0))
-        file.do(lambda store: store.claim("a", "c", count // 2, 60.0, 2.0))
+        file.do(lambda tables: tables.enqueue("a", [task] * count, 1.0))
+        file.do(lambda tables: tables.claim("a", "c", count // 2, 60.0, 2.0))
         file.close()
 
     def execute(self, *statements: str) -> None:
@@ -310,7 +310,7 @@ class PrepareTests(SynchronousTestCase):
         [id] = file.fill("a", 1, 1.0)
         prepare(file.connection, "normal")
         prepare(self.open(), "normal")
-        self.assertIsNotNone(file.store.archive.task("a", id))
+        self.assertIsNotNone(file.tables.archive.task("a", id))
         file.close()
 
     def test_dies(self) -> None:
@@ -329,7 +329,7 @@ class PrepareTests(SynchronousTestCase):
         self.assertGreater(len(left), 10)
         for path in left:
             file = File(path)
-            self.assertEqual(file.store.count(), {})
+            self.assertEqual(file.tables.count(), {})
             file.close()
 
 
@@ -348,13 +348,13 @@ class CopyTests(SynchronousTestCase):
         for number in range(5):
             file.fill("a", 700, float(number))
             file.connection.execute("BEGIN IMMEDIATE")
-            file.store.claim("a", "c", 300, 60.0, 1.0)
+            file.tables.claim("a", "c", 300, 60.0, 1.0)
             copy = self.mktemp()
             self.backup(file, copy)
             file.connection.commit()
             copied = File(copy)
             self.assertEqual(
-                +copied.store.count(),
+                +copied.tables.count(),
                 {("a", "ready"): 700 + 400 * number}
                 | ({("a", "leased"): 300 * number} if number else {}),
             )

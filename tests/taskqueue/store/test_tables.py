@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.store.tasks}; the rest is in
+Tests for L{myconsumer.taskqueue.store.tables}; the rest is in
 L{tests.taskqueue.test_machine}.
 """
 
@@ -14,8 +14,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.expiry import Leased
 from myconsumer.taskqueue.store.records import Delivery, NewTask
-from myconsumer.taskqueue.store.tasks import Leased, Store, parseReceipt
+from myconsumer.taskqueue.store.settlements import parseReceipt
+from myconsumer.taskqueue.store.tables import Tables
 from tests.taskqueue.core import File
 
 FEW, MANY = 1_000, 50_000
@@ -23,7 +25,7 @@ FEW, MANY = 1_000, 50_000
 
 class StoreCase(SynchronousTestCase):
     """
-    A new store.
+    A new file.
     """
 
     def setUp(self) -> None:
@@ -41,13 +43,15 @@ class StoreCase(SynchronousTestCase):
         Claim tasks.
         """
         name = f"claim {next(self.claims)}"
-        return self.file.do(lambda store: store.claim(queue, name, limit, lease, now))
+        return self.file.do(lambda tables: tables.claim(queue, name, limit, lease, now))
 
     def settle(self, now: float, *settlements: Settlement) -> list[str]:
         """
         Settle tasks of queue a.
         """
-        return self.file.do(lambda store: store.settle("a", settlements, now))
+        return self.file.do(
+            lambda tables: tables.settlements.settle("a", settlements, now)
+        )
 
     def endAll(self, outcome: str, now: float) -> None:
         """
@@ -63,7 +67,7 @@ class StoreCase(SynchronousTestCase):
 
 class StoreTests(StoreCase):
     """
-    Tests for L{Store}.
+    Tests for L{Tables}.
     """
 
     def test_order(self) -> None:
@@ -75,7 +79,7 @@ class StoreTests(StoreCase):
         [high] = self.file.fill("a", 1, 2.0, priority=1000)
         [third] = self.file.fill("a", 1, 2.0)
         self.assertEqual([d.id for d in self.claim(2.0, limit=2)], [high, first])
-        self.file.do(lambda store: store.wake(63.0))
+        self.file.do(lambda tables: tables.expiry.wake(63.0))
         claimed = [delivery.id for delivery in self.claim(63.0, limit=9)]
         self.assertEqual(claimed, [high, first, second, third, low])
 
@@ -104,7 +108,7 @@ class StoreTests(StoreCase):
             self.file.fill("a", 1, 1.0)
             [old] = self.claim(1.0)
             self.settle(1.0, Settlement(old.receipt, "fail"))
-            self.file.do(lambda store: store.archive.prune(1.0))
+            self.file.do(lambda tables: tables.archive.prune(1.0))
             [id] = self.file.fill("a", 1, 1.0)
             [new] = self.claim(1.0)
             self.assertEqual(
@@ -112,11 +116,11 @@ class StoreTests(StoreCase):
             )
             told = Settlement(old.receipt, outcome)  # type: ignore[arg-type]
             self.assertEqual(self.settle(1.0, told), [old.receipt])
-            found = self.file.store.archive.task("a", id)
+            found = self.file.tables.archive.task("a", id)
             assert found is not None
             self.assertEqual((found.state, found.due), ("leased", 61.0))
             self.settle(1.0, Settlement(new.receipt, "complete"))
-            self.file.do(lambda store: store.archive.prune(1.0))
+            self.file.do(lambda tables: tables.archive.prune(1.0))
 
     def test_leaseEnds(self) -> None:
         """
@@ -127,7 +131,7 @@ class StoreTests(StoreCase):
         self.assertEqual(self.settle(5.9, Settlement(one.receipt, "complete")), [])
         late = Settlement(two.receipt, "complete")
         self.assertEqual(self.settle(6.0, late), [two.receipt])
-        self.file.do(lambda store: store.wake(6.0))
+        self.file.do(lambda tables: tables.expiry.wake(6.0))
         for outcome in ("complete", "extend", "release", "fail"):
             late = Settlement(two.receipt, outcome)  # type: ignore[arg-type]
             self.assertEqual(self.settle(6.0, late), [two.receipt])
@@ -148,11 +152,11 @@ class StoreTests(StoreCase):
         ):
             [delivery] = self.claim(1.0, lease=5.0)
             if outcome == "lost":
-                self.file.do(lambda store: store.wake(6.0))
+                self.file.do(lambda tables: tables.expiry.wake(6.0))
             else:
                 told = Settlement(delivery.receipt, outcome, error=error)  # type: ignore[arg-type]
                 self.settle(1.0, told)
-            found = self.file.store.archive.task("a", id)
+            found = self.file.tables.archive.task("a", id)
             assert found is not None
             self.assertEqual(found.error, expected)
 
@@ -165,16 +169,16 @@ class StoreTests(StoreCase):
         [delayed] = self.file.fill("a", 1, 1.0, delay=50.0)
         one, two = self.claim(1.0, limit=2, lease=5.0)
         self.settle(2.0, Settlement(two.receipt, "extend", lease=7.0))
-        found = self.file.do(lambda store: store.resume(100.0))
+        found = self.file.do(lambda tables: tables.expiry.resume(100.0))
         expected = [Leased("a", "claim 0", each.receipt) for each in (one, two)]
         self.assertEqual(found, expected)
         due = []
         for id in (one.id, two.id, delayed):
-            record = self.file.store.archive.task("a", id)
+            record = self.file.tables.archive.task("a", id)
             assert record is not None
             due.append(record.due)
         self.assertEqual(due, [105.0, 107.0, 51.0])
-        self.assertEqual(self.file.store.count()["a", "ready"], 1)
+        self.assertEqual(self.file.tables.count()["a", "ready"], 1)
 
     def test_nothingLeft(self) -> None:
         """
@@ -221,7 +225,7 @@ class StoreTests(StoreCase):
         ]
         lost = self.settle(2.0, *settlements)
         self.assertEqual(lost, ["x", "1.ffffffffffffffff", "1.0"])
-        self.assertEqual(self.file.store.count()["a", "completed"], 2)
+        self.assertEqual(self.file.tables.count()["a", "completed"], 2)
 
     def test_large(self) -> None:
         """
@@ -230,21 +234,21 @@ class StoreTests(StoreCase):
         half = NewTask(b"1" * (LARGEST_PAYLOAD // 2))
         small = NewTask(b"1")
         tasks = [half, half, small, NewTask(b"1" * (LARGEST_PAYLOAD + 1)), small]
-        ids = self.file.do(lambda store: store.enqueue("a", tasks, 1.0)).ids
+        ids = self.file.do(lambda tables: tables.enqueue("a", tasks, 1.0)).ids
         claimed = []
         while deliveries := self.claim(1.0, limit=10):
             claimed.append([delivery.id for delivery in deliveries])
         self.assertEqual(claimed, [ids[:2], ids[2:3], ids[3:4], ids[4:]])
-        self.assertEqual(self.file.store.count(), {("a", "leased"): 5})
+        self.assertEqual(self.file.tables.count(), {("a", "leased"): 5})
 
     def test_ghosts(self) -> None:
         """
         A queue is made by its first task and by nothing else.
         """
         self.claim(1.0, "ghost")
-        self.file.do(lambda store: store.settle("ghost", [], 1.0))
-        self.file.do(lambda store: store.archive.retry("ghost", ["x"]))
-        self.file.do(lambda store: store.archive.retryAll("ghost", 5, None, 1.0))
+        self.file.do(lambda tables: tables.settlements.settle("ghost", [], 1.0))
+        self.file.do(lambda tables: tables.archive.retry("ghost", ["x"]))
+        self.file.do(lambda tables: tables.archive.retryAll("ghost", 5, None, 1.0))
         self.assertEqual(dict(self.file.database.changes), {})
         self.assertEqual(
             self.file.connection.execute("SELECT * FROM queues").fetchall(), []
@@ -255,7 +259,7 @@ class StoreTests(StoreCase):
         A name that comes twice in one request is queued once.
         """
         tasks = [NewTask(b"1", "x"), NewTask(b"2", "x"), NewTask(b"3")]
-        done = self.file.do(lambda store: store.enqueue("a", tasks, 1.0))
+        done = self.file.do(lambda tables: tables.enqueue("a", tasks, 1.0))
         self.assertEqual((done.ids[:2], done.known), (["x", "x"], ["x"]))
         self.assertEqual(
             [bytes(d.payload) for d in self.claim(1.0, limit=9)], [b"1", b"3"]
@@ -266,12 +270,12 @@ class StoreTests(StoreCase):
         However many are due, no more are woken at once than others can wait for.
         """
         self.file.fill("a", CHUNK + 5, 1.0, delay=5.0)
-        self.file.do(lambda store: store.wake(6.0))
+        self.file.do(lambda tables: tables.expiry.wake(6.0))
         self.assertEqual(self.file.database.changes["a", "ready"], CHUNK)
-        self.assertEqual(self.file.store.due(), 6.0)
-        self.file.do(lambda store: store.wake(6.0))
+        self.assertEqual(self.file.tables.expiry.due(), 6.0)
+        self.file.do(lambda tables: tables.expiry.wake(6.0))
         self.assertEqual(self.file.database.changes["a", "ready"], CHUNK + 5)
-        self.assertIsNone(self.file.store.due())
+        self.assertIsNone(self.file.tables.expiry.due())
 
     def test_longError(self) -> None:
         """
@@ -280,7 +284,7 @@ class StoreTests(StoreCase):
         self.file.fill("a", 1, 1.0)
         [delivery] = self.claim(1.0)
         self.settle(1.0, Settlement(delivery.receipt, "fail", error="x" * 1_000_000))
-        [failed] = self.file.store.archive.failed("a", 1, 0).failed
+        [failed] = self.file.tables.archive.failed("a", 1, 0).failed
         self.assertEqual(failed.error, "x" * 10_000)
 
 
@@ -313,7 +317,7 @@ class CostTests(StoreCase):
     What it costs does not grow with what is in the file.
     """
 
-    def steps(self, operation: Callable[[Store], object]) -> int:
+    def steps(self, operation: Callable[[Tables], object]) -> int:
         """
         @return: The steps of SQLite's virtual machine that something takes; it is
             undone.
@@ -327,7 +331,7 @@ class CostTests(StoreCase):
         connection = self.file.connection
         connection.execute("BEGIN IMMEDIATE")
         connection.set_progress_handler(count, 1)
-        operation(self.file.store)
+        operation(self.file.tables)
         connection.set_progress_handler(None, 0)
         connection.rollback()
         self.file.database.forget()
@@ -344,20 +348,24 @@ class CostTests(StoreCase):
         extend = Settlement(delivery.receipt, "extend")
         return {
             "enqueue": self.steps(
-                lambda store: store.enqueue("a", [NewTask(b"1")] * 10, now)
+                lambda tables: tables.enqueue("a", [NewTask(b"1")] * 10, now)
             ),
-            "claim": self.steps(lambda store: store.claim("a", "c", 10, 60.0, now)),
+            "claim": self.steps(lambda tables: tables.claim("a", "c", 10, 60.0, now)),
             "claim alone": self.steps(
-                lambda store: store.claim("b", "c", 1, 60.0, now)
+                lambda tables: tables.claim("b", "c", 1, 60.0, now)
             ),
-            "complete": self.steps(lambda store: store.settle("b", [complete], now)),
-            "extend": self.steps(lambda store: store.settle("b", [extend], now)),
-            "wake": self.steps(lambda store: store.wake(now)),
-            "due": self.steps(lambda store: store.due()),
-            "task": self.steps(lambda store: store.archive.task("b", id)),
-            "failed": self.steps(lambda store: store.archive.failed("a", 10, 0)),
-            "retry": self.steps(lambda store: store.archive.retry("a", ["x", id])),
-            "prune": self.steps(lambda store: store.archive.prune(0.0)),
+            "complete": self.steps(
+                lambda tables: tables.settlements.settle("b", [complete], now)
+            ),
+            "extend": self.steps(
+                lambda tables: tables.settlements.settle("b", [extend], now)
+            ),
+            "wake": self.steps(lambda tables: tables.expiry.wake(now)),
+            "due": self.steps(lambda tables: tables.expiry.due()),
+            "task": self.steps(lambda tables: tables.archive.task("b", id)),
+            "failed": self.steps(lambda tables: tables.archive.failed("a", 10, 0)),
+            "retry": self.steps(lambda tables: tables.archive.retry("a", ["x", id])),
+            "prune": self.steps(lambda tables: tables.archive.prune(0.0)),
         }
 
     def assertFlat(self, fill: Callable[[int], object]) -> None:
@@ -425,15 +433,15 @@ class PlanTests(StoreCase):
             told = Settlement(delivery.receipt, outcome, Raw(b"1"))  # type: ignore[arg-type]
             for _ in range(2):
                 self.settle(1.0, told)
-        archive = self.file.store.archive
-        self.file.do(lambda store: store.wake(100.0))
-        self.file.do(lambda store: store.due())
-        self.file.do(lambda store: store.resume(100.0))
-        self.file.do(lambda store: archive.task("a", "x"))
-        self.file.do(lambda store: archive.failed("a", 10, 0))
-        self.file.do(lambda store: archive.retry("a", ["x"]))
-        self.file.do(lambda store: archive.retryAll("a", 5, None, 1.0))
-        self.file.do(lambda store: archive.prune(100.0))
+        archive = self.file.tables.archive
+        self.file.do(lambda tables: tables.expiry.wake(100.0))
+        self.file.do(lambda tables: tables.expiry.due())
+        self.file.do(lambda tables: tables.expiry.resume(100.0))
+        self.file.do(lambda tables: archive.task("a", "x"))
+        self.file.do(lambda tables: archive.failed("a", 10, 0))
+        self.file.do(lambda tables: archive.retry("a", ["x"]))
+        self.file.do(lambda tables: archive.retryAll("a", 5, None, 1.0))
+        self.file.do(lambda tables: archive.prune(100.0))
         self.file.connection.set_trace_callback(None)
         verbs = ("SELECT", "INSERT", "UPDATE", "DELETE")
         return {each for each in seen if each.startswith(verbs)}

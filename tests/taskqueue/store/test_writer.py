@@ -20,9 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from myconsumer.taskqueue.store.database import Database
 from myconsumer.taskqueue.store.disk import FileGoneError
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import Enqueued, NewTask
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.tables import Tables
 from myconsumer.taskqueue.store.writer import Operation, Outcome, Writer
 from tests.taskqueue.core import Turns, connect, full
 
@@ -39,14 +40,14 @@ def enqueue(queue: str, *tasks: NewTask) -> Operation[Enqueued]:
     """
     @return: What queues tasks.
     """
-    return lambda store, now: store.enqueue(queue, tasks or [NewTask(b"1")], now)
+    return lambda tables, now: tables.enqueue(queue, tasks or [NewTask(b"1")], now)
 
 
-def bad(store: Store, now: float) -> NoReturn:
+def bad(tables: Tables, now: float) -> NoReturn:
     """
     Queue a task, and fail.
     """
-    enqueue("bad")(store, now)
+    enqueue("bad")(tables, now)
     raise OurError("bad")
 
 
@@ -79,7 +80,7 @@ class WriterTests(SynchronousTestCase):
         ready = {(queue, "ready"): count for queue, count in expected.items()}
         self.assertEqual(+changes, ready)
         self.assertEqual(-changes, {})
-        self.assertEqual(Store(Database(self.connection)).count(), ready)
+        self.assertEqual(Tables(Database(self.connection)).count(), ready)
 
     def test_together(self) -> None:
         """
@@ -88,7 +89,7 @@ class WriterTests(SynchronousTestCase):
         """
         done: list[int] = []
 
-        def note(number: int, store: Store, now: float) -> int:
+        def note(number: int, tables: Tables, now: float) -> int:
             done.append(number)
             return number * 2
 
@@ -125,7 +126,7 @@ class WriterTests(SynchronousTestCase):
         after all of it.
         """
         self.writer.do(enqueue("a"))
-        self.writer.do(lambda store, now: store.wake(now))
+        self.writer.do(lambda tables, now: tables.expiry.wake(now))
         self.writer.do(enqueue("b", NewTask(b"1", delay=5.0)))
         self.turns.all()
         self.assertEqual([each.due for each in self.outcomes], [None, 1005.0])
@@ -164,8 +165,10 @@ class WriterTests(SynchronousTestCase):
         self.doNow(enqueue("a"))
         known = {("a", "ready"): 1}
         self.writer.do(enqueue("b"))
-        claimed = self.writer.do(lambda store, now: store.claim("a", "c", 1, 9.0, now))
-        missing = self.writer.do(lambda store, now: store.correct("a", known))
+        claimed = self.writer.do(
+            lambda tables, now: tables.claim("a", "c", 1, 9.0, now)
+        )
+        missing = self.writer.do(lambda tables, now: tables.correct("a", known))
         self.failureResultOf(self.doNow(bad), OurError)
         self.flushLoggedErrors(OurError)
         self.assertEqual(len(self.successResultOf(claimed)), 1)
@@ -177,7 +180,7 @@ class WriterTests(SynchronousTestCase):
         """
         self.writer.do(enqueue("a"))
         mine = self.writer.do(bad)
-        others = self.writer.do(lambda store, now: [][1])
+        others = self.writer.do(lambda tables, now: [][1])
         self.turns.all()
         self.failureResultOf(mine, OurError)
         self.failureResultOf(others, IndexError)
@@ -190,9 +193,9 @@ class WriterTests(SynchronousTestCase):
         """
         tries: list[float] = []
 
-        def fail(store: Store, now: float) -> NoReturn:
+        def fail(tables: Tables, now: float) -> NoReturn:
             tries.append(now)
-            bad(store, now)
+            bad(tables, now)
 
         self.failureResultOf(self.doNow(fail), OurError)
         self.assertEqual(tries, [1000.0])
@@ -230,7 +233,7 @@ class WriterTests(SynchronousTestCase):
             refused = [self.writer.do(enqueue("a")) for _ in range(5)]
             self.turns.all()
             for each in refused:
-                self.failureResultOf(each, sqlite3.OperationalError)
+                self.failureResultOf(each, StoreError)
             other.rollback()
             self.successResultOf(self.doNow(enqueue("a")))
             self.successResultOf(self.doNow(enqueue("a")))
@@ -258,7 +261,7 @@ class WriterTests(SynchronousTestCase):
             self.turns.fail(sqlite3.OperationalError("disk I/O error"))
             self.turns.all()
             for each in refused:
-                self.failureResultOf(each, sqlite3.OperationalError)
+                self.failureResultOf(each, StoreError)
         said = [event["reason"] for event in events]
         self.assertEqual(said, ["disk I/O error", "gone"])
         self.assertExact(a=1)
@@ -277,7 +280,7 @@ class WriterTests(SynchronousTestCase):
             ]
             self.turns.all()
             for each in refused:
-                self.failureResultOf(each, sqlite3.Error)
+                self.failureResultOf(each, StoreError)
             [delivery] = self.successResultOf(claimed)
             self.assertEqual(delivery.attempt, 1)
         self.assertEqual([e["log_level"].name for e in events], ["error"])
@@ -287,7 +290,7 @@ class WriterTests(SynchronousTestCase):
             changes.update(outcome.changes)
         expected = {("a", "ready"): 9, ("a", "leased"): 1, ("c", "ready"): 1}
         self.assertEqual(+changes, expected)
-        self.assertEqual(Store(Database(self.connection)).count(), expected)
+        self.assertEqual(Tables(Database(self.connection)).count(), expected)
 
     def test_noThread(self) -> None:
         """
@@ -362,7 +365,7 @@ class PooledTests(TestCase):
         changes: Counter[tuple[str, Any]] = Counter()
         for outcome in self.outcomes:
             changes.update(outcome.changes)
-        counted = await self.writer.do(lambda store, now: store.count())
+        counted = await self.writer.do(lambda tables, now: tables.count())
         self.assertEqual(+changes, counted)
         self.assertEqual(-changes, {})
         return counted
@@ -374,10 +377,10 @@ class PooledTests(TestCase):
         done: list[int] = []
         threads: set[int] = set()
 
-        def note(number: int, store: Store, now: float) -> None:
+        def note(number: int, tables: Tables, now: float) -> None:
             done.append(number)
             threads.add(threading.get_ident())
-            enqueue("a")(store, now)
+            enqueue("a")(tables, now)
 
         await gatherResults([self.writer.do(partial(note, n)) for n in range(300)])
         self.assertEqual(done, [*range(300)])
@@ -407,7 +410,7 @@ class PooledTests(TestCase):
         self.assertEqual(most, pages)
         refused = [self.writer.do(enqueue("a", NewTask(b"1"), LARGE)) for _ in "123"]
         for each in refused:
-            await self.assertFailure(each, sqlite3.Error)
+            await self.assertFailure(each, StoreError)
         self.assertEqual(await self.count(), {("a", "ready"): 1})
         await self.pragma("max_page_count = 1000000")
         await self.writer.do(enqueue("a", NewTask(b"1"), LARGE))

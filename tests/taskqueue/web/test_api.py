@@ -26,15 +26,18 @@ from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.sqlite import SQLiteStore
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.taskqueue.web.api import Door
+from myconsumer.taskqueue.web.api import QueueAPI
+from myconsumer.taskqueue.web.guard import Guard
+from myconsumer.taskqueue.web.site import GuardedSite
 from tests.test_contract import problems, values
 
 NOW = 1_800_000_000.0
 ZEROS = {"ready": 0, "leased": 0, "delayed": 0, "failed": 0, "completed": 0}
 
 
-class DoorCase(SynchronousTestCase):
+class APICase(SynchronousTestCase):
     """
     Has a queue without a file, and talks to it over HTTP.
     """
@@ -50,10 +53,13 @@ class DoorCase(SynchronousTestCase):
         #: operations that wait to be run; L{None}: they are run at once
         self.held: list[Any] | None = None
         clock = EpochClock(self.clock, self.clock.seconds)
-        self.broker = Broker(Writer(self.run_, clock), clock, 3600.0)
+        store = SQLiteStore(Writer(self.run_, clock), clock)
+        self.broker = Broker(store, self.clock, 3600.0)
         self.broker.open()
-        self.door = Door(self.broker, reactor=self.clock)
-        self.treq = StubTreq(self.door.site.resource)
+        resource = QueueAPI(self.broker).app.resource()
+        self.guard = Guard(None)
+        self.site = GuardedSite(resource, self.guard, self.clock)
+        self.treq = StubTreq(resource)
         self.addCleanup(self.close)
 
     def close(self) -> None:
@@ -92,7 +98,7 @@ class DoorCase(SynchronousTestCase):
         @param start: How its head begins.
         """
         transport = StringTransportWithDisconnection()
-        channel = self.door.site.buildProtocol(None)
+        channel = self.site.buildProtocol(None)
         transport.protocol = channel
         channel.makeConnection(transport)
         data = json.dumps(body).encode()
@@ -166,7 +172,7 @@ class DoorCase(SynchronousTestCase):
         self.assertEqual(self.ask("GET", "/q"), (200, ZEROS | counts))
 
 
-class ProducerTests(DoorCase):
+class ProducerTests(APICase):
     """
     How tasks are queued.
     """
@@ -228,7 +234,7 @@ class ProducerTests(DoorCase):
         self.assertEqual(self.successResultOf(answer)[0], 201)
 
 
-class OperatorTests(DoorCase):
+class OperatorTests(APICase):
     """
     What operators see and do.
     """
@@ -342,7 +348,7 @@ class OperatorTests(DoorCase):
             self.assertIn("knows no task 'b/c'", content["error"])
 
 
-class ConsumerTests(DoorCase):
+class ConsumerTests(APICase):
     """
     The pull contract.
     """
@@ -477,7 +483,7 @@ class ConsumerTests(DoorCase):
         self.counts(leased=1)
 
 
-class GoneTests(DoorCase):
+class GoneTests(APICase):
     """
     What becomes of tasks when a client goes away.
     """
@@ -521,7 +527,7 @@ class GoneTests(DoorCase):
         self.counts(completed=1)
 
 
-class AnswerTests(DoorCase):
+class AnswerTests(APICase):
     """
     What all answers have in common.
     """
@@ -666,18 +672,17 @@ class AnswerTests(DoorCase):
         self.assertEqual(self.claimed(wait=20), [])
 
 
-class HostTests(DoorCase):
+class HostTests(APICase):
     """
-    Tests for L{Door.hosts}.
+    Tests for L{Guard.hosts}, with the API behind it.
     """
 
     def test_hosts(self) -> None:
         """
         They can be set once it is known where it listens, and are asked for then.
         """
-        self.assertIsNone(self.door.hosts)
-        self.door.hosts = frozenset({"localhost"})
-        self.assertEqual(self.door.hosts, {"localhost"})
+        self.assertIsNone(self.guard.hosts)
+        self.guard.hosts = frozenset({"localhost"})
         for host, code in (("localhost", b"200"), ("evil.example", b"421")):
             transport = self.wire(f"GET / HTTP/1.1\r\nHost: {host}")
             self.assertEqual(transport.value().split()[1], code)
@@ -693,7 +698,7 @@ class HostTests(DoorCase):
             transport.loseConnection()
 
 
-class ContractTests(DoorCase):
+class ContractTests(APICase):
     """
     It keeps the pull contract as that is described.
     """
