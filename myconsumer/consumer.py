@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import AlreadyRunningError, NotRunningError
-from myconsumer.fields import checkCount
+from myconsumer.fields import Positive, check
 from myconsumer.interfaces import ITaskConsumer, ITaskSlots, ITaskSource
 
 
@@ -78,7 +78,7 @@ class ParallelLimitedTaskConsumer:
         @raise TypeError: C{worker_limit} is no integer.
         @raise ValueError: C{worker_limit} is less than 1.
         """
-        checkCount("worker_limit", worker_limit, 1)
+        check("worker_limit", Positive, worker_limit)
         if logger is not None:
             self._log = asLogger(logger)
         self._limit = worker_limit

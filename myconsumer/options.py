@@ -14,12 +14,12 @@ from msgspec import Meta
 from myconsumer.command.option import (
     A_URL,
     TOKEN_FILE,
-    YEAR,
     Option,
     countOption,
     secondsOption,
 )
 from myconsumer.command.resolving import Command, Given, Refused
+from myconsumer.fields import YEAR
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.http.urls import parseURL
 from myconsumer.plugins import queueMakers

@@ -5,7 +5,6 @@ The service that consumes tasks from a queue, and drains when it is stopped.
 from __future__ import annotations
 
 from collections.abc import Callable
-from sys import float_info
 from typing import Any
 
 from msgspec import Struct
@@ -16,12 +15,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.fields import YEAR, checkCount, checkNumber, checkSeconds
+from myconsumer.fields import Count, Lease, Positive, Seconds, check
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
 from myconsumer.pipeline.breaker import Breaker
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
-from myconsumer.pipeline.rate import checkRate
+from myconsumer.pipeline.rate import Rate
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 
@@ -110,18 +109,17 @@ class ConsumerService(MultiService):
         @raise TypeError: A number is of another type.
         @raise ValueError: A number is out of range.
         """
-        checkCount("limit", limit, 1)
-        checkCount("prefetch", prefetch)
-        checkCount("pollers", pollers, 1)
-        checkCount("maxAttempts", maxAttempts)
-        checkSeconds("wait", wait)
-        checkSeconds("interval", interval)
-        checkSeconds("timeout", timeout)
-        checkSeconds("drain", drain)
-        above0 = float_info.min
-        checkNumber("lease", lease, above0, YEAR, f"seconds, above 0, up to {YEAR}")
+        check("limit", Positive, limit)
+        check("prefetch", Count, prefetch)
+        check("pollers", Positive, pollers)
+        check("maxAttempts", Count, maxAttempts)
+        check("wait", Seconds, wait)
+        check("interval", Seconds, interval)
+        check("timeout", Seconds, timeout)
+        check("drain", Seconds, drain)
+        check("lease", Lease, lease)
         if rate is not None:
-            checkRate(rate)
+            check("rate", Rate, rate)
         super().__init__()
         if clock is None:
             from twisted.internet import reactor

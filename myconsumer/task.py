@@ -4,15 +4,13 @@ The values that travel between a queue and the rest: plain and frozen.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 from twisted.internet.defer import Deferred, fail
 
 from myconsumer.errors import LeaseLostError
-
-#: The longest lease, in seconds: a year.
-LONGEST_LEASE = 31_536_000
+from myconsumer.fields import Attempt, Lease
 
 #: The longest result of a task, in bytes of JSON, whatever the handler is.
 LONGEST_RESULT = 8 * 1024 * 1024
@@ -34,9 +32,9 @@ class Task(Struct, frozen=True):
 
     id: str | int
     payload: Any
-    attempt: Annotated[int, Meta(ge=1)] = 1
+    attempt: Attempt = 1
     receipt: str | None = None
-    lease: Annotated[float, Meta(gt=0, le=LONGEST_LEASE)] | None = None
+    lease: Lease | None = None
     enqueued: float | None = None
 
     def __repr__(self) -> str:

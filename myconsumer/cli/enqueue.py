@@ -21,7 +21,8 @@ from myconsumer.cli.queue import queueOf
 from myconsumer.cli.running import CommandError
 from myconsumer.command.resolving import Refused
 from myconsumer.errors import QueueError
-from myconsumer.taskqueue.limits import DELAY, MOST_TASKS, PRIORITY, Delay, Priority
+from myconsumer.fields import Delay, Priority, takes
+from myconsumer.taskqueue.limits import MOST_TASKS
 
 _BATCH = f"a whole number from 1 to {MOST_TASKS}"
 
@@ -40,14 +41,14 @@ class Options(QueueOptions):
     )
     optParameters: list[list[Any]] = [  # noqa: RUF012 - its type is Twisted's
         ["delay", None, None, "seconds by which each task is put off",
-         checked("--delay", Delay, DELAY)],
+         checked("--delay", Delay, takes(Delay))],
         ["priority", None, None, "priority of each task; the highest goes first",
-         checked("--priority", Priority, PRIORITY)],
+         checked("--priority", Priority, takes(Priority))],
         ["id-field", None, None, "field of the payload that holds the task's id"],
         ["batch", None, 1000, "how many tasks to send at once, at most",
          checked("--batch", Annotated[int, Meta(ge=1, le=MOST_TASKS)], _BATCH)],
         ["retry", None, 60.0, "seconds for which to try again when the queue fails",
-         checked("--retry", Delay, DELAY)],
+         checked("--retry", Delay, takes(Delay))],
     ]  # fmt: skip
     optFlags = [  # noqa: RUF012
         ["tasks", None, "each line is a task, not only its payload"]

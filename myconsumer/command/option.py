@@ -11,13 +11,8 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
+from myconsumer.fields import MILLION, YEAR
 from myconsumer.tokenfile import TokenFile
-
-#: The most seconds that are taken, a year; also what keeps out "inf", for which no
-#: timer can be set.
-YEAR = 31_536_000
-
-_MILLION = 1_000_000
 
 #: What an option of a URL takes.
 A_URL = "an http:// or https:// URL without user name and password"
@@ -55,8 +50,8 @@ def countOption(name: str, least: int, default: int | None, help: str) -> Option
     @param least: The least that is taken.
     @param default: Its value where none is given; C{None}: it is needed.
     """
-    type_ = Annotated[int, Meta(ge=least, le=_MILLION)]
-    takes = f"a whole number from {least} to {_MILLION}"
+    type_ = Annotated[int, Meta(ge=least, le=MILLION)]
+    takes = f"a whole number from {least} to {MILLION}"
     return Option(name, type_, takes, default, help, needed=default is None)
 
 

@@ -4,9 +4,12 @@ How often something may be done.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
 
-from myconsumer.fields import YEAR, checkNumber
+from myconsumer.fields import YEAR
 
 #: For how many seconds' worth chances are saved up while they are not taken.
 SAVED = 0.1
@@ -15,15 +18,15 @@ SAVED = 0.1
 FASTEST = 1_000_000
 
 
-def checkRate(rate: object) -> None:
-    """
-    Check what L{RateLimit} is to be made with.
-
-    @raise TypeError: C{rate} is no number.
-    @raise ValueError: C{rate} is out of range.
-    """
-    takes = f"starts in a second, from one in a year to {FASTEST}"
-    checkNumber("rate", rate, 1 / YEAR, FASTEST, takes)
+#: How many may start in a second.
+Rate = Annotated[
+    float,
+    Meta(
+        ge=1 / YEAR,
+        le=FASTEST,
+        description=f"a number of starts in a second, from one a year to {FASTEST}",
+    ),
+]
 
 
 class RateLimit:

@@ -12,8 +12,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from myconsumer.errors import LeaseLostError
+from myconsumer.fields import YEAR, mismatch
+from myconsumer.fields import Lease as LeaseSeconds
 from myconsumer.pipeline.leases import Lease, Leases
-from myconsumer.task import LONGEST_LEASE, Task
+from myconsumer.task import Task
 
 
 class Run(Struct, eq=False):
@@ -150,10 +152,8 @@ class RunningTask(Task, frozen=True, eq=False, kw_only=True):
         """
         See L{Task.extend}.
         """
-        if not 0 < seconds <= LONGEST_LEASE:
-            raise ValueError(
-                f"extend takes seconds above 0, up to {LONGEST_LEASE}, not {seconds!r}"
-            )
+        if not 0 < seconds <= YEAR:
+            raise ValueError(mismatch("extend", LeaseSeconds, seconds))
         lease = self.run.lease
         if lease is None:
             return fail(LeaseLostError(f"task {self.id} came without a receipt"))

@@ -12,10 +12,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from myconsumer.errors import FaultError
+from myconsumer.fields import YEAR, Attempt, Enqueued, Lease, takes
 from myconsumer.http.answer import Answer
 from myconsumer.jsontext import MOST_VALUES, UNDECODABLE, Unreadable, isCrowded, readRaw
 from myconsumer.queues.findings import Findings
-from myconsumer.task import LONGEST_LEASE, Task
+from myconsumer.task import Task
 from myconsumer.text import oneLine
 
 _ABSENT = Raw(b"")
@@ -58,7 +59,7 @@ def _isText(value: object) -> bool:
 
 
 def _isLease(value: object) -> bool:
-    return type(value) in (int, float) and 0 < cast(float, value) <= LONGEST_LEASE
+    return type(value) in (int, float) and 0 < cast(float, value) <= YEAR
 
 
 def _isTime(value: object) -> bool:
@@ -71,10 +72,10 @@ class _Option(Struct, frozen=True):
 
 
 _OPTIONS: Mapping[str, _Option] = {
-    "attempt": _Option(_isCount, "a whole number of 1 or more"),
-    "receipt": _Option(_isText, "a string"),
-    "lease": _Option(_isLease, f"a number of seconds above 0, up to {LONGEST_LEASE}"),
-    "enqueued": _Option(_isTime, "a number of seconds"),
+    "attempt": _Option(_isCount, takes(Attempt)),
+    "receipt": _Option(_isText, takes(str)),
+    "lease": _Option(_isLease, takes(Lease)),
+    "enqueued": _Option(_isTime, takes(Enqueued)),
 }
 
 

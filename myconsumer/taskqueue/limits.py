@@ -5,9 +5,9 @@ reads their requests.
 
 from __future__ import annotations
 
-from typing import Annotated
+from msgspec import Raw, Struct
 
-from msgspec import Meta, Raw, Struct
+from myconsumer.fields import Delay, Name, Priority
 
 #: The largest payload, in bytes of JSON.  A consumer takes 16 MiB in one answer.
 LARGEST_PAYLOAD = 8 * 1024 * 1024
@@ -17,23 +17,6 @@ MOST_TASKS = 10_000
 
 #: The most values in one request: numbers, strings, lists and objects, however deep.
 MOST_VALUES = 250_000
-
-#: The longest name of a task or of a claim, in characters.
-LONGEST_NAME = 255
-
-#: The longest delay, in seconds: a year.
-LONGEST_DELAY = 31_536_000
-
-#: The highest priority; the lowest is its negative.
-HIGHEST_PRIORITY = 1000
-
-Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
-Delay = Annotated[float, Meta(ge=0, le=LONGEST_DELAY)]
-Priority = Annotated[int, Meta(ge=-HIGHEST_PRIORITY, le=HIGHEST_PRIORITY)]
-
-NAME = f"a string of 1 to {LONGEST_NAME} characters"
-DELAY = f"a number of seconds from 0 to {LONGEST_DELAY}"
-PRIORITY = f"a whole number from -{HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}"
 
 
 class ProducedTask(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):

@@ -9,7 +9,8 @@ from os.path import abspath
 
 from twisted.internet.endpoints import serverFromString
 
-from myconsumer.command.option import YEAR, Option
+from myconsumer.command.option import Option
+from myconsumer.fields import YEAR
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.store.schema import Sync, check
 

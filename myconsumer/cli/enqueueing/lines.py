@@ -11,8 +11,9 @@ from uuid import uuid4
 import msgspec
 from msgspec import Raw
 
+from myconsumer.fields import Name, takes
 from myconsumer.jsontext import UNDECODABLE, loads
-from myconsumer.taskqueue.limits import NAME, Name, ProducedTask
+from myconsumer.taskqueue.limits import ProducedTask
 
 #: Makes a task of a line and its number, as the queue's API takes it. Raises
 #: C{ValueError}.
@@ -99,5 +100,5 @@ def _idIn(payload: Any, field: str) -> str:
     except msgspec.ValidationError:
         raise ValueError(
             f"it is no object with a field {field!r} that holds the task's id, "
-            f"{NAME} or an integer"
+            f"{takes(Name | int)}"
         ) from None

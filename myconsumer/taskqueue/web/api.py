@@ -12,8 +12,8 @@ from uuid import uuid4
 from twisted.internet.defer import Deferred, succeed
 from twisted.web.http import Request
 
+from myconsumer.fields import LONGEST_NAME
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.limits import LONGEST_NAME
 from myconsumer.taskqueue.store.records import (
     LARGEST_NUMBER,
     STATES,

@@ -14,17 +14,21 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from myconsumer.jsontext import UNDECODABLE, loads
-from myconsumer.task import LONGEST_LEASE, Settlement
-from myconsumer.taskqueue.limits import (
-    DELAY,
-    LARGEST_PAYLOAD,
+from myconsumer.fields import (
     LONGEST_NAME,
-    MOST_TASKS,
-    NAME,
-    PRIORITY,
     Delay,
+    Lease,
     Name,
+    Positive,
+    Priority,
+    Wait,
+    takes,
+)
+from myconsumer.jsontext import UNDECODABLE, loads
+from myconsumer.task import Settlement
+from myconsumer.taskqueue.limits import (
+    LARGEST_PAYLOAD,
+    MOST_TASKS,
     ProducedTask,
 )
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
@@ -39,8 +43,6 @@ T = TypeVar("T")
 # to decode it
 _EXPLAINED = 256 * 1024
 
-_Lease = Annotated[float, Meta(gt=0, le=LONGEST_LEASE)]
-
 
 class ClaimBody(Struct):
     """
@@ -52,15 +54,15 @@ class ClaimBody(Struct):
     @ivar claim: The claim's own name, if it has one.
     """
 
-    limit: Annotated[int, Meta(ge=1)] = 1
-    wait: Annotated[float, Meta(ge=0)] = 0.0
-    lease: _Lease = 60.0
+    limit: Positive = 1
+    wait: Wait = 0.0
+    lease: Lease = 60.0
     claim: Name | None = None
 
 
 class _Settlement(Settlement, frozen=True, gc=False, omit_defaults=True):
     delay: Delay | UnsetType = UNSET
-    lease: _Lease | UnsetType = UNSET
+    lease: Lease | UnsetType = UNSET
 
 
 class _Settle(Struct):
@@ -90,30 +92,28 @@ class RetryBody(Struct):
         return list(dict.fromkeys(map(str, self.ids)))
 
 
-_LEASE = f"a number of seconds above 0, up to {LONGEST_LEASE}"
-
 _TASK = Shape(
     ProducedTask,
     isClosed=True,
-    id=f"{NAME} or an integer",
-    delay=DELAY,
-    priority=PRIORITY,
+    id=takes(Name | int),
+    delay=takes(Delay),
+    priority=takes(Priority),
 )
 _CLAIM = Shape(
     ClaimBody,
-    limit="a whole number of 1 or more",
-    wait="a number of seconds of 0 or more",
-    lease=_LEASE,
-    claim=NAME,
+    limit=takes(Positive),
+    wait=takes(Wait),
+    lease=takes(Lease),
+    claim=takes(Name),
 )
 _SETTLEMENT = Shape(
     _Settlement,
     receipt="a string",
     outcome="'complete', 'release', 'fail' or 'extend'",
-    delay=DELAY,
+    delay=takes(Delay),
     error="a string",
     counted="true or false",
-    lease=_LEASE,
+    lease=takes(Lease),
 )
 _RETRY = Shape(
     RetryBody,
@@ -297,7 +297,7 @@ def _isTooLong(task: NewTask) -> bool:
 
 def _checkLengths(task: NewTask, where: str) -> None:
     if _isTooLong(task):
-        raise Refused(400, f"{where}id takes {NAME}, and this integer has more")
+        raise Refused(400, f"{where}id takes {takes(Name)}, and this integer has more")
     if len(task.payload) > LARGEST_PAYLOAD:
         raise Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
