@@ -64,15 +64,22 @@ class WeightTests(SynchronousTestCase):
             checkWeight(json.dumps([text * MOST_VALUES]).encode())
             self.assertHeavy(json.dumps([text, [0] * MOST_VALUES]).encode())
 
-    def test_manyQuotes(self) -> None:
+    def test_takesManyEscapes(self) -> None:
         """
-        Strings that are very many, or that are escaped nearly throughout, are not
-        looked into.
+        A string is one value, however many of its characters are escaped.
+        """
+        for text in ("\n", "\\", '"', '\\"'):
+            body = json.dumps(text * 9 * MOST_VALUES + "," * MOST_VALUES).encode()
+            self.assertGreater(body.count(b"\\"), 8 * MOST_VALUES)
+            checkWeight(body)
+            self.assertHeavy(b"[%b%b]" % (body, b", 1" * MOST_VALUES))
+
+    def test_countsInManyStrings(self) -> None:
+        """
+        Where strings are very many, what they hold is counted too, so that to count
+        takes less time than to decode.
         """
         self.assertHeavy(b'"", ' * (3 * MOST_VALUES))
-        self.assertHeavy(
-            json.dumps("\n" * 8 * MOST_VALUES + "\n" + "," * MOST_VALUES).encode()
-        )
 
     @given(
         st.recursive(
