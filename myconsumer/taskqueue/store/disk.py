@@ -16,6 +16,9 @@ from myconsumer.taskqueue.store.interface import StoreError
 #: log may grow to this before it is cut back.  On a small disk it is a tenth of it.
 RESERVED = 64 * 1024 * 1024
 
+# Where they were not free, a quarter more has to be before new tasks are taken again.
+_AGAIN = 1.25
+
 
 class FileGoneError(StoreError):
     """
@@ -89,12 +92,14 @@ class Disk:
             # SQLite will have more to say of it
             return
         least = min(RESERVED, disk.f_blocks * disk.f_frsize // 10)
-        isFull = disk.f_bavail * disk.f_frsize < least
+        again = int(least * _AGAIN)
+        needed = again if self._isFull else least
+        isFull = disk.f_bavail * disk.f_frsize < needed
         if isFull != self._isFull:
             self._isFull = isFull
-            self._tell(least)
+            self._logRoom(least, again)
         if isFull:
-            raise DiskFullError(f"less than {least >> 20} MiB are free on its disk")
+            raise DiskFullError(f"less than {needed >> 20} MiB are free on its disk")
 
     def _found(self) -> tuple[int, int] | None:
         try:
@@ -105,12 +110,13 @@ class Disk:
             # such as a directory that may not be looked into now: it may be there
             return self._file
 
-    def _tell(self, least: int) -> None:
+    def _logRoom(self, least: int, again: int) -> None:
         if self._isFull:
             self._log.error(
                 "Less than {least} MiB are free on the disk of {path}. New tasks are "
-                "refused until there are more; claims and settlements go on",
+                "refused until {again} MiB are; claims and settlements go on",
                 least=least >> 20,
+                again=again >> 20,
                 path=self._path,
             )
         else:

@@ -15,6 +15,9 @@ from myconsumer.taskqueue.store.disk import RESERVED, Disk, DiskFullError, FileG
 
 BLOCK = 4096
 
+#: What has to be free for new tasks to be taken again.
+AGAIN = RESERVED * 5 // 4
+
 
 def disk(free: int, size: int = 100 * RESERVED) -> os.statvfs_result:
     """
@@ -102,19 +105,35 @@ class RoomTests(SynchronousTestCase):
         for self.looked in (disk(RESERVED - 1), disk(0, 10 * BLOCK)):
             self.assertRaises(DiskFullError, self.disk.checkRoom)
 
-    def test_told(self) -> None:
+    def test_logsWhenRoomGoesAndComes(self) -> None:
         """
         When the room goes, and when it is there again, there is a line in the log.
         """
         with capturedLogs() as events:
-            for free in (RESERVED, 0, 0, RESERVED, RESERVED):
+            for free in (RESERVED, 0, 0, AGAIN, RESERVED):
                 self.looked = disk(free)
                 try:
                     self.disk.checkRoom()
                 except DiskFullError as error:
-                    self.assertIn("64 MiB", str(error))
+                    self.assertRegex(str(error), "(64|80) MiB")
         self.assertEqual([each["log_level"].name for each in events], ["error", "info"])
         self.assertIn("64 MiB are free on the disk of file", formatEvent(events[0]))
+
+    def test_logsOnceWhereRoomHovers(self) -> None:
+        """
+        New tasks are refused until a quarter more than is reserved is free, so that a
+        disk that hovers about the limit is not logged again and again.
+        """
+        with capturedLogs() as events:
+            for free in (RESERVED - BLOCK, RESERVED, RESERVED - BLOCK, AGAIN - BLOCK):
+                self.looked = disk(free)
+                with self.assertRaisesRegex(DiskFullError, "^less than (64|80) MiB"):
+                    self.disk.checkRoom()
+            for free in (AGAIN, RESERVED, AGAIN):
+                self.looked = disk(free)
+                self.disk.checkRoom()
+        self.assertEqual([each["log_level"].name for each in events], ["error", "info"])
+        self.assertIn("refused until 80 MiB are", formatEvent(events[0]))
 
     def test_unknown(self) -> None:
         """
