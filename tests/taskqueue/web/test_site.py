@@ -20,7 +20,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from myconsumer.taskqueue.web.guard import Guard
-from myconsumer.taskqueue.web.site import LARGEST_BODY, GuardedRequest, GuardedSite
+from myconsumer.taskqueue.web.request import LARGEST_BODY, GuardedRequest
+from myconsumer.taskqueue.web.site import GuardedSite
 from myconsumer.tokenfile import TokenFile
 
 PIECE = b"x" * (1024 * 1024)
