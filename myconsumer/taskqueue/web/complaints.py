@@ -5,12 +5,15 @@ What is wrong with a JSON object, in words for whoever has sent it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
+from myconsumer.fields import takes
 from myconsumer.jsontext import UNDECODABLE
 from myconsumer.text import oneLine
 
@@ -32,12 +35,20 @@ class Shape:
         """
         @param struct: What it is decoded to.
         @param isClosed: Whether fields that are not known are refused.
-        @param takes: By field, what it takes, in words that follow "takes"; a field
-            not named takes any JSON.
+        @param takes: By field, what it takes, in words that follow "takes", where its
+            type does not say it.  A field without words takes any JSON.
         """
         self.fields = fields(struct)
         self.isClosed = isClosed
-        self.takes = takes
+        self.takes = _words(self.fields) | takes
+
+
+def _words(fields: Sequence[FieldInfo]) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for field in fields:
+        with suppress(LookupError):
+            words[field.name] = takes(field.type)
+    return words
 
 
 def complaint(value: Any, where: str, shape: Shape) -> str | None:
