@@ -17,9 +17,9 @@ class EpochClockTests(SynchronousTestCase):
     Tests for L{EpochClock}.
     """
 
-    def test_follows(self) -> None:
+    def test_followsWallClock(self) -> None:
         """
-        It goes on evenly, until it is set back by what it is ahead of the wall clock.
+        The clock goes on evenly until it is set back by the seconds that it is ahead.
         """
         even, wall = Clock(), [0.0]
         clock = EpochClock(even, lambda: wall[0])

@@ -29,9 +29,6 @@ class StoreCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file.
-        """
         self.file = File(self.mktemp())
         self.addCleanup(lambda: self.file.close())
         self.claims = count()
@@ -39,16 +36,10 @@ class StoreCase(SynchronousTestCase):
     def claim(
         self, now: float, queue: str = "a", limit: int = 1, lease: float = 60.0
     ) -> list[Delivery]:
-        """
-        Claim tasks.
-        """
         name = f"claim {next(self.claims)}"
         return self.file.do(lambda tables: tables.claim(queue, name, limit, lease, now))
 
     def settle(self, now: float, *settlements: Settlement) -> list[str]:
-        """
-        Settle tasks of queue a.
-        """
         return self.file.do(
             lambda tables: tables.settlements.settle("a", settlements, now)
         )
@@ -70,9 +61,10 @@ class StoreTests(StoreCase):
     Tests for L{Tables}.
     """
 
-    def test_order(self) -> None:
+    def test_claimsInOrder(self) -> None:
         """
-        The most urgent come first, of these the oldest; what comes back keeps its age.
+        Tasks with the highest priority are claimed first, of these the oldest; one that
+        comes back keeps its age.
         """
         [low] = self.file.fill("a", 1, 1.0, priority=-1000)
         first, second = self.file.fill("a", 2, 1.0)
@@ -83,7 +75,7 @@ class StoreTests(StoreCase):
         claimed = [delivery.id for delivery in self.claim(63.0, limit=9)]
         self.assertEqual(claimed, [high, first, second, third, low])
 
-    def test_receipts(self) -> None:
+    def test_makesNewReceipts(self) -> None:
         """
         Each delivery has a receipt of its own, and no reopening brings one back.
         """
@@ -99,10 +91,10 @@ class StoreTests(StoreCase):
             self.file.open()
         self.assertEqual(len(seen), 12)
 
-    def test_receiptOfForgotten(self) -> None:
+    def test_refusesReceiptOfForgotten(self) -> None:
         """
-        A task that gets the number of one that was forgotten is not settled by its
-        receipt.
+        A task that gets the number of a forgotten one is not settled by the receipt of
+        that.
         """
         for outcome in ("complete", "extend", "release", "fail"):
             self.file.fill("a", 1, 1.0)
@@ -122,9 +114,9 @@ class StoreTests(StoreCase):
             self.settle(1.0, Settlement(new.receipt, "complete"))
             self.file.do(lambda tables: tables.archive.prune(1.0))
 
-    def test_leaseEnds(self) -> None:
+    def test_refusesExpiredLease(self) -> None:
         """
-        A lease has ended at its very end, though nothing has woken the task yet.
+        A lease has expired at its very end, though nothing has woken the task yet.
         """
         self.file.fill("a", 2, 1.0)
         one, two = self.claim(1.0, limit=2, lease=5.0)
@@ -138,9 +130,9 @@ class StoreTests(StoreCase):
         self.assertEqual([d.attempt for d in self.claim(6.0, limit=2)], [2])
         self.assertEqual(self.settle(6.0, late), [two.receipt])
 
-    def test_lastError(self) -> None:
+    def test_keepsLastError(self) -> None:
         """
-        The last error is kept until there is another one, or all went well.
+        The last error is kept until there is another one, or the task completes.
         """
         [id] = self.file.fill("a", 1, 1.0)
         for outcome, error, expected in (
@@ -160,10 +152,9 @@ class StoreTests(StoreCase):
             assert found is not None
             self.assertEqual(found.error, expected)
 
-    def test_resumes(self) -> None:
+    def test_restartsLeases(self) -> None:
         """
-        Leases begin anew as long as they were to last when they were told of last;
-        nothing else is touched.
+        Leases restart at the length that they were given last; nothing else is touched.
         """
         self.file.fill("a", 3, 1.0)
         [delayed] = self.file.fill("a", 1, 1.0, delay=50.0)
@@ -180,9 +171,9 @@ class StoreTests(StoreCase):
         self.assertEqual(due, [105.0, 107.0, 51.0])
         self.assertEqual(self.file.tables.count()["a", "ready"], 1)
 
-    def test_nothingLeft(self) -> None:
+    def test_keepsResultOnly(self) -> None:
         """
-        Of a completed task its result is kept, if there is one, and no payload.
+        Of a completed task the result is kept, if there is one, and no payload.
         """
         self.file.fill("a", 3, 1.0)
         one, two, _ = self.claim(1.0, limit=3)
@@ -194,10 +185,10 @@ class StoreTests(StoreCase):
         ]
         self.assertEqual(rows, [[(3, b"1")], [(1, b"7")]])
 
-    def test_againOtherwise(self) -> None:
+    def test_settlesReleasedOnce(self) -> None:
         """
-        What was released is lost to whom goes on with it; a release told again may be
-        known.
+        A receipt that was released is lost to any other outcome; the same release may
+        be repeated until the task is claimed again.
         """
         self.file.fill("a", 1, 1.0)
         [delivery] = self.claim(1.0)
@@ -213,9 +204,9 @@ class StoreTests(StoreCase):
         self.assertEqual(self.settle(1.0, release), [receipt])
         self.assertEqual(self.settle(1.0, Settlement(again.receipt, "complete")), [])
 
-    def test_eachForItself(self) -> None:
+    def test_settlesEach(self) -> None:
         """
-        What is lost keeps no others from being settled, and comes in the order told.
+        Lost receipts keep no others from being settled, and are reported in order.
         """
         self.file.fill("a", 2, 1.0)
         one, two = self.claim(1.0, limit=2)
@@ -227,7 +218,7 @@ class StoreTests(StoreCase):
         self.assertEqual(lost, ["x", "1.ffffffffffffffff", "1.0"])
         self.assertEqual(self.file.tables.count()["a", "completed"], 2)
 
-    def test_large(self) -> None:
+    def test_boundsClaimByPayloads(self) -> None:
         """
         A claim brings no more than 8 MiB of payloads, but one task at least.
         """
@@ -241,7 +232,7 @@ class StoreTests(StoreCase):
         self.assertEqual(claimed, [ids[:2], ids[2:3], ids[3:4], ids[4:]])
         self.assertEqual(self.file.tables.count(), {("a", "leased"): 5})
 
-    def test_ghosts(self) -> None:
+    def test_makesQueueByFirstTask(self) -> None:
         """
         A queue is made by its first task and by nothing else.
         """
@@ -254,9 +245,9 @@ class StoreTests(StoreCase):
             self.file.connection.execute("SELECT * FROM queues").fetchall(), []
         )
 
-    def test_twiceInOne(self) -> None:
+    def test_queuesKnownIdOnce(self) -> None:
         """
-        A name that comes twice in one request is queued once.
+        An id that comes twice in one request is queued once.
         """
         tasks = [NewTask(b"1", "x"), NewTask(b"2", "x"), NewTask(b"3")]
         done = self.file.do(lambda tables: tables.enqueue("a", tasks, 1.0))
@@ -267,7 +258,7 @@ class StoreTests(StoreCase):
 
     def test_wakesInPieces(self) -> None:
         """
-        However many are due, no more are woken at once than others can wait for.
+        However many tasks are due, no more than a chunk is woken in one transaction.
         """
         self.file.fill("a", CHUNK + 5, 1.0, delay=5.0)
         self.file.do(lambda tables: tables.expiry.wake(6.0))
@@ -277,9 +268,9 @@ class StoreTests(StoreCase):
         self.assertEqual(self.file.database.changes["a", "ready"], CHUNK + 5)
         self.assertIsNone(self.file.tables.expiry.due())
 
-    def test_longError(self) -> None:
+    def test_truncatesError(self) -> None:
         """
-        Of an error no more is kept than somebody reads.
+        An error is truncated to 10,000 characters.
         """
         self.file.fill("a", 1, 1.0)
         [delivery] = self.claim(1.0)
@@ -293,16 +284,16 @@ class ParseReceiptTests(SynchronousTestCase):
     Tests for L{parseReceipt}.
     """
 
-    def test_ours(self) -> None:
+    def test_takesOurs(self) -> None:
         """
-        A receipt names a task and has a secret.
+        A receipt is the number of a task and a secret.
         """
         self.assertEqual(parseReceipt("17.ff"), (17, 255))
         self.assertEqual(parseReceipt(f"1.{(1 << 62) - 1:x}"), (1, (1 << 62) - 1))
 
-    def test_others(self) -> None:
+    def test_refusesOthers(self) -> None:
         """
-        Whatever else it is, it is none, however much it looks like one.
+        What is no receipt of ours is refused, however much it looks like one.
         """
         for receipt in (
             *("", ".", "1", "1.", ".1", "1.1.1", " 1.1", "1.1 ", "1.1\n", "\u0661.1"),
@@ -379,21 +370,21 @@ class CostTests(StoreCase):
         for name, steps in few.items():
             self.assertLess(many[name], 2 * steps + 100, name)
 
-    def test_waiting(self) -> None:
+    def test_costsSameWithWaiting(self) -> None:
         """
-        Tasks that wait cost nothing.
+        Tasks that wait cost the others nothing.
         """
         self.assertFlat(lambda count: self.file.fill("a", count, 1.0))
 
-    def test_delayed(self) -> None:
+    def test_costsSameWithDelayed(self) -> None:
         """
-        Tasks that are delayed cost nothing.
+        Tasks that are delayed cost the others nothing.
         """
         self.assertFlat(lambda count: self.file.fill("a", count, 1.0, delay=1000.0))
 
-    def test_leased(self) -> None:
+    def test_costsSameWithLeased(self) -> None:
         """
-        Tasks that are leased cost nothing.
+        Tasks that are leased cost the others nothing.
         """
 
         def lease(count: int) -> None:
@@ -402,9 +393,9 @@ class CostTests(StoreCase):
 
         self.assertFlat(lease)
 
-    def test_ended(self) -> None:
+    def test_costsSameWithEnded(self) -> None:
         """
-        Tasks that have completed or failed cost nothing.
+        Tasks that have completed or failed cost the others nothing.
         """
         for outcome in ("complete", "fail"):
 
@@ -446,9 +437,9 @@ class PlanTests(StoreCase):
         verbs = ("SELECT", "INSERT", "UPDATE", "DELETE")
         return {each for each in seen if each.startswith(verbs)}
 
-    def test_plans(self) -> None:
+    def test_usesIndexes(self) -> None:
         """
-        Nothing is sorted and no table is gone through, but for the few queues.
+        SQLite sorts nothing and scans no table but that of the few queues.
         """
         statements = self.statements()
         self.assertGreater(len(statements), 12)

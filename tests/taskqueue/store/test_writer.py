@@ -57,9 +57,6 @@ class WriterTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file.
-        """
         self.path = self.mktemp()
         self.connection = connect(self.path)
         self.addCleanup(self.connection.close)
@@ -82,10 +79,10 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(-changes, {})
         self.assertEqual(Tables(Database(self.connection)).count(), ready)
 
-    def test_together(self) -> None:
+    def test_groupsOperations(self) -> None:
         """
-        The first is begun at once; what comes meanwhile is done in one transaction, in
-        the order in which it came.
+        The first operation is begun at once; those that come meanwhile share one
+        transaction, in the order in which they came.
         """
         done: list[int] = []
 
@@ -103,9 +100,10 @@ class WriterTests(SynchronousTestCase):
             [self.successResultOf(each) for each in results], [*range(0, 22, 2)]
         )
 
-    def test_durableFirst(self) -> None:
+    def test_commitsFirst(self) -> None:
         """
-        Nobody hears of what is not committed, and the commit is noted before that.
+        An operation is answered once it is committed, and the outcome is noted before
+        that.
         """
         events: list[str] = []
 
@@ -120,10 +118,10 @@ class WriterTests(SynchronousTestCase):
         self.turns.all()
         self.assertEqual(events, ["commit", "told"] * 2)
 
-    def test_outcome(self) -> None:
+    def test_tellsOutcome(self) -> None:
         """
-        The outcome tells what has changed, by the writer's clock, and what is due
-        after all of it.
+        The outcome has what changed, by the writer's clock, and what is due after all
+        of it.
         """
         self.writer.do(enqueue("a"))
         self.writer.do(lambda tables, now: tables.expiry.wake(now))
@@ -134,7 +132,8 @@ class WriterTests(SynchronousTestCase):
 
     def test_failsAlone(self) -> None:
         """
-        What fails is undone by itself; what came with it is done.
+        An operation that fails is undone by itself; those of the same transaction are
+        done.
         """
         first = self.writer.do(enqueue("a"))
         before = self.writer.do(enqueue("b"))
@@ -148,9 +147,9 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(OurError)), 2)
         self.assertExact(a=1, b=1, c=1)
 
-    def test_dueNevertheless(self) -> None:
+    def test_tellsDueAfterFailure(self) -> None:
         """
-        If something fails, it is still told when the next is due after all of it.
+        After an operation that fails the outcome still has what is due next.
         """
         self.writer.do(enqueue("a"))
         self.writer.do(enqueue("a", NewTask(b"1", delay=5.0)))
@@ -158,9 +157,9 @@ class WriterTests(SynchronousTestCase):
         self.flushLoggedErrors(OurError)
         self.assertEqual([each.due for each in self.outcomes], [None, 1005.0])
 
-    def test_countedOneByOne(self) -> None:
+    def test_countsOneByOne(self) -> None:
         """
-        What is done by itself counts with what was done before it.
+        An operation that is done by itself counts with those before it.
         """
         self.doNow(enqueue("a"))
         known = {("a", "ready"): 1}
@@ -174,9 +173,9 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(len(self.successResultOf(claimed)), 1)
         self.assertEqual(self.successResultOf(missing), 0)
 
-    def test_failsEachItsOwn(self) -> None:
+    def test_failsWithOwnReason(self) -> None:
         """
-        Where all fail, each is told its own reason.
+        Where all operations of a transaction fail, each fails with its own reason.
         """
         self.writer.do(enqueue("a"))
         mine = self.writer.do(bad)
@@ -187,9 +186,9 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(OurError, IndexError)), 2)
         self.assertExact(a=1)
 
-    def test_failsOnce(self) -> None:
+    def test_triesOnce(self) -> None:
         """
-        What fails by itself is not tried twice.
+        An operation that fails in a transaction of its own is not tried twice.
         """
         tries: list[float] = []
 
@@ -210,9 +209,9 @@ class WriterTests(SynchronousTestCase):
         self.turns.all()
         return done
 
-    def test_queueUndone(self) -> None:
+    def test_undoesQueue(self) -> None:
         """
-        A queue that was made by what failed is not there, and can be made after that.
+        A queue that was made by a failed operation is not there, and can be made later.
         """
         self.failureResultOf(self.doNow(bad), OurError)
         self.flushLoggedErrors(OurError)
@@ -220,9 +219,9 @@ class WriterTests(SynchronousTestCase):
         self.successResultOf(self.doNow(enqueue("bad")))
         self.assertExact(other=1, bad=1)
 
-    def test_locked(self) -> None:
+    def test_failsWhileLocked(self) -> None:
         """
-        While somebody else writes, everything fails without being tried one by one,
+        While another program writes, everything fails without being tried one by one,
         with one line in the log until it works again.
         """
         self.connection.execute("PRAGMA busy_timeout = 0")
@@ -241,10 +240,10 @@ class WriterTests(SynchronousTestCase):
         self.assertIn("locked", events[0]["reason"])
         self.assertExact(a=2)
 
-    def test_refused(self) -> None:
+    def test_checksBeforeCommit(self) -> None:
         """
-        What the check before the commit does not let through is not done, and each kind
-        of trouble is one line in the log.
+        What the check before the commit refuses is not done, and each type of trouble
+        is one line in the log.
         """
         allowed = [True]
 
@@ -266,9 +265,9 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(said, ["disk I/O error", "gone"])
         self.assertExact(a=1)
 
-    def test_full(self) -> None:
+    def test_failsWhileFull(self) -> None:
         """
-        Where the disk is full, what needs room fails, wholly, and works once there is
+        While the disk is full, what needs room fails, wholly, and works once there is
         room again.
         """
         self.writer.do(enqueue("a", *[NewTask(b"1")] * 10))
@@ -292,9 +291,10 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(+changes, expected)
         self.assertEqual(Tables(Database(self.connection)).count(), expected)
 
-    def test_noThread(self) -> None:
+    def test_failsWithoutThread(self) -> None:
         """
-        If not even that could be tried, all fail, and what comes next is done.
+        If a transaction cannot even be begun, all its operations fail, and the next
+        ones are done.
         """
         refused = [self.writer.do(enqueue("a"))]
         self.turns.fail(OurError("no thread"))
@@ -308,9 +308,9 @@ class WriterTests(SynchronousTestCase):
         self.flushLoggedErrors(OurError)
         self.assertExact(a=1)
 
-    def test_nobodyWaits(self) -> None:
+    def test_doesWhatIsCancelled(self) -> None:
         """
-        What nobody waits for any more is done all the same.
+        An operation whose Deferred is cancelled is done all the same.
         """
         done = self.writer.do(enqueue("a"))
         done.addErrback(lambda _: None)
@@ -318,9 +318,9 @@ class WriterTests(SynchronousTestCase):
         self.successResultOf(self.doNow(enqueue("a")))
         self.assertExact(a=2)
 
-    def test_idle(self) -> None:
+    def test_tellsWhenIdle(self) -> None:
         """
-        It is idle once all is done, and what has come of that.
+        The writer is idle once all operations are done, those that they led to as well.
         """
         self.successResultOf(self.writer.idle())
         more: list[Deferred[Any]] = []
@@ -342,9 +342,6 @@ class PooledTests(TestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file.
-        """
         self.pool = ConnectionPool(
             "sqlite3",
             self.mktemp(),
@@ -370,7 +367,7 @@ class PooledTests(TestCase):
         self.assertEqual(-changes, {})
         return counted
 
-    async def test_together(self) -> None:
+    async def test_groupsOperations(self) -> None:
         """
         Many operations are few transactions, on one thread that is not the reactor's.
         """
@@ -390,7 +387,8 @@ class PooledTests(TestCase):
 
     async def test_failsAlone(self) -> None:
         """
-        What fails is undone by itself; what came with it is done.
+        An operation that fails is undone by itself; those of the same transaction are
+        done.
         """
         done = [self.writer.do(enqueue("a")) for _ in range(10)]
         failing = self.writer.do(bad)
@@ -400,9 +398,9 @@ class PooledTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(OurError)), 1)
         self.assertEqual(await self.count(), {("a", "ready"): 20})
 
-    async def test_full(self) -> None:
+    async def test_failsWhileFull(self) -> None:
         """
-        A full disk is the harm of what needs room, and passes.
+        While the disk is full, what needs room fails, and that passes.
         """
         await self.writer.do(enqueue("a"))
         pages = await self.pragma("page_count")

@@ -54,9 +54,6 @@ class SiteCase(SynchronousTestCase):
     token: TokenFile | None = None
 
     def setUp(self) -> None:
-        """
-        Make both.
-        """
         self.clock = Clock()
         self.requests: list[GuardedRequest] = []
         self.guard = Guard(self.token)
@@ -68,24 +65,15 @@ class SiteCase(SynchronousTestCase):
         self.connect()
 
     def settleDown(self) -> None:
-        """
-        Nothing is left on the clock.
-        """
         self.site.doStop()
         self.transport.loseConnection()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def makeRequest(self, *given: Any) -> GuardedRequest:
-        """
-        Make a request, and keep it.
-        """
         self.requests.append(GuardedRequest(*given))
         return self.requests[-1]
 
     def connect(self) -> None:
-        """
-        Open a connection.
-        """
         self.transport = StringTransportWithDisconnection()
         self.channel = self.site.buildProtocol(None)
         self.transport.protocol = self.channel
@@ -148,9 +136,9 @@ class SizeTests(SiteCase):
     How large a body may be.
     """
 
-    def test_taken(self) -> None:
+    def test_takesLargestBody(self) -> None:
         """
-        The largest is taken whole, however it is sent.
+        The largest body that is allowed is taken whole, however it is sent.
         """
         self.send("Host: h", f"Content-Length: {LARGEST_BODY}")
         for _ in range(16):
@@ -162,20 +150,20 @@ class SizeTests(SiteCase):
         self.channel.dataReceived(b"0\r\n\r\n")
         self.assertTaken(LARGEST_BODY)
 
-    def test_form(self) -> None:
+    def test_takesForm(self) -> None:
         """
-        What calls itself a form, as curl's -d does, is taken as it is.
+        A body that calls itself a form, as curl's -d does, is taken as it is.
         """
         for kind in ("x-www-form-urlencoded", "multipart/form-data; boundary=b"):
             self.send("Host: h", f"Content-Type: {kind}", "Content-Length: 3")
             self.channel.dataReceived(b"a=b")
             self.assertTaken(3)
 
-    def test_announced(self) -> None:
+    def test_keepsNothingOfAnnouncedExcess(self) -> None:
         """
-        Of one that says that it is larger nothing is kept.  The answer comes when it
-        is over, so that a client that reads only then sees it; the connection can be
-        used on.
+        Nothing is kept of a body whose announced length is too large. The answer is
+        sent once the body is over, so that a client that reads only then sees it; the
+        connection can be used on.
         """
         self.send("Host: h", f"Content-Length: {LARGEST_BODY + 1}")
         for _ in range(16):
@@ -187,9 +175,9 @@ class SizeTests(SiteCase):
         self.send("Host: h")
         self.assertTaken(0)
 
-    def test_grown(self) -> None:
+    def test_dropsBodyThatGrowsTooLarge(self) -> None:
         """
-        One that does not say so is thrown away as soon as it is larger.
+        A body of unknown length is thrown away as soon as it is too large.
         """
         self.send("Host: h", "Transfer-Encoding: chunked")
         for number in range(15):
@@ -203,10 +191,10 @@ class SizeTests(SiteCase):
         self.send("Host: h")
         self.assertTaken(0)
 
-    def test_endless(self) -> None:
+    def test_cutsEndlessBody(self) -> None:
         """
-        One that does not end is cut off, with the answer before; what comes after that
-        has no effect.
+        A body that does not end is cut off after the answer; what comes later on the
+        connection has no effect.
         """
         self.send("Host: h", f"Content-Length: {10**15}")
         for _ in range(64):
@@ -216,10 +204,10 @@ class SizeTests(SiteCase):
         self.assertFalse(self.transport.connected)
         self.assertEqual(self.assertRefused(413)["Connection"], "close")
 
-    def test_pending(self) -> None:
+    def test_boundsUnfinishedBodies(self) -> None:
         """
-        Of bodies that are not complete no more than 128 MiB are kept, all together;
-        what is complete, or gone, makes room.
+        Of unfinished bodies no more than 128 MiB are kept, all together; one that is
+        complete, or whose connection is lost, makes room.
         """
         channels = []
         for _ in range(9):
@@ -240,7 +228,7 @@ class SizeTests(SiteCase):
             transport.loseConnection()
         self.assertEqual(self.site.pending, 0)
 
-    def test_absurd(self) -> None:
+    def test_refusesAbsurdLength(self) -> None:
         """
         A length that no number can have is answered, and the connection closed.
         """
@@ -253,9 +241,9 @@ class SizeTests(SiteCase):
                 self.assertFalse(self.transport.connected)
                 self.connect()
 
-    def test_cutInOnePiece(self) -> None:
+    def test_answersOnceWhenCut(self) -> None:
         """
-        Where the end comes in the very piece that is too much there is one answer.
+        Where a body ends in the very piece that makes it too large there is one answer.
         """
         self.send("Host: h", "Transfer-Encoding: chunked")
         piece = b"100000\r\n" + PIECE + b"\r\n"
@@ -269,9 +257,6 @@ class RefusedTests(SiteCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have a token.
-        """
         path = self.mktemp()
         with open(path, "w") as file:
             file.write("s3cret")
@@ -279,9 +264,9 @@ class RefusedTests(SiteCase):
         super().setUp()
         self.guard.hosts = frozenset({"localhost"})
 
-    def test_unauthorized(self) -> None:
+    def test_keepsNothingWithoutToken(self) -> None:
         """
-        Nothing that comes from somebody without a token is kept.
+        Nothing is kept of a body that comes without a token.
         """
         self.send("Host: localhost", "Content-Length: 1048577")
         self.channel.dataReceived(PIECE)
@@ -289,27 +274,28 @@ class RefusedTests(SiteCase):
         self.channel.dataReceived(b"x")
         self.assertEqual(self.assertRefused(401)["WWW-Authenticate"], "Bearer")
 
-    def test_misdirected(self) -> None:
+    def test_checksHostBeforeToken(self) -> None:
         """
-        The wrong name is told of before the token is asked for.
+        A wrong Host is refused before the token is asked for.
         """
         self.send("Host: evil.example", line="GET /secret HTTP/1.1")
         status = self.transport.value().partition(b"\r\n")[0]
         self.assertEqual(status, b"HTTP/1.1 421 Misdirected Request")
         self.assertRefused(421)
 
-    def test_authorized(self) -> None:
+    def test_judgesEachRequest(self) -> None:
         """
-        One who may is served, and the next on the same connection is judged anew.
+        A request with the token is served, and the next one on the same connection is
+        judged anew.
         """
         self.send("Host: localhost", "Authorization: Bearer s3cret")
         self.assertTaken(0)
         self.send("Host: localhost")
         self.assertRefused(401)
 
-    def test_head(self) -> None:
+    def test_answersHeadWithoutBody(self) -> None:
         """
-        A HEAD is answered without a body.
+        A refused HEAD is answered without a body.
         """
         self.send("Host: localhost", line="HEAD / HTTP/1.1")
         [(code, _, body)] = self.answers()
@@ -321,16 +307,16 @@ class ReadableTests(SiteCase):
     What has to be there.
     """
 
-    def test_noHost(self) -> None:
+    def test_requiresHost(self) -> None:
         """
-        HTTP/1.1 requires a Host; HTTP/1.0 does not know it.
+        HTTP/1.1 requires a Host header; HTTP/1.0 does not know it.
         """
         self.send()
         self.assertRefused(400)
         self.send(line="POST / HTTP/1.0")
         self.assertTaken(0)
 
-    def test_path(self) -> None:
+    def test_refusesPathThatIsNoUTF8(self) -> None:
         """
         A path that is no UTF-8 is refused.
         """
@@ -338,18 +324,18 @@ class ReadableTests(SiteCase):
             self.send("Host: h", line=f"GET {path} HTTP/1.1")
             self.assertRefused(400)
 
-    def test_hostOfAnyKind(self) -> None:
+    def test_takesHostThatIsNoName(self) -> None:
         """
-        A Host that is no name does no harm.
+        A Host header that is no name does no harm.
         """
         for host in ("", "a..b", "a" * 300, "\xff", "[", "http://x/", ":"):
             self.send(f"Host: {host}")
             self.assertTaken(0)
 
-    def test_broken(self) -> None:
+    def test_logsBugOnce(self) -> None:
         """
-        Where something of ours breaks, the log has all of it, once, and the client
-        hears nothing of it.
+        A bug in a resource is logged with its traceback, once, and the answer shows
+        nothing of it.
         """
         self.send("Host: h", line="GET /broken HTTP/1.1")
         [(code, _, body)] = self.answers()
@@ -364,7 +350,7 @@ class TimeTests(SiteCase):
     How long connections live.
     """
 
-    def test_open(self) -> None:
+    def test_keepsOpenRequest(self) -> None:
         """
         A request that is open for an hour is not cut; a connection without one is,
         after a minute.
@@ -378,18 +364,19 @@ class TimeTests(SiteCase):
         self.clock.advance(1)
         self.assertFalse(self.transport.connected)
 
-    def test_stalled(self) -> None:
+    def test_cutsStalledRequest(self) -> None:
         """
-        A request that does not go on is cut after a minute.
+        A request whose body does not go on is cut after a minute.
         """
         self.send("Host: h", "Content-Length: 5")
         self.clock.advance(60)
         self.assertFalse(self.transport.connected)
 
-    def test_slowHead(self) -> None:
+    def test_cutsSlowHead(self) -> None:
         """
-        A head has ten seconds, however it comes; so has the first to begin.  A
-        connection that has had a request may be idle for a minute.
+        The head of a request may take ten seconds, however it comes, and so may the
+        first one to begin. A connection that has had a request may be idle for a
+        minute.
         """
         self.clock.advance(10)
         self.assertFalse(self.transport.connected)
@@ -402,9 +389,9 @@ class TimeTests(SiteCase):
             self.clock.advance(1)
         self.assertFalse(self.transport.connected)
 
-    def test_idle(self) -> None:
+    def test_ticksNotWhileIdle(self) -> None:
         """
-        Nothing ticks while nobody is connected.
+        No timer runs while nobody is connected.
         """
         self.transport.loseConnection()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -415,9 +402,10 @@ class CrowdTests(SiteCase):
     How many connections there may be.
     """
 
-    def test_most(self) -> None:
+    def test_boundsConnections(self) -> None:
         """
-        One too many is closed, with one line in the log, until another is gone.
+        One connection too many is closed, with one line in the log, until another is
+        lost.
         """
         site = GuardedSite(self.resource, self.guard, self.clock, 2)
         transports = []
@@ -441,7 +429,7 @@ class WireTests(TestCase):
     """
 
     @inlineCallbacks
-    def test_tooLarge(self) -> Iterator[Deferred[Any]]:
+    def test_answersTooLargeBody(self) -> Iterator[Deferred[Any]]:
         """
         A client that sends more than is taken gets its answer.
         """

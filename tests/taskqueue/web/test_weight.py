@@ -39,7 +39,7 @@ class WeightTests(SynchronousTestCase):
         self.assertEqual(caught.exception.code, 413)
         self.assertIn("more than 250000 values", str(caught.exception))
 
-    def test_many(self) -> None:
+    def test_refusesManyValues(self) -> None:
         """
         Too many numbers, fields, lists, objects or strings are refused, however deep
         they are, and fewer are not.
@@ -56,9 +56,9 @@ class WeightTests(SynchronousTestCase):
             self.assertHeavy(f"[[{', '.join([unit] * many)}]]".encode())
         self.assertHeavy(b"[" * 2 * MOST_VALUES)
 
-    def test_text(self) -> None:
+    def test_countsStringAsOne(self) -> None:
         """
-        What is in a string is one value, whatever it looks like.
+        A string is one value, whatever it holds.
         """
         for text in ("a, b,", '[{"\\', "\\\\,", '\\",'):
             checkWeight(json.dumps([text * MOST_VALUES]).encode())
@@ -88,10 +88,10 @@ class WeightTests(SynchronousTestCase):
         )
     )
     @example(['\\",', {'"': "\\"}])
-    def test_counts(self, value: Any) -> None:
+    def test_countsAnyJSON(self, value: Any) -> None:
         """
-        Of any JSON as many values are counted as there are, and an empty list or
-        object as two.
+        Of any JSON the number of values is found, an empty list or object counting as
+        two.
         """
         body = json.dumps(value).encode()
         found = weight._values(weight._withoutStrings(body))
