@@ -1,6 +1,8 @@
 """
 Claims that are open: they wait for tasks, and are served in the order in which they
 came.
+
+Promise 5: what was leased to a claim that nobody waits for any more is released.
 """
 
 from __future__ import annotations

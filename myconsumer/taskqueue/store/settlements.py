@@ -1,5 +1,8 @@
 """
 How leased tasks are settled in SQLite: by receipts, each of which proves one lease.
+
+Promise 1: a task is completed by the receipt of its last lease, while that lasts, and
+by no other.
 """
 
 from __future__ import annotations

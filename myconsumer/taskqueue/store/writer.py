@@ -1,6 +1,8 @@
 """
 The one writer of a SQLite store: operations that come while a transaction is under way
 share the next one, off the reactor's thread.
+
+Promise 1: nothing is acknowledged before it is committed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 Who may use the embedded queue over HTTP: judged by the head of a request.
+
+Promise 9: no answer shows the token.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 A request to the embedded queue: judged before any of its body is kept, and kept small.
+
+Promise 8: the memory that unfinished requests take is bounded.
 """
 
 from __future__ import annotations
