@@ -22,7 +22,7 @@ from myconsumer.taskqueue.store.records import Delivery
 
 T = TypeVar("T")
 
-#: The seconds until that is given back again which could not be.
+#: The seconds until a release that failed is repeated.
 AGAIN = 1.0
 
 #: How many names of ended claims are remembered, for claims that come after their end.
@@ -41,7 +41,7 @@ class Poll:
     @ivar answer: Fires with them.
     @ivar timer: Ends its waiting.
     @ivar isAsking: Whether the store was asked for its tasks and has not answered.
-    @ivar isOver: Whether it has waited for long enough.
+    @ivar isOver: Whether its wait is over.
     @ivar isDropped: Whether nobody takes tasks for it any more.
     @ivar ending: Fire once nothing is leased to it, after it was dropped.
     """
@@ -89,8 +89,8 @@ class Polls:
         @param lease: The seconds for which they are to be leased.
 
         @return: Fires with the tasks; none: nothing came in time, or the claim was
-            ended.  To be cancelled when there is nobody to take them any more: what
-            was leased then goes back, uncounted.
+            ended.  To be cancelled when nobody waits for the answer any more: what
+            is leased then is released, uncounted.
         """
         if self._isClosed or self._ended.pop((queue, name), None) is not None:
             return succeed([])
@@ -98,15 +98,15 @@ class Polls:
         poll = Poll(queue, name, limit, lease, answer)
         self._open[queue][poll] = None
         if wait:
-            poll.timer = self._clock.callLater(wait, self._waited, poll)
+            poll.timer = self._clock.callLater(wait, self._expire, poll)
         self.serve(queue)
         if not wait:
-            self._waited(poll)
+            self._expire(poll)
         return answer
 
     def serve(self, queue: str) -> None:
         """
-        Ask for tasks of a queue, for as many claims as there may be tasks for.
+        Ask the store for tasks of a queue, for as many claims as may get some.
 
         @param queue: The name of the queue.
         """
@@ -143,25 +143,25 @@ class Polls:
         self._isClosed = True
         for polls in list(self._open.values()):
             for poll in list(polls):
-                self._waited(poll)
+                self._expire(poll)
                 self._stopTimer(poll)
 
     def _ask(self, poll: Poll) -> None:
         poll.isAsking = True
         self._asked[poll.queue] += poll.limit
         asked = self._store.claim(poll.queue, poll.name, poll.limit, poll.lease)
-        asked.addBoth(self._told, poll).addCallbacks(
-            self._came, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
+        asked.addBoth(self._doneAsking, poll).addCallbacks(
+            self._claimed, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
         )
 
-    def _told(self, result: T, poll: Poll) -> T:
+    def _doneAsking(self, result: T, poll: Poll) -> T:
         poll.isAsking = False
         self._asked[poll.queue] -= poll.limit
         if not self._asked[poll.queue]:
             del self._asked[poll.queue]
         return result
 
-    def _came(self, deliveries: list[Delivery], poll: Poll) -> None:
+    def _claimed(self, deliveries: list[Delivery], poll: Poll) -> None:
         if poll.isDropped:
             self._giveBack(poll, deliveries)
         elif deliveries or poll.isOver:
@@ -178,7 +178,7 @@ class Polls:
 
     def _giveBack(self, poll: Poll, deliveries: Sequence[Delivery]) -> None:
         """
-        Release what nobody took, for as long as it takes.
+        Release what nobody took; retried until it succeeds.
         """
         released = [
             Settlement(delivery.receipt, "release", counted=False)
@@ -195,7 +195,7 @@ class Polls:
             lambda _: self._over(poll), again
         )
 
-    def _waited(self, poll: Poll) -> None:
+    def _expire(self, poll: Poll) -> None:
         poll.isOver = True
         if not (poll.isAsking or poll.isDropped):
             self._answer(poll, [])
@@ -207,7 +207,7 @@ class Polls:
 
     def _drop(self, poll: Poll) -> None:
         """
-        From now on nobody takes tasks for it.
+        Note that nobody takes tasks for a claim any more.
         """
         poll.isDropped = True
         self._stopTimer(poll)
@@ -220,7 +220,7 @@ class Polls:
 
     def _over(self, poll: Poll) -> None:
         """
-        Nothing is leased to it that was not answered.
+        Forget a claim: nothing is leased to it that was not delivered.
         """
         polls = self._open[poll.queue]
         polls.pop(poll, None)

@@ -34,7 +34,7 @@ KEEP = 7 * 86_400.0
 
 class RefusedToStart(Exception):
     """
-    The queue cannot be served as it should be.  The text is one line that says why.
+    The queue cannot be served.  The text is one line that says why.
     """
 
 
@@ -77,7 +77,7 @@ class LocalQueueService(Service):
         @param token: What each request has to bring; C{None}: nothing, and then it
             listens on this machine's own addresses only.
         @param keep: The seconds for which tasks are kept that completed or failed.
-        @param sync: How durable things are to be.
+        @param sync: How durable tasks are to be.
         @param reactor: The reactor, which gets a thread for SQLite.
         @param refuse: Called with one line if it cannot be started; by default
             L{RefusedToStart} is raised.
@@ -94,7 +94,7 @@ class LocalQueueService(Service):
 
     def queue(self, name: str) -> LocalQueue:
         """
-        Give one of the queues, for a consumer in the same process.
+        Find a queue for a consumer in the same process.
 
         @param name: Its name.
         """

@@ -12,20 +12,21 @@ from twisted.python.failure import Failure
 from myconsumer.taskqueue.store.interface import ITaskStore
 from myconsumer.taskqueue.store.records import Pruned
 
-#: The seconds between two looks for tasks that are to be forgotten.
+#: The seconds between two attempts to forget tasks.
 PRUNING = 60.0
 
 #: The seconds after the start in which nothing is forgotten: a machine that has just
 #: been started may not know the time yet.
 TRUSTING = 300.0
 
-#: The same where all that ended did so long ago, by the clock of the start.
+#: The seconds after the start in which nothing is forgotten where all that has ended is
+#: old enough, by the clock of the start, to be forgotten.
 DOUBTING = 3_600.0
 
 
 class Upkeep:
     """
-    Looks after the file of one queue.
+    Looks after one store.
     """
 
     _log = Logger()

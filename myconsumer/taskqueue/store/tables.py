@@ -50,7 +50,7 @@ class Tables:
 
     def enqueue(self, queue: str, tasks: Sequence[NewTask], now: float) -> Enqueued:
         """
-        Queue tasks, but for those whose names are known.
+        Queue tasks, except those whose ids are known.
 
         @param queue: The name of the queue.
         @param tasks: The tasks.

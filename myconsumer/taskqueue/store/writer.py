@@ -80,7 +80,7 @@ class Writer:
         # the types of errors that were logged and are not over
         self._failing: set[type[BaseException]] = set()
         self._pending: list[tuple[Operation[Any], Deferred[Any]]] = []
-        self._busy = False
+        self._isBusy = False
         self._idle: list[Deferred[None]] = []
         self.onCommit: Callable[[Outcome], object] = lambda outcome: None
 
@@ -98,7 +98,7 @@ class Writer:
             return fail(StoreError("the queue is closed"))
         done: Deferred[T] = Deferred()
         self._pending.append((operation, done))
-        if not self._busy:
+        if not self._isBusy:
             self._next()
         return done
 
@@ -108,7 +108,7 @@ class Writer:
         """
         idle: Deferred[None] = Deferred()
         self._idle.append(idle)
-        if not self._busy:
+        if not self._isBusy:
             self._next()
         return idle
 
@@ -119,8 +119,8 @@ class Writer:
         self._isClosed = True
 
     def _next(self) -> None:
-        self._busy = bool(self._pending)
-        if not self._busy:
+        self._isBusy = bool(self._pending)
+        if not self._isBusy:
             idle, self._idle = self._idle, []
             for each in idle:
                 each.callback(None)
@@ -131,7 +131,7 @@ class Writer:
         transacted = self._run(self._transact, operations)
         transacted.addCallback(self._committed)
         transacted.addErrback(self._failed, len(batch))
-        transacted.addCallback(self._tell, waiting)
+        transacted.addCallback(self._answer, waiting)
 
     def _committed(self, outcome: Outcome) -> Sequence[Any]:
         results = [
@@ -167,7 +167,7 @@ class Writer:
             return reason
         return Failure(StoreError(reason.getErrorMessage()))
 
-    def _tell(self, results: Sequence[Any], waiting: Sequence[Deferred[Any]]) -> None:
+    def _answer(self, results: Sequence[Any], waiting: Sequence[Deferred[Any]]) -> None:
         for done, result in zip(waiting, results, strict=True):
             done.callback(result)
         self._next()

@@ -20,7 +20,7 @@ from myconsumer.taskqueue.store.records import (
     Enqueued,
     TaskRecord,
 )
-from myconsumer.taskqueue.web.answers import Refused, answered
+from myconsumer.taskqueue.web.answers import Refusal, answered
 from myconsumer.taskqueue.web.bodies import (
     readClaim,
     readNumber,
@@ -76,8 +76,8 @@ class QueueAPI:
         """
 
         def enqueued(done: Enqueued) -> bytes:
-            told = {"ids": done.ids} | ({"known": done.known} if done.known else {})
-            return answered(request, told, HTTPStatus.CREATED)
+            known = {"known": done.known} if done.known else {}
+            return answered(request, {"ids": done.ids} | known, HTTPStatus.CREATED)
 
         tasks = readTasks(_body(request))
         return self._broker.enqueue(queue, tasks).addCallback(enqueued)
@@ -117,7 +117,7 @@ class QueueAPI:
     @app.route("/<queue:queue>/settle", methods=["POST"])
     def settle(self, request: Request, queue: str) -> Deferred[bytes]:
         """
-        Take note of how tasks ended.
+        Settle tasks.
         """
         settlements = readSettle(_body(request))
         return self._broker.settle(queue, settlements).addCallback(
@@ -138,7 +138,7 @@ class QueueAPI:
     @app.route("/<queue:queue>/failed/retry", methods=["POST"])
     def retry(self, request: Request, queue: str) -> Deferred[bytes]:
         """
-        Have failed tasks tried again.
+        Retry failed tasks.
         """
         asked = readRetry(_body(request))
         retried = (
@@ -151,12 +151,12 @@ class QueueAPI:
     @app.route("/<queue:queue>/tasks/<rest:id>", methods=["GET"])
     def showTask(self, request: Request, queue: str, id: str) -> Deferred[bytes]:
         """
-        Tell how things are with a task.
+        Show the record of a task.
         """
 
         def found(task: TaskRecord | None) -> bytes:
             if task is None:
-                raise Refused(404, f"queue {queue} knows no task {oneLine(id, 300)!r}")
+                raise Refusal(404, f"queue {queue} knows no task {oneLine(id, 300)!r}")
             return answered(request, task)
 
         return self._broker.task(queue, id).addCallback(found)

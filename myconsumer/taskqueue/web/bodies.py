@@ -27,7 +27,7 @@ from myconsumer.taskqueue.limits import (
     ProducedTask,
 )
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.complaints import Shape
 from myconsumer.taskqueue.web.reader import Reader, whole
 from myconsumer.text import oneLine
@@ -60,12 +60,12 @@ class _Settle(Struct):
 
 class RetryBody(Struct):
     """
-    Which failed tasks are to be tried again.
+    Which failed tasks are to be retried.
 
     @ivar ids: Those with these names.
     @ivar all: All of them.
     @ivar limit: If all: the most tasks.
-    @ivar after: If all: where to go on, as the answer before has told.
+    @ivar after: If all: where to go on, C{next} of the answer before.
     """
 
     ids: list[str | int] = []
@@ -83,7 +83,7 @@ class RetryBody(Struct):
 
 def _checkNumber(count: int, what: str, least: int) -> None:
     if not least <= count <= MOST_TASKS:
-        raise Refused(
+        raise Refusal(
             400,
             f"the body has {count} {what}; it takes from {least} to {MOST_TASKS}",
         )
@@ -98,7 +98,7 @@ def _tasks(value: Any) -> Iterable[tuple[str, Any]]:
 def _settlements(value: Any) -> Iterable[tuple[str, Any]]:
     settle = value.get("settle") if isinstance(value, dict) else None
     if not isinstance(settle, list):
-        raise Refused(400, 'the body takes {"settle": [...]}, with a list in it')
+        raise Refusal(400, 'the body takes {"settle": [...]}, with a list in it')
     return ((f"settle[{number}]", each) for number, each in enumerate(settle))
 
 
@@ -131,11 +131,11 @@ _RETRY: Reader[RetryBody] = Reader(
 
 def readTasks(body: bytes) -> Sequence[NewTask]:
     """
-    Read what a producer wants to have queued: one task, or a list of tasks.
+    Read the tasks that a producer queues: one task, or a list of tasks.
 
     @param body: The body of the request, as everywhere here.
 
-    @raise Refused: It is not what it should be, as everywhere here.
+    @raise Refusal: It is not what it should be, as everywhere here.
     """
     found = _TASKS.read(body)
     tasks = found if isinstance(found, list) else [found]
@@ -166,11 +166,11 @@ def readSettle(body: bytes) -> Sequence[Settlement]:
 
 def readRetry(body: bytes) -> RetryBody:
     """
-    Read which failed tasks are to be tried again.
+    Read which failed tasks are to be retried.
     """
     asked = _RETRY.read(body)
     if asked.all is bool(asked.ids):
-        raise Refused(
+        raise Refusal(
             400, 'the body takes either {"ids": ["ID", ...]} or {"all": true}'
         )
     return asked
@@ -193,7 +193,7 @@ def readNumber(
         number = int(text)
         if least <= number <= most:
             return number
-    raise Refused(
+    raise Refusal(
         400,
         f"{name} takes a whole number from {least} to {most}, "
         f"not {oneLine(text, 40)!r}",
@@ -211,9 +211,9 @@ def _isTooLong(task: NewTask) -> bool:
 
 def _checkLengths(task: NewTask, where: str) -> None:
     if _isTooLong(task):
-        raise Refused(400, f"{where}id takes {takes(Name)}, and this integer has more")
+        raise Refusal(400, f"{where}id takes {takes(Name)}, and this integer has more")
     if len(task.payload) > LARGEST_PAYLOAD:
-        raise Refused(
+        raise Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"{where}payload has {len(task.payload)} bytes; it takes up to "
             f"{LARGEST_PAYLOAD}",

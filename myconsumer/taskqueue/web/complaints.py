@@ -1,5 +1,5 @@
 """
-What is wrong with a JSON object, in words for whoever has sent it.
+What is wrong with a JSON object, in words for its sender.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def complaint(value: Any, where: str, shape: Shape) -> str | None:
     @return: A sentence on the first thing that is wrong; C{None}: nothing is found.
     """
     if not isinstance(value, dict):
-        return f"{where or 'the body'} takes an object, not {_shown(value)}"
+        return f"{where or 'the body'} takes an object, not {_described(value)}"
     at = f"{where}." if where else ""
     for field in shape.fields:
         name = field.name
@@ -73,12 +73,14 @@ def complaint(value: Any, where: str, shape: Shape) -> str | None:
             if not _fits(value[name], Any):
                 return f"{at}{name} takes {_READABLE}"
         elif not _fits(value[name], field.type):
-            return f"{at}{name} takes {shape.takes[name]}, not {_shown(value[name])}"
+            return (
+                f"{at}{name} takes {shape.takes[name]}, not {_described(value[name])}"
+            )
     known = [field.name for field in shape.fields]
     for name in value if shape.isClosed else ():
         if name not in known:
             return (
-                f"{where or 'the body'} has a field {_shown(name)}; known are "
+                f"{where or 'the body'} has a field {_described(name)}; known are "
                 f"{', '.join(known)}"
             )
     return None
@@ -92,7 +94,7 @@ def _fits(value: Any, type_: Any) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
+def _described(value: Any) -> str:
     for kind, name in _NAMES.items():
         if isinstance(value, kind):
             return name

@@ -13,7 +13,7 @@ import msgspec
 
 from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.taskqueue.limits import MOST_TASKS
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.complaints import Shape, complaint
 from myconsumer.taskqueue.web.weight import checkWeight
 from myconsumer.text import oneLine
@@ -53,7 +53,7 @@ class Reader(Generic[T]):
         @param type_: What a body is decoded to.
         @param shape: What its objects have to be.
         @param parts: Finds these objects.
-        @param check: Called with what was decoded; raises L{Refused} where that is not
+        @param check: Called with what was decoded; raises L{Refusal} where that is not
             taken.
         """
         self._decode: Callable[[bytes], T] = msgspec.json.Decoder(type_).decode
@@ -65,7 +65,7 @@ class Reader(Generic[T]):
         """
         Read a body.
 
-        @raise Refused: It is not what it should be.
+        @raise Refusal: It is not what it should be.
         """
         checkWeight(body)
         try:
@@ -74,7 +74,7 @@ class Reader(Generic[T]):
             # what is passed on as it came was not looked into
             _decodeAny(body)
         except UNDECODABLE as error:
-            raise Refused(400, self._explained(body, error)) from None
+            raise Refusal(400, self._explained(body, error)) from None
         return found
 
     def _explained(self, body: bytes, error: Exception) -> str:

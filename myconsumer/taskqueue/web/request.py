@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from myconsumer.taskqueue.web.answers import Refused, refused
+from myconsumer.taskqueue.web.answers import Refusal, refused
 
 #: The largest body of a request, in bytes.
 LARGEST_BODY = 16 * 1024 * 1024
@@ -39,7 +39,7 @@ class GuardedRequest(Request):
 
     channel: Any
     content: Any
-    _refusal: Refused | None = None
+    _refusal: Refusal | None = None
     _received = 0
     _isReleased = False
 
@@ -50,7 +50,7 @@ class GuardedRequest(Request):
         self.content = BytesIO()
         try:
             self.channel.site.guard.check(self.requestHeaders)
-        except Refused as refusal:
+        except Refusal as refusal:
             self._refusal = refusal
         else:
             self._checkSize(length or 0)
@@ -94,7 +94,7 @@ class GuardedRequest(Request):
             if self._refusal is not None:
                 raise self._refusal
             self._checkReadable()
-        except Refused as refusal:
+        except Refusal as refusal:
             self._answer(refusal)
         else:
             super().render(resrc)
@@ -104,7 +104,7 @@ class GuardedRequest(Request):
         See C{Request.processingFailed}: something of ours is broken.
         """
         self._log.failure("A request to the queue has failed", reason)
-        self._answer(Refused(500, "the queue has failed; its log says why"))
+        self._answer(Refusal(500, "the queue has failed; its log says why"))
         return reason
 
     def getRequestHostname(self) -> bytes:
@@ -114,14 +114,14 @@ class GuardedRequest(Request):
         """
         return b"localhost"
 
-    def _answer(self, refusal: Refused) -> None:
+    def _answer(self, refusal: Refusal) -> None:
         self.write(refused(self, refusal))
         self.finish()
 
     def _checkSize(self, size: int) -> None:
         if size > LARGEST_BODY:
             self._drop(
-                Refused(
+                Refusal(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     f"the body is larger than {LARGEST_BODY} bytes; send it in parts",
                 )
@@ -130,14 +130,14 @@ class GuardedRequest(Request):
     def _checkPending(self) -> None:
         if self.channel.site.pending > MOST_PENDING:
             self._drop(
-                Refused(
+                Refusal(
                     HTTPStatus.SERVICE_UNAVAILABLE,
                     "too many large requests come at once; try again later",
                     {b"Retry-After": b"1"},
                 )
             )
 
-    def _drop(self, refusal: Refused) -> None:
+    def _drop(self, refusal: Refusal) -> None:
         self._release()
         self.content = BytesIO()
         self._refusal = refusal
@@ -154,8 +154,8 @@ class GuardedRequest(Request):
         if self.clientproto == b"HTTP/1.1" and not self.requestHeaders.hasHeader(
             b"Host"
         ):
-            raise Refused(400, "there is no Host header; HTTP/1.1 requires one")
+            raise Refusal(400, "there is no Host header; HTTP/1.1 requires one")
         try:
             unquote_to_bytes(self.path).decode()
         except UnicodeDecodeError:
-            raise Refused(400, "the path is not UTF-8, percent-encoded") from None
+            raise Refusal(400, "the path is not UTF-8, percent-encoded") from None

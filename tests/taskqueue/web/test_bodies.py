@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD, MOST_TASKS, MOST_VALUES
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.bodies import (
     ClaimBody,
     RetryBody,
@@ -58,7 +58,7 @@ class ReadingCase(SynchronousTestCase):
         Fail unless a body is refused with a sentence that holds C{text}.
         """
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        with self.assertRaises(Refused) as caught:
+        with self.assertRaises(Refusal) as caught:
             read(data)
         self.assertEqual(caught.exception.code, code)
         self.assertIn(text, str(caught.exception))
@@ -237,7 +237,7 @@ class TasksTests(ReadingCase):
         for read in (readTasks, readClaim, readSettle, readRetry):
             try:
                 read(data)
-            except Refused as refusal:
+            except Refusal as refusal:
                 self.assertEqual(refusal.code, 400)
                 self.assertNotIn("cannot be read", str(refusal))
 
@@ -437,7 +437,7 @@ class NumberTests(SynchronousTestCase):
         A number out of its range, or no number, is refused.
         """
         for text in ("0", "1001", "", "-1", "+1", " 1", "1.0", "²", "1" * 5000):
-            with self.assertRaises(Refused) as caught:
+            with self.assertRaises(Refusal) as caught:
                 readNumber({b"n": [text.encode("latin-1")]}, "n", 5, 1, 1000)
             self.assertEqual(caught.exception.code, 400)
             self.assertIn(

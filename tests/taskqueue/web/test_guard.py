@@ -9,14 +9,14 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.tokenfile import TokenFile
 
 HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def refusal(guard: Guard, **headers: str | list[str]) -> Refused | None:
+def refusal(guard: Guard, **headers: str | list[str]) -> Refusal | None:
     """
     @return: Why a request with these headers is not done; L{None}: it is.
     """
@@ -26,7 +26,7 @@ def refusal(guard: Guard, **headers: str | list[str]) -> Refused | None:
         found.setRawHeaders(name.replace("_", "-"), values)
     try:
         guard.check(found)
-    except Refused as refused:
+    except Refusal as refused:
         return refused
     return None
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.taskqueue.limits import MOST_VALUES
 from myconsumer.taskqueue.web import weight
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.weight import checkWeight
 
 
@@ -34,7 +34,7 @@ class WeightTests(SynchronousTestCase):
         """
         Fail unless a body is refused.
         """
-        with self.assertRaises(Refused) as caught:
+        with self.assertRaises(Refusal) as caught:
             checkWeight(body)
         self.assertEqual(caught.exception.code, 413)
         self.assertIn("more than 250000 values", str(caught.exception))
