@@ -12,12 +12,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.database import CHUNK, Database
 from myconsumer.taskqueue.store.disk import DiskFullError
-from myconsumer.taskqueue.store.interface import StoreError
+from myconsumer.taskqueue.store.interface import IStoreListener, StoreError
 from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried
 from myconsumer.taskqueue.store.tables import Tables
 from tests.model import passTime
@@ -122,6 +123,12 @@ class BrokerTests(BrokerCase):
     """
     Tests for L{Broker}.
     """
+
+    def test_providesListener(self) -> None:
+        """
+        The broker provides IStoreListener.
+        """
+        verifyObject(IStoreListener, self.broker)
 
     def test_countsByState(self) -> None:
         """
