@@ -41,9 +41,9 @@ class IStoreListener(Interface):
 
     def tasksReady(queue: str) -> None:
         """
-        More tasks of a queue are ready than before: queued, released, retried, or
-        woken. Called after the transaction is committed and before its own Deferred
-        fires.
+        More tasks of a queue are ready than before, or may be: queued, released,
+        retried or woken.  Called once that is committed, and before the Deferred of
+        the call that did it fires.
 
         @param queue: The name of the queue.
         """
@@ -82,17 +82,16 @@ class ITaskStore(Interface):
 
     def start() -> None:
         """
-        Take hold of the place where the tasks are kept, so that no second queue can
-        work on it.  Called once, before L{open}.
+        Take hold of the place where the tasks are kept: alone, unless such a store can
+        be shared.  Called once, before L{open}.
 
         @raise ValueError: It cannot be used; the text is one line that says why.
         """
 
     def open(listener: IStoreListener) -> Deferred[float | None]:
         """
-        Count the tasks, and restart every lease at its full length: nobody could
-        have it extended before.  Called until it succeeds, and before anything else
-        is asked.
+        Count the tasks, and restart at their full length the leases that nobody could
+        extend before.  Called until it succeeds, and before anything else is asked.
 
         @param listener: Is told from now on what happens.
 
@@ -139,7 +138,7 @@ class ITaskStore(Interface):
     ) -> Deferred[list[Delivery]]:
         """
         Lease what is ready: the tasks with the highest priority, and of these the
-        oldest. Does not wait for any.
+        oldest.  Does not wait for any.
 
         @param queue: The name of the queue.
         @param claim: The name of the claim, for L{endClaim}.
@@ -170,6 +169,7 @@ class ITaskStore(Interface):
         @param settlements: The settlements.
 
         @return: Fires with the receipts, in order, whose lease has ended or never was.
+            One that was settled in the same way before may be among them or not.
         """
 
     def wake() -> Deferred[None]:
