@@ -35,7 +35,7 @@ class NewTask(Struct, frozen=True, gc=False):
     priority: int = 0
 
 
-class Enqueued(Struct, frozen=True):
+class Enqueued(Struct, frozen=True, omit_defaults=True):
     """
     What became of new tasks.
 
@@ -44,7 +44,7 @@ class Enqueued(Struct, frozen=True):
     """
 
     ids: list[str]
-    known: list[str]
+    known: list[str] = []
 
 
 class Delivery(Struct, frozen=True, gc=False):

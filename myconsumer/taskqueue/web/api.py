@@ -17,7 +17,6 @@ from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.records import (
     LARGEST_NUMBER,
     STATES,
-    Enqueued,
     TaskRecord,
 )
 from myconsumer.taskqueue.web.answers import Refusal, answered
@@ -74,13 +73,10 @@ class QueueAPI:
         """
         Queue tasks.
         """
-
-        def enqueued(done: Enqueued) -> bytes:
-            known = {"known": done.known} if done.known else {}
-            return answered(request, {"ids": done.ids} | known, HTTPStatus.CREATED)
-
         tasks = readTasks(_body(request))
-        return self._broker.enqueue(queue, tasks).addCallback(enqueued)
+        return self._broker.enqueue(queue, tasks).addCallback(
+            lambda enqueued: answered(request, enqueued, HTTPStatus.CREATED)
+        )
 
     @app.route("/<queue:queue>/claim", methods=["POST"])
     def claim(self, request: Request, queue: str) -> Deferred[bytes]:
