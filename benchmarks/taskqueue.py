@@ -31,7 +31,7 @@ from myconsumer.task import Settlement
 from myconsumer.taskqueue.store.database import Database
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.tables import Tables
 
 HERE = Path(__file__).resolve().parent
 TWISTD = Path(sys.executable).with_name("twistd")
@@ -283,7 +283,7 @@ def together(count: int, handler: tuple[str, ...]) -> float:
         file = str(Path(directory, "queue.sqlite"))
         with closing(sqlite3.connect(file, **CONNECTION)) as connection:
             prepare(connection, "normal")
-            fill(connection, Store(Database(connection)), count)
+            fill(connection, Tables(Database(connection)), count)
         consumer = ("consumer", "--local", file, "--listen", LISTEN, *handler)
         server = Server(directory, *consumer)
         try:
@@ -355,14 +355,14 @@ def pickup(count: int) -> None:
         print(f"  {name:36} p50 {percentiles[49]:.2f}  p99 {percentiles[98]:.2f}")
 
 
-def fill(connection: sqlite3.Connection, store: Store, count: int) -> None:
+def fill(connection: sqlite3.Connection, tables: Tables, count: int) -> None:
     """
     Queue tasks at the store itself.
     """
     task = NewTask(json.dumps(PAYLOAD).encode())
     for _ in range(count // QUEUED):
         transact(
-            connection, partial(store.enqueue, "tasks", [task] * QUEUED, time.time())
+            connection, partial(tables.enqueue, "tasks", [task] * QUEUED, time.time())
         )
 
 
@@ -376,7 +376,7 @@ def transact(connection: sqlite3.Connection, operation: Callable[[], Any]) -> An
     return result
 
 
-def claimsCost(connection: sqlite3.Connection, store: Store) -> tuple[float, float]:
+def claimsCost(connection: sqlite3.Connection, tables: Tables) -> tuple[float, float]:
     """
     The microseconds a task of claims of one, and of whole batches; medians.
     """
@@ -386,13 +386,13 @@ def claimsCost(connection: sqlite3.Connection, store: Store) -> tuple[float, flo
         for _ in range(400):
             now = time.time()
             begun = time.perf_counter()
-            claim = partial(store.claim, "tasks", "c", limit, 60, now)
+            claim = partial(tables.claim, "tasks", "c", limit, 60, now)
             tasks = transact(connection, claim)
             times.append(time.perf_counter() - begun)
             back = [
                 Settlement(task.receipt, "release", counted=False) for task in tasks
             ]
-            transact(connection, partial(store.settle, "tasks", back, now))
+            transact(connection, partial(tables.settlements.settle, "tasks", back, now))
         costs.append(1e6 * median(times) / limit)
     return costs[0], costs[1]
 
@@ -402,21 +402,24 @@ def flatness(most: int) -> None:
     What claims cost, with ever more tasks in the file.
     """
     with opened() as connection:
-        store = Store(Database(connection))
+        tables = Tables(Database(connection))
         print("a claim's cost in us a task, of 1 and of 100:")
         waiting = 0
         for count in (1_000, most // 10, most):
-            fill(connection, store, count - waiting)
+            fill(connection, tables, count - waiting)
             waiting = count
-            one, many = claimsCost(connection, store)
+            one, many = claimsCost(connection, tables)
             print(f"  {count:9,} waiting{'':20} {one:7.1f} {many:7.2f}")
         while tasks := transact(
-            connection, partial(store.claim, "tasks", "c", 1000, 60, time.time())
+            connection, partial(tables.claim, "tasks", "c", 1000, 60, time.time())
         ):
             done = [Settlement(task.receipt, "complete") for task in tasks]
-            transact(connection, partial(store.settle, "tasks", done, time.time()))
-        fill(connection, store, 1_000)
-        one, many = claimsCost(connection, store)
+            transact(
+                connection,
+                partial(tables.settlements.settle, "tasks", done, time.time()),
+            )
+        fill(connection, tables, 1_000)
+        one, many = claimsCost(connection, tables)
         print(f"  {1000:9,} waiting, {most:9,} done    {one:7.1f} {many:7.2f}")
 
 

@@ -1,27 +1,26 @@
 """
-The embedded queue without a door: what its two doors, HTTP and the consumer of the same
-process, have in common.
+The embedded queue between its store and its two entrances, HTTP and the consumer of the
+same process: it opens the store, holds the claims that wait, and wakes tasks in time.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from sys import maxsize
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from msgspec import UNSET
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.counts import Counts
 from myconsumer.taskqueue.polls import Polls
-from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.interface import (
+    IStoreListener,
+    ITaskStore,
+    StoreError,
+)
 from myconsumer.taskqueue.store.records import (
     Delivery,
     Enqueued,
@@ -32,98 +31,68 @@ from myconsumer.taskqueue.store.records import (
     State,
     TaskRecord,
 )
-from myconsumer.taskqueue.store.tasks import Leased, Store
-from myconsumer.taskqueue.store.writer import Operation, Outcome, Writer
 from myconsumer.taskqueue.upkeep import Upkeep
 
 T = TypeVar("T")
 
-#: The seconds until that is tried again which has failed and nobody waits for.
+#: The seconds until the store is opened or its tasks are woken again after a failure.
 AGAIN = 1.0
 
 
+@implementer(IStoreListener)
 class Broker:
     """
-    Queues of tasks, each by its name.  They are there as soon as they are spoken of.
+    Queues of tasks, each by its name.  A queue need not be made before it is used.
 
-    Every Deferred fails with C{sqlite3.Error} where the file cannot be read or
-    written; then nothing was changed, and the same may work later.
+    Every Deferred fails with L{StoreError} where the store cannot be read or written;
+    then nothing was changed, and the same may work later.
     """
 
-    def __init__(
-        self,
-        writer: Writer,
-        clock: EpochClock,
-        keep: float,
-        checkRoom: Callable[[], object] = lambda: None,
-    ) -> None:
+    _state: Literal["opening", "open", "closing", "closed"] = "opening"
+    # why the store could not be opened, while it cannot
+    _fault: Failure | None = None
+    _nextDue: float | None = None
+    _isWaking = False
+
+    def __init__(self, store: ITaskStore, clock: IReactorTime, keep: float) -> None:
         """
-        @param writer: Reaches the tasks.
+        @param store: Keeps the tasks; it is started already, or will be before
+            L{open}.
         @param clock: What keeps the time.
         @param keep: The seconds for which tasks are kept that completed or failed.
-        @param checkRoom: Called before tasks are queued, which fails with the
-            C{sqlite3.Error} that it raises.
         """
-        self._writer = writer
+        self._store = store
         self._clock = clock
-        self._upkeep = Upkeep(writer, clock, keep, lambda: self._wakeAt(self._nextDue))
-        self._checkRoom = checkRoom
-        self._counts = Counts()
-        self._isOpen = False
-        # why it could not be opened, while it cannot
-        self._fault: Failure | None = None
-        # leases from before the start, by claim: whether these claims were answered
-        # is not known
-        self._unanswered: dict[tuple[str, str], list[str]] = {}
+        self._upkeep = Upkeep(store, clock, keep)
+        self._polls = Polls(store, clock)
         self._opening: list[Deferred[None]] = []
         self._timers: dict[str, IDelayedCall] = {}
-        self._nextDue: float | None = None
-        self._isWaking = False
-        self._isClosed = False
-        self._isOver = False
-        self._polls = Polls(writer, clock, self._readyTasks, self._counts.correct)
-        writer.onCommit = self._committed
 
     def open(self) -> None:
         """
-        Find out how things are, for as long as it takes, and begin all leases anew.
-        What is asked meanwhile waits for that; it fails once that has failed, and until
-        it has worked.
+        Open the store; retried until it succeeds.  Requests wait for the first attempt,
+        and fail after one that failed.
         """
-        self._writer.do(
-            lambda store, now: (
-                store.count(),
-                store.resume(now),
-                store.archive.lastEnd(),
-            )
-        ).addCallbacks(self._opened, self._notOpened)
+        self._store.open(self).addCallbacks(self._opened, self._notOpened)
 
     def close(self) -> Deferred[None]:
         """
         Answer all open claims.
 
-        @return: Fires once all that was asked for is done.
+        @return: Fires once all requests are done.
         """
-        self._isClosed = True
+        # a queue that was closed before it was open answers what it can
+        self._state = "closing"
         self._upkeep.stop()
         self._polls.close()
         self._proceed()
-        return self._writer.idle().addCallback(self._closed)
+        return self._store.idle().addCallback(self._closed)
 
     def enqueue(self, queue: str, tasks: Sequence[NewTask]) -> Deferred[Enqueued]:
         """
-        Queue tasks: all of them or, if this fails, none.
-
-        @param queue: The name of the queue.
-        @param tasks: The tasks.
-
-        @return: Fires once they are durable.
+        See L{ITaskStore.enqueue}.
         """
-        try:
-            self._checkRoom()
-        except sqlite3.Error as error:
-            return fail(error)
-        return self._do(lambda store, now: store.enqueue(queue, tasks, now))
+        return self._do(lambda: self._store.enqueue(queue, tasks))
 
     def claim(
         self, queue: str, name: str, limit: int, wait: float, lease: float
@@ -138,12 +107,12 @@ class Broker:
     def cancelClaim(self, queue: str, name: str) -> Deferred[None]:
         """
         End a claim, or one that is still to come.  What was leased under it and not
-        answered goes back, uncounted.
+        answered is released, uncounted.
 
         @param queue: The name of the queue.
-        @param name: The claim's own name.
+        @param name: The name of the claim.
 
-        @return: Fires once that is so.
+        @return: Fires once that is done.
         """
         return self._whenOpen().addCallback(lambda _: self._cancelClaim(queue, name))
 
@@ -151,153 +120,100 @@ class Broker:
         self, queue: str, settlements: Sequence[Settlement]
     ) -> Deferred[list[str]]:
         """
-        Take note of how tasks ended, or that they still run.
-
-        @param queue: The name of the queue.
-        @param settlements: What is said of them.
-
-        @return: Fires, once that is durable, with the receipts that are no longer
-            those of a lease.
+        See L{ITaskStore.settle}.
         """
-        return self._do(lambda store, now: store.settle(queue, settlements, now))
+        return self._do(lambda: self._store.settle(queue, settlements))
 
     def counts(self) -> Deferred[dict[str, dict[State, int]]]:
         """
-        @return: Fires with the number of tasks in each state, by queue.
+        See L{ITaskStore.counts}.
         """
-        return self._whenOpen().addCallback(lambda _: self._counts.byQueue())
+        return self._whenOpen().addCallback(lambda _: self._store.counts())
 
     def failed(self, queue: str, limit: int, after: int) -> Deferred[FailedTasks]:
         """
-        List tasks that have failed.
-
-        @param queue: The name of the queue.
-        @param limit: The most tasks.
-        @param after: Where to go on, L{FailedTasks.next}; 0: at the beginning.
+        See L{ITaskStore.failed}.
         """
-        return self._do(lambda store, now: store.archive.failed(queue, limit, after))
+        return self._do(lambda: self._store.failed(queue, limit, after))
 
     def retry(self, queue: str, ids: Collection[str]) -> Deferred[Retried]:
         """
-        Make failed tasks ready, their attempts beginning anew.
-
-        @param queue: The name of the queue.
-        @param ids: Their names.
+        See L{ITaskStore.retry}.
         """
-        return self._do(lambda store, now: store.archive.retry(queue, ids))
+        return self._do(lambda: self._store.retry(queue, ids))
 
     def retryAll(
         self, queue: str, limit: int = maxsize, after: RetryCursor | None = None
     ) -> Deferred[Retried]:
         """
-        Make ready all tasks that have failed by now, their attempts beginning anew.
-
-        @param queue: The name of the queue.
-        @param limit: The most tasks.
-        @param after: Where to go on, L{Retried.next}; C{None}: at the beginning.
+        See L{ITaskStore.retryAll}.
         """
-        return Deferred.fromCoroutine(self._retryAll(queue, limit, after))
+        return self._do(lambda: self._store.retryAll(queue, limit, after))
 
     def task(self, queue: str, id: str) -> Deferred[TaskRecord | None]:
         """
-        Look a task up.
-
-        @param queue: The name of the queue.
-        @param id: Its name.
-
-        @return: Fires with how things are with it; with C{None} if it is not known.
+        See L{ITaskStore.task}.
         """
-        return self._do(lambda store, now: store.archive.task(queue, id))
+        return self._do(lambda: self._store.task(queue, id))
+
+    def tasksReady(self, queue: str) -> None:
+        """
+        See L{IStoreListener.tasksReady}.
+        """
+        self._polls.serve(queue)
+
+    def nextDue(self, seconds: float | None) -> None:
+        """
+        See L{IStoreListener.nextDue}.
+        """
+        self._nextDue = None if seconds is None else self._clock.seconds() + seconds
+        self._wakeAt(self._nextDue)
 
     def _cancelClaim(self, queue: str, name: str) -> Deferred[None]:
         ended = self._polls.end(queue, name)
-        receipts = self._unanswered.get((queue, name), ())
-        if not receipts:
-            return ended
+        return self._store.endClaim(queue, name).addCallback(lambda _: ended)
 
-        def released(_: object) -> Deferred[None]:
-            self._unanswered.pop((queue, name), None)
-            return ended
-
-        settlements = [Settlement(each, "release", counted=False) for each in receipts]
-        return self.settle(queue, settlements).addCallback(released)
-
-    async def _retryAll(
-        self, queue: str, limit: int, after: RetryCursor | None
-    ) -> Retried:
-        retried = 0
-        while True:
-            some = await self._do(
-                partial(_retrySome, queue, min(CHUNK, limit - retried), after)
-            )
-            retried += some.retried
-            if some.next is UNSET or retried == limit:
-                return Retried(retried, next=some.next)
-            after = some.next
-
-    def _do(self, operation: Operation[T]) -> Deferred[T]:
-        if self._isOver:
-            return fail(sqlite3.OperationalError("the queue is closed"))
-        if self._isOpen:
-            return self._writer.do(operation)
-        return self._whenOpen().addCallback(lambda _: self._writer.do(operation))
+    def _do(self, request: Callable[[], Deferred[T]]) -> Deferred[T]:
+        if self._state == "open":
+            return request()
+        if self._state == "closed":
+            return fail(StoreError("the queue is closed"))
+        return self._whenOpen().addCallback(lambda _: request())
 
     def _whenOpen(self) -> Deferred[None]:
-        if self._isOpen or self._isClosed:
+        if self._state != "opening":
             return succeed(None)
         if self._fault is not None:
             return fail(self._fault)
         self._opening.append(Deferred())
         return self._opening[-1]
 
-    def _opened(
-        self,
-        found: tuple[Counter[tuple[str, State]], list[Leased], float | None],
-    ) -> None:
-        counts, leased, lastEnd = found
-        self._counts.add(counts)
-        for each in leased:
-            receipts = self._unanswered.setdefault((each.queue, each.claim), [])
-            receipts.append(each.receipt)
-        self._isOpen = True
-        self._proceed()
-        if not self._isClosed:
-            self._upkeep.start(lastEnd)
-
-    def _proceed(self) -> None:
-        for waiting in self._swapOpening():
-            waiting.callback(None)
+    def _opened(self, sinceEnd: float | None) -> None:
+        if self._state == "opening":
+            self._state = "open"
+            self._proceed()
+            self._upkeep.start(sinceEnd)
 
     def _notOpened(self, reason: Failure) -> None:
-        if not self._isClosed:
+        if self._state == "opening":
             self._fault = reason
             self._timers["open"] = self._clock.callLater(AGAIN, self.open)
             for waiting in self._swapOpening():
                 waiting.errback(reason)
 
+    def _proceed(self) -> None:
+        for waiting in self._swapOpening():
+            waiting.callback(None)
+
     def _swapOpening(self) -> Sequence[Deferred[None]]:
         opening, self._opening = self._opening, []
         return opening
 
-    def _readyTasks(self, queue: str) -> int:
-        # while tasks become ready nobody knows how many, and what is asked for is
-        # asked for after that
-        return CHUNK if self._isWaking else self._counts.ready(queue)
-
-    def _committed(self, outcome: Outcome) -> None:
-        self._counts.add(outcome.changes)
-        if outcome.due is not UNSET:
-            self._nextDue = outcome.due
-            self._wakeAt(outcome.due)
-        for (queue, state), change in outcome.changes.items():
-            if state == "ready" and change > 0:
-                self._polls.serve(queue)
-
     def _wakeAt(self, due: float | None) -> None:
         """
-        Have tasks become ready when the first delay or lease ends.
+        Wake tasks when the first delay or lease ends.
         """
-        if self._isWaking or self._isClosed:
+        if self._isWaking or self._state not in ("opening", "open"):
             return
         self._cancel("wake")
         if due is not None:
@@ -306,7 +222,7 @@ class Broker:
 
     def _wake(self) -> None:
         self._isWaking = True
-        self._writer.do(Store.wake).addCallbacks(self._woken, self._notWoken)
+        self._store.wake().addCallbacks(self._woken, self._notWoken)
 
     def _woken(self, _: None) -> None:
         self._isWaking = False
@@ -317,7 +233,7 @@ class Broker:
         self._wakeAt(self._clock.seconds() + AGAIN)
 
     def _closed(self, _: None) -> None:
-        self._isOver = True
+        self._state = "closed"
         for name in list(self._timers):
             self._cancel(name)
 
@@ -325,9 +241,3 @@ class Broker:
         timer = self._timers.pop(name, None)
         if timer is not None and timer.active():
             timer.cancel()
-
-
-def _retrySome(
-    queue: str, limit: int, after: RetryCursor | None, store: Store, now: float
-) -> Retried:
-    return store.archive.retryAll(queue, limit, after, now)

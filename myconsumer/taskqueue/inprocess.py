@@ -5,7 +5,6 @@ them.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
@@ -14,11 +13,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.errors import FaultError, NotRunningError, QueueError
+from myconsumer.errors import FaultError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.jsontext import Unreadable, readRaw
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.taskqueue.broker import Broker
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import Delivery
 from myconsumer.text import oneLine
 
@@ -33,10 +33,10 @@ class LocalQueue:
     """
 
     def __init__(
-        self, broker: Callable[[], Broker], name: str, clock: IReactorTime
+        self, broker: Callable[[], Broker | None], name: str, clock: IReactorTime
     ) -> None:
         """
-        @param broker: Finds the broker, once it is there.
+        @param broker: Finds the broker; C{None}: the embedded queue does not run.
         @param name: The name of the queue.
         @param clock: What keeps the time.
         """
@@ -85,19 +85,20 @@ class LocalQueue:
     def _within(
         self, deadline: float, ask: Callable[[Broker], Deferred[Any]]
     ) -> Deferred[Any]:
-        try:
-            asked = ask(self._broker())
-        except NotRunningError:
+        broker = self._broker()
+        if broker is None:
             return fail(FaultError("the embedded queue does not run"))
-        return asked.addTimeout(deadline, self._clock).addErrback(_fault, deadline)
+        return (
+            ask(broker).addTimeout(deadline, self._clock).addErrback(_fault, deadline)
+        )
 
 
 def _fault(reason: Failure, deadline: float) -> NoReturn:
     if isinstance(reason.value, TimeoutError | CancelledError):
         raise FaultError(f"the queue's file was not written within {deadline:g} s")
-    if isinstance(reason.value, sqlite3.Error):
+    if isinstance(reason.value, StoreError):
         raise FaultError(f"the queue's file cannot be used: {reason.value}")
-    raise QueueError(f"the queue has failed: {oneLine(reason.getErrorMessage())}")
+    raise FaultError(f"the queue has failed: {oneLine(reason.getErrorMessage())}")
 
 
 def _claimed(deliveries: Sequence[Delivery]) -> Claimed:

@@ -1,6 +1,5 @@
 """
-What the embedded queue takes, in types and in words: for those who ask it, and for what
-reads their requests.
+What the embedded queue takes: the limits that producers and the HTTP API share.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from myconsumer.fields import Delay, Name, Priority
 #: The largest payload, in bytes of JSON.  A consumer takes 16 MiB in one answer.
 LARGEST_PAYLOAD = 8 * 1024 * 1024
 
-#: The most tasks that one request queues, settles or has tried again.
+#: The most tasks that one request queues, settles or retries.
 MOST_TASKS = 10_000
 
 #: The most values in one request: numbers, strings, lists and objects, however deep.

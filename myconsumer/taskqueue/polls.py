@@ -1,35 +1,36 @@
 """
 Claims that are open: they wait for tasks, and are served in the order in which they
 came.
+
+Promise 5: what was leased to a claim that nobody waits for any more is released.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.task import Settlement
+from myconsumer.taskqueue.store.interface import ITaskStore
 from myconsumer.taskqueue.store.records import Delivery
-from myconsumer.taskqueue.store.tasks import Store
-from myconsumer.taskqueue.store.writer import Writer
 
 T = TypeVar("T")
 
-#: The seconds until that is given back again which could not be.
+#: The seconds until a release that failed is repeated.
 AGAIN = 1.0
 
 #: How many names of ended claims are remembered, for claims that come after their end.
 REMEMBERED = 10_000
 
 
-class Poll(Struct, eq=False):
+@dataclass(eq=False, slots=True)
+class Poll:
     """
     One open claim.
 
@@ -40,7 +41,7 @@ class Poll(Struct, eq=False):
     @ivar answer: Fires with them.
     @ivar timer: Ends its waiting.
     @ivar isAsking: Whether the store was asked for its tasks and has not answered.
-    @ivar isOver: Whether it has waited for long enough.
+    @ivar isOver: Whether its wait is over.
     @ivar isDropped: Whether nobody takes tasks for it any more.
     @ivar ending: Fire once nothing is leased to it, after it was dropped.
     """
@@ -54,7 +55,7 @@ class Poll(Struct, eq=False):
     isAsking: bool = False
     isOver: bool = False
     isDropped: bool = False
-    ending: list[Deferred[None]] = []
+    ending: list[Deferred[None]] = field(default_factory=list)
 
 
 class Polls:
@@ -62,25 +63,13 @@ class Polls:
     All open claims.
     """
 
-    def __init__(
-        self,
-        writer: Writer,
-        clock: IReactorTime,
-        ready: Callable[[str], int],
-        missed: Callable[[Store, str], object],
-    ) -> None:
+    def __init__(self, store: ITaskStore, clock: IReactorTime) -> None:
         """
-        @param writer: Reaches the tasks.
+        @param store: Keeps the tasks.
         @param clock: What keeps the time.
-        @param ready: Tells how many tasks of a queue are ready; more than there are,
-            where that is not known.
-        @param missed: Called in the transaction in which a claim has found no task of a
-            queue, so that C{ready} tells of none from then on.
         """
-        self._writer = writer
+        self._store = store
         self._clock = clock
-        self._ready = ready
-        self._missed = missed
         # by queue, in the order in which they came: dictionaries are ordered sets
         self._open: defaultdict[str, dict[Poll, None]] = defaultdict(dict)
         self._asked: Counter[str] = Counter()
@@ -100,8 +89,8 @@ class Polls:
         @param lease: The seconds for which they are to be leased.
 
         @return: Fires with the tasks; none: nothing came in time, or the claim was
-            ended.  To be cancelled when there is nobody to take them any more: what
-            was leased then goes back, uncounted.
+            ended.  To be cancelled when nobody waits for the answer any more: what
+            is leased then is released, uncounted.
         """
         if self._isClosed or self._ended.pop((queue, name), None) is not None:
             return succeed([])
@@ -109,20 +98,20 @@ class Polls:
         poll = Poll(queue, name, limit, lease, answer)
         self._open[queue][poll] = None
         if wait:
-            poll.timer = self._clock.callLater(wait, self._waited, poll)
+            poll.timer = self._clock.callLater(wait, self._expire, poll)
         self.serve(queue)
         if not wait:
-            self._waited(poll)
+            self._expire(poll)
         return answer
 
     def serve(self, queue: str) -> None:
         """
-        Ask for tasks of a queue, for as many claims as there may be tasks for.
+        Ask the store for tasks of a queue, for as many claims as may get some.
 
         @param queue: The name of the queue.
         """
         for poll in list(self._open.get(queue, ())):
-            if self._ready(queue) <= self._asked[queue]:
+            if self._store.ready(queue) <= self._asked[queue]:
                 break
             if not (poll.isAsking or poll.isDropped):
                 self._ask(poll)
@@ -154,32 +143,25 @@ class Polls:
         self._isClosed = True
         for polls in list(self._open.values()):
             for poll in list(polls):
-                self._waited(poll)
+                self._expire(poll)
                 self._stopTimer(poll)
 
     def _ask(self, poll: Poll) -> None:
         poll.isAsking = True
         self._asked[poll.queue] += poll.limit
-        self._writer.do(partial(self._lease, poll)).addBoth(
-            self._told, poll
-        ).addCallbacks(
-            self._came, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
+        asked = self._store.claim(poll.queue, poll.name, poll.limit, poll.lease)
+        asked.addBoth(self._doneAsking, poll).addCallbacks(
+            self._claimed, self._failed, callbackArgs=(poll,), errbackArgs=(poll,)
         )
 
-    def _lease(self, poll: Poll, store: Store, now: float) -> list[Delivery]:
-        deliveries = store.claim(poll.queue, poll.name, poll.limit, poll.lease, now)
-        if not deliveries:
-            self._missed(store, poll.queue)
-        return deliveries
-
-    def _told(self, result: T, poll: Poll) -> T:
+    def _doneAsking(self, result: T, poll: Poll) -> T:
         poll.isAsking = False
         self._asked[poll.queue] -= poll.limit
         if not self._asked[poll.queue]:
             del self._asked[poll.queue]
         return result
 
-    def _came(self, deliveries: list[Delivery], poll: Poll) -> None:
+    def _claimed(self, deliveries: list[Delivery], poll: Poll) -> None:
         if poll.isDropped:
             self._giveBack(poll, deliveries)
         elif deliveries or poll.isOver:
@@ -196,7 +178,7 @@ class Polls:
 
     def _giveBack(self, poll: Poll, deliveries: Sequence[Delivery]) -> None:
         """
-        Release what nobody took, for as long as it takes.
+        Release what nobody took; retried until it succeeds.
         """
         released = [
             Settlement(delivery.receipt, "release", counted=False)
@@ -209,11 +191,11 @@ class Polls:
                     AGAIN, self._giveBack, poll, deliveries
                 )
 
-        self._writer.do(
-            lambda store, now: store.settle(poll.queue, released, now)
-        ).addCallbacks(lambda _: self._over(poll), again)
+        self._store.settle(poll.queue, released).addCallbacks(
+            lambda _: self._over(poll), again
+        )
 
-    def _waited(self, poll: Poll) -> None:
+    def _expire(self, poll: Poll) -> None:
         poll.isOver = True
         if not (poll.isAsking or poll.isDropped):
             self._answer(poll, [])
@@ -225,7 +207,7 @@ class Polls:
 
     def _drop(self, poll: Poll) -> None:
         """
-        From now on nobody takes tasks for it.
+        Note that nobody takes tasks for a claim any more.
         """
         poll.isDropped = True
         self._stopTimer(poll)
@@ -238,7 +220,7 @@ class Polls:
 
     def _over(self, poll: Poll) -> None:
         """
-        Nothing is leased to it that was not answered.
+        Forget a claim: nothing is leased to it that was not delivered.
         """
         polls = self._open[poll.queue]
         polls.pop(poll, None)

@@ -1,36 +1,32 @@
 """
-The service of the embedded queue: the file, and the port on which it is served.
+The service of the embedded queue: its store, and the port on which it is served.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from msgspec import Struct
 from twisted.application.service import Service
-from twisted.enterprise.adbapi import ConnectionPool
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from myconsumer.errors import NotRunningError
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.inprocess import LocalQueue
-from myconsumer.taskqueue.store.disk import Disk
-from myconsumer.taskqueue.store.lock import FileLock
-from myconsumer.taskqueue.store.schema import CONNECTION, Sync, prepare
-from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.taskqueue.store.file import SQLiteFileStore
+from myconsumer.taskqueue.store.interface import ITaskStore
+from myconsumer.taskqueue.store.schema import Sync
+from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
 if TYPE_CHECKING:
-    from myconsumer.taskqueue.web.door import Door
+    from myconsumer.taskqueue.web.site import GuardedSite
 
 #: The seconds for which tasks are kept that completed or failed: a week.
 KEEP = 7 * 86_400.0
@@ -38,18 +34,20 @@ KEEP = 7 * 86_400.0
 
 class RefusedToStart(Exception):
     """
-    The queue cannot be served as it should be.  The text is one line that says why.
+    The queue cannot be served.  The text is one line that says why.
     """
 
 
-class _Running(Struct):
+@dataclass
+class _Running:
     """
     What one run of the service is made of.
     """
 
-    pool: ConnectionPool
+    store: ITaskStore
     broker: Broker
-    door: Door
+    guard: Guard
+    site: GuardedSite
     port: IListeningPort | None = None
 
 
@@ -79,7 +77,7 @@ class LocalQueueService(Service):
         @param token: What each request has to bring; C{None}: nothing, and then it
             listens on this machine's own addresses only.
         @param keep: The seconds for which tasks are kept that completed or failed.
-        @param sync: How durable things are to be.
+        @param sync: How durable tasks are to be.
         @param reactor: The reactor, which gets a thread for SQLite.
         @param refuse: Called with one line if it cannot be started; by default
             L{RefusedToStart} is raised.
@@ -93,44 +91,33 @@ class LocalQueueService(Service):
         self._sync: Sync = sync
         self._reactor = reactor
         self._refuse = refuse or _raise
-        self._lock = FileLock(path)
-        self._disk = Disk(path)
 
     def queue(self, name: str) -> LocalQueue:
         """
-        Give one of the queues, for a consumer in the same process.
+        Find a queue for a consumer in the same process.
 
         @param name: Its name.
         """
-        return LocalQueue(self._broker, name, self._reactor)
+        return LocalQueue(self._findBroker, name, self._reactor)
 
     def privilegedStartService(self) -> None:
         """
         Listen.
         """
         super().privilegedStartService()
-        self._running = running = self._make()
-        # Twisted's endpoints listen at once, all of them
-        came: list[Any] = []
-        self._endpoint.listen(running.door.site).addBoth(came.append)
-        [port] = came
-        if isinstance(port, Failure):
-            self._refuse(f"it cannot listen: {oneLine(port.getErrorMessage())}")
-        self._listens(port, running)
+        self._listen()
 
     def startService(self) -> None:
         """
-        Open the file, and listen, unless that is so already.
+        Open the store, and listen, unless that is so already.
         """
         super().startService()
-        if self._running is None:
-            self.privilegedStartService()
+        running = self._running or self._listen()
         try:
-            self._lock.acquire()
-            self._disk.create()
-        except (OSError, ValueError) as error:
-            self._refuse(f"{self._path!r} cannot be used: {error}")
-        self._broker().open()
+            running.store.start()
+        except ValueError as error:
+            self._refuse(str(error))
+        running.broker.open()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -143,27 +130,28 @@ class LocalQueueService(Service):
 
     def _make(self) -> _Running:
         # Klein imports a reactor, which whoever runs this has chosen by now
-        from myconsumer.taskqueue.web.door import Door
+        from myconsumer.taskqueue.web.api import QueueAPI
+        from myconsumer.taskqueue.web.site import GuardedSite
 
-        pool = ConnectionPool(
-            "sqlite3",
-            self._path,
-            cp_reactor=self._reactor,
-            # one thread, one connection, one writer
-            cp_min=1,
-            cp_max=1,
-            cp_openfun=partial(prepare, sync=self._sync),
-            **CONNECTION,
-        )
-        disk, clock = self._disk, EpochClock(self._reactor)
-        writer = Writer(pool.runWithConnection, clock, disk.checkFile)
-        broker = Broker(writer, clock, self._keep, disk.checkRoom)
-        return _Running(pool, broker, Door(broker, self._token, self._reactor))
+        store = SQLiteFileStore(self._path, self._sync, self._reactor)
+        broker = Broker(store, self._reactor, self._keep)
+        guard = Guard(self._token)
+        site = GuardedSite(QueueAPI(broker).app.resource(), guard, self._reactor)
+        return _Running(store, broker, guard, site)
 
-    def _broker(self) -> Broker:
-        if self._running is None:
-            raise NotRunningError("the embedded queue does not run")
-        return self._running.broker
+    def _listen(self) -> _Running:
+        self._running = running = self._make()
+        # Twisted's endpoints listen at once, all of them
+        came: list[Any] = []
+        self._endpoint.listen(running.site).addBoth(came.append)
+        [port] = came
+        if isinstance(port, Failure):
+            self._refuse(f"it cannot listen: {oneLine(port.getErrorMessage())}")
+        self._listens(port, running)
+        return running
+
+    def _findBroker(self) -> Broker | None:
+        return None if self._running is None else self._running.broker
 
     def _listens(self, port: IListeningPort, running: _Running) -> None:
         """
@@ -175,17 +163,19 @@ class LocalQueueService(Service):
             # a socket in the file system, whose permissions are what guards it
             url = str(address)
         else:
-            self._checkHost(host, port, running.door)
+            self._checkHost(host, port, running.guard)
             isSecure = isinstance(getattr(port, "factory", None), TLSMemoryBIOFactory)
             scheme = "https" if isSecure else "http"
             shown = f"[{host}]" if ":" in host else host
             url = f"{scheme}://{shown}:{address.port}/NAME"
         running.port = port
-        self._log.info("Serving queues at {url} from {path}", url=url, path=self._path)
+        self._log.info(
+            "Serving queues at {url} from {path}", url=url, path=running.store.name
+        )
 
-    def _checkHost(self, host: str, port: IListeningPort, door: Door) -> None:
+    def _checkHost(self, host: str, port: IListeningPort, guard: Guard) -> None:
         if ip_address(host.partition("%")[0]).is_loopback:
-            door.hosts = frozenset({"localhost", "127.0.0.1", "[::1]", host})
+            guard.hosts = frozenset({"localhost", "127.0.0.1", "[::1]", host})
         elif self._token is None:
             port.stopListening()
             self._refuse(
@@ -200,9 +190,8 @@ class LocalQueueService(Service):
             if running.port is not None:
                 await maybeDeferred(running.port.stopListening)
             await running.broker.close()
-            await running.door.site.close()
-            running.pool.close()
-        self._lock.release()
+            await running.site.close()
+            running.store.close()
 
 
 def _raise(reason: str) -> NoReturn:

@@ -1,36 +1,32 @@
 """
-What the embedded queue does once a minute: it forgets what ended long ago, and makes
-sure that its clock is right.
+What the embedded queue does once a minute: it forgets what ended long ago, and has the
+store follow the machine's clock.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-
-from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.taskqueue.clock import EpochClock
-from myconsumer.taskqueue.store.database import CHUNK
-from myconsumer.taskqueue.store.records import State
-from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.taskqueue.store.interface import ITaskStore
+from myconsumer.taskqueue.store.records import Pruned
 
-#: The seconds between two looks for tasks that are to be forgotten.
+#: The seconds between two attempts to forget tasks.
 PRUNING = 60.0
 
 #: The seconds after the start in which nothing is forgotten: a machine that has just
 #: been started may not know the time yet.
 TRUSTING = 300.0
 
-#: The same where all that ended did so long ago, by the clock of the start.
+#: The seconds after the start in which nothing is forgotten where all that has ended is
+#: old enough, by the clock of the start, to be forgotten.
 DOUBTING = 3_600.0
 
 
 class Upkeep:
     """
-    Looks after the file of one queue.
+    Looks after one store.
     """
 
     _log = Logger()
@@ -38,36 +34,27 @@ class Upkeep:
     _timer: IDelayedCall | None = None
     _isStopped = False
 
-    def __init__(
-        self,
-        writer: Writer,
-        clock: EpochClock,
-        keep: float,
-        wasSet: Callable[[], object],
-    ) -> None:
+    def __init__(self, store: ITaskStore, clock: IReactorTime, keep: float) -> None:
         """
-        @param writer: Reaches the tasks.
+        @param store: Keeps the tasks.
         @param clock: What keeps the time.
         @param keep: The seconds for which tasks are kept that completed or failed.
-        @param wasSet: Called after the clock was set.
         """
-        self._writer = writer
+        self._store = store
         self._clock = clock
         self._keep = keep
-        self._wasSet = wasSet
-        # from when on the clock is trusted
+        # from when on the store's clock is trusted
         self._trusted = 0.0
 
-    def start(self, lastEnd: float | None) -> None:
+    def start(self, sinceEnd: float | None) -> None:
         """
         Begin.
 
-        @param lastEnd: When the last task completed or failed, in seconds since the
-            epoch; C{None}: none is there.
+        @param sinceEnd: The seconds since the last task completed or failed; C{None}:
+            none is there.
         """
-        now = self._clock.seconds()
-        isOld = lastEnd is not None and lastEnd <= now - self._keep
-        self._trusted = now + (DOUBTING if isOld else TRUSTING)
+        isOld = sinceEnd is not None and sinceEnd >= self._keep
+        self._trusted = self._clock.seconds() + (DOUBTING if isOld else TRUSTING)
         if isOld:
             self._log.warn(
                 "All that has ended did so before the time for which it is kept. In "
@@ -90,51 +77,30 @@ class Upkeep:
             self._timer = self._clock.callLater(seconds, self._look)
 
     def _look(self) -> None:
-        ahead = self._clock.ahead()
+        self._store.followClock().addCallbacks(self._followed, self._failed)
+
+    def _followed(self, ahead: float) -> None:
         if ahead:
-            # what shares the transaction must not find a lease ended: a clock that goes
-            # back does so before the leases, one that goes forward after them
-            if ahead > 0:
-                self._clock.setBack(ahead)
-            later = max(0.0, -ahead)
-            self._writer.do(lambda store, now: store.resume(now + later)).addCallbacks(
-                lambda _: self._set(ahead), self._notSet, errbackArgs=(ahead,)
+            self._log.warn(
+                "The queue's clock was {seconds:.0f} seconds {way} that of the "
+                "machine, and was set; leases last as long as they were to last from "
+                "now on",
+                seconds=abs(ahead),
+                way="ahead of" if ahead > 0 else "behind",
             )
+            self._in(PRUNING)
         elif self._clock.seconds() < self._trusted:
             self._in(PRUNING)
         else:
-            self._writer.do(
-                lambda store, now: store.archive.prune(now - self._keep)
-            ).addCallbacks(self._pruned, self._failed)
+            self._store.prune(self._keep).addCallbacks(self._pruned, self._failed)
 
-    def _notSet(self, failure: Failure, ahead: float) -> None:
-        if ahead > 0:
-            self._clock.setBack(-ahead)
-        self._failed(failure)
-
-    def _set(self, ahead: float) -> None:
-        if ahead < 0:
-            self._clock.setBack(ahead)
-        self._trusted -= ahead
-        self._log.warn(
-            "The queue's clock was {seconds:.0f} seconds {way} that of the machine, "
-            "and was set; leases last as long as they were to last from now on",
-            seconds=abs(ahead),
-            way="ahead of" if ahead > 0 else "behind",
-        )
-        self._wasSet()
-        self._in(PRUNING)
-
-    def _pruned(self, gone: Counter[tuple[str, State]]) -> None:
-        for (queue, state), count in gone.items():
-            if state == "failed":
-                self._log.info(
-                    "Forgot {count} failed tasks of queue {queue}",
-                    count=count,
-                    queue=queue,
-                )
-        self._in(0.0 if gone.total() == CHUNK else PRUNING)
+    def _pruned(self, pruned: Pruned) -> None:
+        for queue, count in pruned.failed.items():
+            self._log.info(
+                "Forgot {count} failed tasks of queue {queue}", count=count, queue=queue
+            )
+        self._in(PRUNING if pruned.isAll else 0.0)
 
     def _failed(self, _: Failure) -> None:
-        # the writer has told of it
+        # the store has logged it
         self._in(PRUNING)

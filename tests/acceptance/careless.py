@@ -1,5 +1,5 @@
 """
-Handlers with the usual mistakes in them, for consumers of these tests.
+Handlers with the usual mistakes in them, for L{tests.acceptance.test_careless}.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def work(task: Task) -> Any:
 
 async def asyncWork(task: Task) -> Any:
     """
-    Likewise, as a coroutine.
+    Do what the payload names, as a coroutine.
     """
     deed = _DEEDS[task.payload](task)
     return await deed if asyncio.iscoroutine(deed) else deed

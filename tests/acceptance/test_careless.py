@@ -1,6 +1,6 @@
 """
-Handlers with the usual mistakes in them: no task is complete that was not done, and
-none holds up another.
+Promise 1: a task whose handler has one of the usual mistakes is never completed undone,
+and holds up no other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class UnfinishedTests(AcceptanceCase):
         """
         return self.start(*twistd, python=f"{CARELESS}.{name}", **options)
 
-    async def test_generatorFunction(self) -> None:
+    async def test_refusesGeneratorFunction(self) -> None:
         """
         A generator function is refused at the start, wherever it is to run, in one line
         that says what was probably meant.
@@ -42,7 +42,8 @@ class UnfinishedTests(AcceptanceCase):
 
     async def assertNeverComplete(self, where: str) -> None:
         """
-        A function that returns a generator fails its task, and says what was meant.
+        Fail unless a function that returns a generator fails its task, and the error
+        says what was meant.
         """
         job = self.queue.put("generate")
         consumer = self.startCareless(run_in=where, max_attempts=1)
@@ -51,27 +52,27 @@ class UnfinishedTests(AcceptanceCase):
         self.assertIn("@inlineCallbacks", job.error or "")
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_generatorOnReactor(self) -> None:
+    async def test_failsGeneratorOnReactor(self) -> None:
         """
         A generator is no result on the reactor.
         """
         await self.assertNeverComplete("reactor")
 
-    async def test_generatorInThread(self) -> None:
+    async def test_failsGeneratorInThread(self) -> None:
         """
         A generator is no result in a thread.
         """
         await self.assertNeverComplete("thread")
 
-    async def test_generatorInProcess(self) -> None:
+    async def test_failsGeneratorInProcess(self) -> None:
         """
         A generator is no result in a process.
         """
         await self.assertNeverComplete("process")
 
-    async def test_concurrentFuture(self) -> None:
+    async def test_waitsForConcurrentFuture(self) -> None:
         """
-        What an executor does is waited for.
+        A future of an executor is waited for.
         """
         job = self.queue.put("submit")
         self.startCareless()
@@ -80,10 +81,10 @@ class UnfinishedTests(AcceptanceCase):
         self.assertGreaterEqual(self.reactor.seconds(), end.at)
         self.assertEqual([d.ended for d in job.deliveries], ["complete"])
 
-    async def test_releaseWithoutInit(self) -> None:
+    async def test_takesReleaseWithoutInit(self) -> None:
         """
-        A C{Release} of the user's own that does not call C{__init__} is one all the
-        same.
+        A subclass of C{Release} that does not call C{__init__} releases its task all
+        the same.
         """
         job = self.queue.put("raiseBusy")
         consumer = self.startCareless()
@@ -93,10 +94,10 @@ class UnfinishedTests(AcceptanceCase):
         self.assertEqual(delivery.settlement["error"], "the mail server")
         self.assertNotIn("Traceback", consumer.output)
 
-    async def test_asyncioCancelledTwice(self) -> None:
+    async def test_keepsSlotOfCancelledCoroutine(self) -> None:
         """
-        A coroutine that goes on after its time limit, and after its lease is lost,
-        keeps its slot until it has ended, and nothing is told of it.
+        Promise 2: a coroutine that goes on after its time limit, and after its lease is
+        lost, keeps its slot until it has ended, and no outcome is sent for it.
         """
         slow = self.queue.put("cleanUp")
         self.startCareless(
@@ -116,7 +117,7 @@ class UnfinishedTests(AcceptanceCase):
         ]
         self.assertEqual(set(told), {"extend"})
 
-    async def test_asyncioExits(self) -> None:
+    async def test_outlivesExitsOnAsyncio(self) -> None:
         """
         On an asyncio reactor C{sys.exit} and C{KeyboardInterrupt} fail their task, and
         the consumer goes on.
@@ -127,9 +128,10 @@ class UnfinishedTests(AcceptanceCase):
         other = self.queue.put("return")
         await self.untilState("completed", [other])
 
-    async def test_asyncioOnAnotherReactor(self) -> None:
+    async def test_namesReactorForAsyncio(self) -> None:
         """
-        A coroutine that awaits what asyncio offers is told which reactor it takes.
+        A coroutine that awaits what asyncio offers fails, on another reactor, with the
+        name of the one that it needs.
         """
         job = self.queue.put("sleep")
         self.startCareless("asyncWork")
@@ -143,7 +145,7 @@ class LocalTests(QueueCase):
     Handlers of an embedded queue's tasks.
     """
 
-    async def test_unencodableText(self) -> None:
+    async def test_settlesUnencodableText(self) -> None:
         """
         An exception with a file's name that is no UTF-8 holds up no other task, and its
         text is kept as far as it goes.

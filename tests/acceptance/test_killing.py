@@ -1,7 +1,5 @@
 """
-What becomes of tasks when consumers die.
-
-Promise 1: whatever is killed, no task is lost.
+Promise 1: a task is completed only after its handler ended, whichever consumers die.
 """
 
 from __future__ import annotations
@@ -20,10 +18,10 @@ class KillingTests(AcceptanceCase):
     At least once, whoever dies, whenever.
     """
 
-    async def test_killedAtRandom(self) -> None:
+    async def test_completesWhoeverIsKilled(self) -> None:
         """
-        Three consumers, killed at random and replaced: each task is completed, by a
-        handler that ended, in the process that said so.
+        Three consumers are killed at random and replaced: each task is completed, by a
+        handler that ended, in the process that reported it.
         """
         random = Random(3)
         self.queue.putAll(sleeping(0.15), 300)

@@ -16,9 +16,9 @@ class LocalTests(QueueCase):
     Tasks come in over HTTP, and are worked off in the same process.
     """
 
-    async def test_endToEnd(self) -> None:
+    async def test_runsWhatIsQueued(self) -> None:
         """
-        A task is run as soon as it is queued, and what it returned can be looked up.
+        A task is run as soon as it is queued, and its result can be looked up.
         """
         consumer = await self.consumeLocal()
         client = self.client(consumer)
@@ -32,9 +32,9 @@ class LocalTests(QueueCase):
         self.assertEqual(len(self.entries("end")), 1)
         self.assertEqual(self.file.stat().st_mode & 0o777, 0o600)
 
-    async def test_highestPriorityFirst(self) -> None:
+    async def test_runsHighestPriorityFirst(self) -> None:
         """
-        What was queued before the start is run, the highest priority first.
+        Tasks that were queued before the start are run, the highest priority first.
         """
         queue = await self.serve()
         await self.client(queue).enqueue(
@@ -51,7 +51,7 @@ class LocalTests(QueueCase):
             ["first", "second", "third", "later"],
         )
 
-    async def test_delayed(self) -> None:
+    async def test_runsAfterDelay(self) -> None:
         """
         A delayed task is run when its delay is over, and not before.
         """
@@ -64,10 +64,10 @@ class LocalTests(QueueCase):
         self.assertGreaterEqual(entry.at - before, 1.5)
         self.assertLess(entry.at - before, 3.5)
 
-    async def test_failedAndRetried(self) -> None:
+    async def test_keepsFailedForRetry(self) -> None:
         """
         A task that fails in its last attempt is kept with its payload and the error,
-        and is run again when that is asked for.
+        and is run again when it is retried.
         """
         client = self.client(await self.consumeLocal(max_attempts=1))
         await client.enqueue(
@@ -93,10 +93,10 @@ class LocalTests(QueueCase):
         self.assertEqual(retried.json, {"retried": 2})
         await self.untilEvents("start", 5)
 
-    async def test_untilEmpty(self) -> None:
+    async def test_endsOnceEmpty(self) -> None:
         """
-        With C{--until-empty} it ends with status 0 once nothing is left to be done
-        now.
+        With C{--until-empty} the consumer ends with status 0 once nothing is left to be
+        done now.
         """
         queue = await self.serve()
         tasks = [{"payload": sleeping(0.01)} for _ in range(50)]
@@ -111,10 +111,10 @@ class LocalTests(QueueCase):
         self.assertEqual(len(self.entries("end")), 50)
         self.assertNoTraceback(consumer)
 
-    async def test_command(self) -> None:
+    async def test_runsCommand(self) -> None:
         """
-        A command works tasks off, too: the file is given relative to where it is
-        started, and is none of what the command has open.
+        With C{--exec} a command works tasks off; the file is given relative to where
+        the consumer is started, and the command does not inherit it.
         """
         consumer = await self.consumeLocal(
             local="here.sqlite", python=None, exec="ls -l /proc/self/fd"
@@ -129,13 +129,13 @@ class LocalTests(QueueCase):
 
 class StoppingTests(QueueCase):
     """
-    A stop leaves nothing leased in the file.
+    Promise 5: a stop leaves nothing leased in the file.
     """
 
-    async def test_underLoad(self) -> None:
+    async def test_stopsUnderLoad(self) -> None:
         """
-        Stopped while tasks run and are queued: what runs is completed, what waits is
-        ready, and no attempt is charged.
+        At a stop under load what runs is completed, what waits is ready, and no attempt
+        is charged.
         """
         consumer = await self.consumeLocal(limit=8, prefetch=20)
         client = self.client(consumer)
@@ -154,9 +154,10 @@ class StoppingTests(QueueCase):
         self.assertFalse(Path(f"{self.file}-wal").exists())
         self.assertNoTraceback(consumer)
 
-    async def test_cutShort(self) -> None:
+    async def test_releasesWhatIsCutShort(self) -> None:
         """
-        What does not end in time is given back, uncounted, whatever it makes of that.
+        At a stop a task that does not end in time is released, uncounted, whatever its
+        handler makes of that.
         """
         consumer = await self.consumeLocal(drain=0.2)
         client = self.client(consumer)
@@ -167,7 +168,7 @@ class StoppingTests(QueueCase):
             look(self.file, "SELECT state, attempts FROM tasks"), [("ready", 0)] * 2
         )
 
-    async def test_secondSignal(self) -> None:
+    async def test_skipsWaitingAtSecondSignal(self) -> None:
         """
         A second signal skips the waiting, and still nothing is left leased.
         """
@@ -180,10 +181,10 @@ class StoppingTests(QueueCase):
         self.assertLess(consumer.stopSeconds, 3)
         self.assertEqual(states(self.file), {"ready": 1})
 
-    async def test_idle(self) -> None:
+    async def test_stopsAtOnceWhileIdle(self) -> None:
         """
-        Idle, it is gone within half a second, and other consumers' claims that wait
-        are answered.
+        Idle, the consumer is gone within half a second, and other consumers' claims
+        that wait are answered.
         """
         seconds = []
         for _ in range(3):

@@ -82,10 +82,11 @@ class WakingTests(QueueCase):
         self.assertLess(passed, least + AT_ONCE)
         return task
 
-    async def test_woken(self) -> None:
+    async def test_wakesClaims(self) -> None:
         """
-        By a task that is queued, one that is released, the end of a delay, the end of
-        a lease, a failed task that is tried again, and the end of another's claim.
+        A claim that waits is answered by a task that is queued, one that is released,
+        the end of a delay, the end of a lease, a failed task that is retried, and the
+        end of another's claim.
         """
         await self.setQueue()
         now = self.reactor.seconds
@@ -125,10 +126,10 @@ class WakingTests(QueueCase):
         self.assertEqual(task["attempt"], 1)
         self.assertNoTraceback(self.served)
 
-    async def test_inOrder(self) -> None:
+    async def test_answersClaimsInOrder(self) -> None:
         """
         Of the claims that wait, the one that came first gets the task; one that was
-        ended gets none, and one whose time is over is answered empty.
+        ended gets none, and one whose wait is over is answered empty.
         """
         await self.setQueue()
         ended = await self.openClaim(self.tasks, claim="a b/c")
@@ -145,9 +146,9 @@ class WakingTests(QueueCase):
         again = await self.tasks.claim(claim="a b/c", wait=30)
         self.assertEqual(again, [])
 
-    async def test_clientGone(self) -> None:
+    async def test_passesByLostClient(self) -> None:
         """
-        What is queued after a client that waited has gone is nobody's but the next's.
+        A task that is queued after a client that waited is lost goes to the next claim.
         """
         await self.setQueue()
         body = b'{"wait": 60}'
@@ -160,10 +161,10 @@ class WakingTests(QueueCase):
         [task] = await self.tasks.claim(wait=AT_ONCE)
         self.assertEqual((task["id"], task["attempt"]), (id, 1))
 
-    async def test_afterRestart(self) -> None:
+    async def test_keepsDelaysAndLeases(self) -> None:
         """
-        A restart forgets no delay and no lease: both end, and wake the claims that
-        came in after it.
+        A restart forgets no delay and no lease: both end, and wake the claims that came
+        in after it.
         """
         queue = await self.serve()
         client = self.client(queue)
@@ -185,10 +186,10 @@ class StoppingTests(QueueCase):
     C{SIGTERM} for a queue that is in use.
     """
 
-    async def test_openClaims(self) -> None:
+    async def test_answersOpenClaims(self) -> None:
         """
-        Claims that wait are answered, with nothing, and the process is gone at once,
-        whoever else is still in the midst of something.
+        At C{SIGTERM} claims that wait are answered, empty, and the process is gone at
+        once, whoever else is still in the midst of a request.
         """
         queue = await self.serve()
         client = self.client(queue)
@@ -206,7 +207,7 @@ class StoppingTests(QueueCase):
         self.assertFalse(Path(f"{self.file}-wal").exists())
         self.assertNoTraceback(queue)
 
-    async def test_consumersCarryOn(self) -> None:
+    async def test_consumersOutliveRestart(self) -> None:
         """
         Consumers outlive a restart of the queue: what they run meanwhile is completed
         with the leases from before, and they go on claiming.
@@ -228,10 +229,10 @@ class StoppingTests(QueueCase):
         self.assertIsNone(consumer.ending)
         self.assertNoTraceback(queue, consumer)
 
-    async def test_daemonized(self) -> None:
+    async def test_daemonizes(self) -> None:
         """
-        As a daemon: the file lies where the operator was, the URL is in the log file,
-        and C{SIGTERM} ends it.
+        As a daemon the queue has its file where the operator was and its URL in the log
+        file, and C{SIGTERM} ends it.
         """
         words = ["--pidfile=here.pid", "--logfile=here.log", "taskqueue"]
         words += ["--db=data/here.sqlite", "--listen=tcp:0:interface=127.0.0.1"]
@@ -262,9 +263,9 @@ class RequestTests(QueueCase):
     Requests that are wrong, large, or never end.
     """
 
-    async def test_wrong(self) -> None:
+    async def test_refusesWrongRequests(self) -> None:
         """
-        A wrong request is answered with a status and a sentence that say so.
+        A wrong request is answered with a status and a sentence that say what is wrong.
         """
         client = self.client(await self.serve())
         for method, path, body, status, said in WRONG:
@@ -280,10 +281,10 @@ class RequestTests(QueueCase):
         root = Client(self.reactor, client.url.removesuffix("tasks"))
         self.assertEqual((await root.ask("GET")).json, {"queues": {}})
 
-    async def test_allOrNone(self) -> None:
+    async def test_queuesAllOrNone(self) -> None:
         """
-        Of a list with something wrong in it nothing is queued; a task whose name is
-        known is not queued again.
+        Of a list with a wrong task in it nothing is queued; a task whose id is known is
+        not queued again.
         """
         client = self.client(await self.serve())
         answer = await client.ask(
@@ -299,9 +300,9 @@ class RequestTests(QueueCase):
         self.assertEqual(answer.json, {"ids": ["7", "8"], "known": ["7"]})
         self.assertEqual([t["payload"] for t in await client.claim(10)], [1, 2])
 
-    async def test_names(self) -> None:
+    async def test_takesAnyNamesAndPayloads(self) -> None:
         """
-        Names and payloads may hold anything: tasks are found by their names, and are
+        Ids and payloads may hold anything: tasks are found by their ids, and are
         delivered as they came.
         """
         client = self.client(await self.serve())
@@ -322,9 +323,9 @@ class RequestTests(QueueCase):
         retried = await client.ask("POST", "/failed/retry", {"ids": names})
         self.assertEqual(retried.json, {"retried": len(names)})
 
-    async def test_failedPages(self) -> None:
+    async def test_listsFailedInPages(self) -> None:
         """
-        Failed tasks come in pages, the oldest first.
+        The failed tasks are listed page by page, the oldest first.
         """
         client = self.client(await self.serve())
         ids = await client.enqueue(*({"payload": n} for n in range(25)))
@@ -337,7 +338,7 @@ class RequestTests(QueueCase):
             after = str(page.json.get("next", ""))
         self.assertEqual(seen, ids)
 
-    async def test_tooLarge(self) -> None:
+    async def test_refusesTooLargeBodies(self) -> None:
         """
         A body over 16 MiB and a payload over 8 MiB are refused, whether or not the
         length was said before; what is just not too large is taken.
@@ -354,7 +355,7 @@ class RequestTests(QueueCase):
         received = [len((await client.claim(9))[0]["payload"]) for _ in range(2)]
         self.assertEqual(received, [8 * MIB - 2, 7 * MIB])
 
-    async def test_endless(self) -> None:
+    async def test_cutsEndlessBody(self) -> None:
         """
         A body in pieces without an end is cut off, and not kept meanwhile.
         """
@@ -378,9 +379,9 @@ class RequestTests(QueueCase):
         self.assertLess(queue.kilobytes("VmHWM"), 150 * 1024)
         self.assertEqual((await client.counts())["ready"], 0)
 
-    async def test_stalled(self) -> None:
+    async def test_outlivesStalledClients(self) -> None:
         """
-        Clients that stop in the midst of a head or a body, or say nothing at all, keep
+        Clients that stop in the midst of a head or a body, or send nothing at all, keep
         nobody else from anything, however many they are.
         """
         queue = await self.serve()
@@ -411,7 +412,7 @@ class RequestTests(QueueCase):
             f"{count} connections",
         )
 
-    async def test_pipelined(self) -> None:
+    async def test_answersPipelinedRequests(self) -> None:
         """
         Requests that are sent without waiting for answers are answered in order.
         """
@@ -439,9 +440,9 @@ class FileTests(QueueCase):
     The file of a queue that runs.
     """
 
-    async def test_forOwnerOnly(self) -> None:
+    async def test_keepsFilesForOwner(self) -> None:
         """
-        All that lies there is for its owner only.
+        All files that the queue makes are for its owner only.
         """
         client = self.client(await self.serve())
         await client.enqueue({"payload": 1})
@@ -452,7 +453,7 @@ class FileTests(QueueCase):
         names = [f"queue.sqlite{end}" for end in ("", "-shm", "-wal", ".lock")]
         self.assertEqual(found, dict.fromkeys(names, 0o600))
 
-    async def test_copied(self) -> None:
+    async def test_copiesFileInUse(self) -> None:
         """
         The file can be copied while tasks come, run and end, and a queue that is
         started on the copy has each task once, and goes on with it.
@@ -479,7 +480,7 @@ class FileTests(QueueCase):
             self.assertEqual((await copied.counts())["ready"], 0)
             await self.stop(served)
 
-    async def test_cannotGrow(self) -> None:
+    async def test_refusesWhileFileCannotGrow(self) -> None:
         """
         While the disk takes no more, requests that would write are answered C{503},
         with when to try again, and nothing of them is done; what only reads goes on,

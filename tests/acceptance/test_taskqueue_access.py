@@ -29,10 +29,10 @@ class RequestTests(QueueCase):
     Requests that are refused for what their head says.
     """
 
-    async def test_otherHosts(self) -> None:
+    async def test_refusesOtherHosts(self) -> None:
         """
-        On loopback only its own names are taken, so that no name that was made to lead
-        there does.
+        On loopback only the queue's own names are taken, so that no name that was made
+        to lead there does.
         """
         client = self.client(await self.serve())
         for host in ("127.0.0.1", "localhost", "LOCALHOST:80", "[::1]:8321"):
@@ -43,7 +43,7 @@ class RequestTests(QueueCase):
             self.assertEqual(answer.status, 421, host)
             self.assertIn("localhost", answer.json["error"])
 
-    async def test_otherOrigins(self) -> None:
+    async def test_refusesOtherOrigins(self) -> None:
         """
         A web page of another origin may neither read nor write, and none is told that
         it may.
@@ -77,17 +77,14 @@ class TokenTests(QueueCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have a token in a file.
-        """
         super().setUp()
         self.tokenFile = self.directory / "token"
         self.tokenFile.write_text(f"{OLD}\n")
 
-    async def test_needed(self) -> None:
+    async def test_needsToken(self) -> None:
         """
-        Nothing is done without it, or with a wrong one; a token that is replaced in
-        the file counts from then on, and the old one no longer does.  Where the file
+        Nothing is done without the token, or with a wrong one; a token that is replaced
+        in the file counts from then on, and the old one no longer does. Where the file
         is gone the last one counts on.
         """
         queue = await self.serve(token_file=self.tokenFile)
@@ -119,10 +116,10 @@ class TokenTests(QueueCase):
         self.assertEqual((await client.ask("GET")).status, 401)
         self.assertIn("token", queue.output)
 
-    async def test_everywhere(self) -> None:
+    async def test_servesOthersWithToken(self) -> None:
         """
-        With a token it listens for others, by whatever name they call it; the consumer
-        brings the token, and neither shows it to anybody.
+        Promise 9: with a token the queue listens for other machines, by whatever name
+        they call it; the consumer sends the token, and neither shows it to anybody.
         """
         queue = await self.serve(
             listen="tcp:0:interface=0.0.0.0", token_file=self.tokenFile
@@ -142,9 +139,9 @@ class TokenTests(QueueCase):
         with closing(sqlite3.connect(self.file)) as connection:
             self.assertNotIn(OLD, "".join(connection.iterdump()))
 
-    async def test_local(self) -> None:
+    async def test_localNeedsToken(self) -> None:
         """
-        C{--local} wants the token of those who come by HTTP, too.
+        C{--local} wants the token from those who come by HTTP, too.
         """
         consumer = await self.consumeLocal(token_file=self.tokenFile)
         client = self.client(consumer)
@@ -164,7 +161,7 @@ class TokenTests(QueueCase):
 
     def assertNotShown(self, process: Twistd, *tokens: str) -> None:
         """
-        The tokens are in no log, no list of processes and no environment.
+        Fail if a token is in a log, the list of processes or an environment.
         """
         for token in tokens:
             self.assertNotIn(token, process.output)
@@ -175,8 +172,8 @@ class TokenTests(QueueCase):
 
 class RefusingTests(QueueCase):
     """
-    It says in one line on standard error why it does not start, its exit status is 1,
-    and it leaves everything as it was.
+    A queue that does not start says why in one line on standard error, ends with status
+    1, and leaves everything as it was.
     """
 
     def refused(self, *words: str, command: str = "taskqueue") -> str:
@@ -221,9 +218,9 @@ class RefusingTests(QueueCase):
         }
         return {name: content for name, content in found.items() if content}
 
-    def test_withoutToken(self) -> None:
+    def test_refusesOthersWithoutToken(self) -> None:
         """
-        Where others than this machine could come, a token is needed.
+        Where other machines could connect a token is required at the start.
         """
         for listen in EVERYWHERE:
             line = self.refused("--db=new.sqlite", f"--listen={listen}")
@@ -236,9 +233,9 @@ class RefusingTests(QueueCase):
         self.assertIn("--token-file", line)
         self.assertFalse((self.directory / "new.sqlite").exists())
 
-    def test_portInUse(self) -> None:
+    def test_refusesPortInUse(self) -> None:
         """
-        The port is somebody else's.
+        A port that another program has is refused in one line.
         """
         with socket() as taken:
             taken.bind(("127.0.0.1", 0))
@@ -253,9 +250,10 @@ class RefusingTests(QueueCase):
             self.assertIn("in use", line)
         self.assertFalse((self.directory / "new.sqlite").exists())
 
-    async def test_inUse(self) -> None:
+    async def test_refusesFileInUse(self) -> None:
         """
-        Another process works on the file, by whatever path: it goes on to.
+        A file that another process works on is refused, by whatever path, and that
+        process goes on.
         """
         queue = await self.serve()
         client = self.client(queue)
@@ -273,7 +271,7 @@ class RefusingTests(QueueCase):
         # the lock has ended with its process
         await self.serve()
 
-    async def test_notItsFile(self) -> None:
+    async def test_refusesOtherFiles(self) -> None:
         """
         A file that is damaged, of another program, of a newer version, or no database
         at all is refused.
@@ -312,10 +310,10 @@ class RefusingTests(QueueCase):
         self.assertIn("no regular file", self.refusedFile(self.directory))
         self.assertIn("directory", self.refusedFile(self.directory / "no" / "such"))
 
-    async def test_daemonized(self) -> None:
+    async def test_refusesAsDaemon(self) -> None:
         """
-        As a daemon it says why in its log file and, in one line, where it was started,
-        and leaves no pid file behind.
+        As a daemon the queue says why it does not start in its log file and, in one
+        line, where it was started, and leaves no pid file behind.
         """
         words = ["--pidfile=here.pid", "--logfile=here.log", "taskqueue"]
         started = self.spawn([*words, "--db=here.sqlite", "--listen=tcp:0"], {}, {})

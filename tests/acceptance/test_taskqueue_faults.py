@@ -1,6 +1,6 @@
 """
-C{twistd taskqueue} when something is wrong with its file, its disk, or what is asked of
-it.
+C{twistd taskqueue} when its file is moved, changed or locked, and when requests are as
+bad as can be.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ def cpu(pid: int) -> float:
 
 class FileTests(QueueCase):
     """
-    Something else is done to the file while a queue works on it.
+    Other programs change, move or lock the file while a queue works on it.
     """
 
     async def refused(self, tasks: Client) -> str:
         """
-        Have a task refused for now, and give the reason.
+        Fail unless a new task is refused for now, and give the reason.
         """
         answer = await tasks.ask("POST", body={"payload": 1}, seconds=10)
         self.assertEqual(answer.status, 503, answer)
         self.assertEqual(answer.headers.getRawHeaders("Retry-After"), ["5"])
         return str(answer.json["error"])
 
-    async def test_replaced(self) -> None:
+    async def test_refusesReplacedFile(self) -> None:
         """
-        Once the file was moved and a copy put in its place nothing is acknowledged;
-        after a restart the queue is that of the copy.
+        Promise 1: once the file was moved and a copy put in its place nothing is
+        acknowledged; after a restart the queue is that of the copy.
         """
         served = await self.serve()
         tasks = self.client(served)
@@ -68,10 +68,10 @@ class FileTests(QueueCase):
         await tasks.enqueue({"payload": 3})
         self.assertEqual(look(self.file, "SELECT count(*) FROM tasks"), [(2,)])
 
-    async def test_deletedByHand(self) -> None:
+    async def test_recountsWhatWasDeleted(self) -> None:
         """
-        When tasks are deleted from the file, a claim that waits does not keep the
-        processor busy, and the counts are mended.
+        Promise 4: when tasks are deleted from the file, a claim that waits does not
+        keep the processor busy, and the counts are corrected.
         """
         served = await self.serve()
         tasks = self.client(served)
@@ -87,10 +87,10 @@ class FileTests(QueueCase):
         [task] = await tasks.claim()
         self.assertEqual(task["payload"], 2)
 
-    async def test_lockedAtStart(self) -> None:
+    async def test_outlivesLockedFile(self) -> None:
         """
-        While another program holds the file at the start, requests are refused for now,
-        soon or at once, and are done when it lets go.
+        Promise 4: while another program holds the file at the start, requests are
+        refused for now, soon or at once, and are done when it lets go.
         """
         with closing(sqlite3.connect(self.file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -105,9 +105,6 @@ class FileTests(QueueCase):
         await self.eventually(lambda: self.isTaken(tasks), "a task is taken")
 
     async def isTaken(self, tasks: Client) -> bool:
-        """
-        Try to queue a task.
-        """
         return (await tasks.ask("POST", body={"payload": 1})).status == 201
 
 
@@ -116,7 +113,7 @@ class RetryTests(QueueCase):
     Failed tasks are tried again, and fail again.
     """
 
-    async def test_ends(self) -> None:
+    async def test_retriesAllOnce(self) -> None:
         """
         While tasks fail again the moment that they are retried, a retry of all takes
         each once, and ends.
@@ -148,9 +145,9 @@ class LargeBodyTests(QueueCase):
     Requests are as large as they may be, and wrong.
     """
 
-    async def test_others(self) -> None:
+    async def test_answersOthersMeanwhile(self) -> None:
         """
-        While they are refused others are answered.
+        While large wrong bodies are refused other requests are answered.
         """
         served = await self.serve()
         tasks = self.client(served)
@@ -168,7 +165,7 @@ class LargeBodyTests(QueueCase):
                 self.assertEqual((await refusal).status, code)
         self.assertEqual((await tasks.counts())["leased"], 1)
 
-    async def test_absurdLength(self) -> None:
+    async def test_answersAbsurdLength(self) -> None:
         """
         A length of five thousand digits is answered, and leaves nothing in the log.
         """

@@ -1,10 +1,8 @@
 """
-What becomes of tasks when the queue, or a consumer, is killed: nothing is lost.
+Promise 1: nothing is lost when the queue, or a consumer, is killed.
 
 C{KILLING_TASKS=100000 KILLING_CONSUMERS=4 KILLING_KILLS=5 python -m pytest -s -k
-killedUnderLoad} does more of it, and tells what it came to.
-
-Promise 1: whatever is killed, no task is lost.
+outlivesKillsUnderLoad} does more of it, and prints how often tasks ran.
 """
 
 from __future__ import annotations
@@ -38,11 +36,11 @@ class UnderLoadTests(QueueCase):
 
     timeout = 100 + TASKS // 100
 
-    async def test_killedUnderLoad(self) -> None:
+    async def test_outlivesKillsUnderLoad(self) -> None:
         """
         Killed at random while tasks come in and are worked off, and started again on
-        the same port and file: all tasks are completed, each after its handler ended,
-        and no consumer had to be started again.
+        the same port and file, the queue loses no task: all are completed, each after
+        its handler ended, and no consumer had to be started again.
         """
         random = Random(SEED)
         begun = self.reactor.seconds()
@@ -132,10 +130,10 @@ class DurableTests(QueueCase):
 
     timeout = 100
 
-    async def test_killedAfterTheAnswer(self) -> None:
+    async def test_keepsWhatItAnswered(self) -> None:
         """
-        Tasks that were queued are there; what was settled is as it was settled, and
-        what was leased goes on being leased.
+        After a kill, tasks that were queued are there, what was settled is as it was
+        settled, and what was leased goes on being leased.
         """
         random = Random(SEED)
         port = freePort()
@@ -211,11 +209,11 @@ class DurableTests(QueueCase):
         counts = await client.counts()
         self.assertEqual(counts, dict.fromkeys(counts, 0) | Counter(known.values()))
 
-    async def test_leases(self) -> None:
+    async def test_keepsLeases(self) -> None:
         """
         Leases outlive the queue: nobody else gets the tasks, and they are settled with
-        the receipts from before.  What was leased to a claim that is ended then goes
-        back, uncounted.
+        the receipts from before. What was leased to a claim that is ended after that is
+        released, uncounted.
         """
         port = freePort()
         queue = await self.serve(port)
@@ -244,10 +242,10 @@ class ConsumerKilledTests(QueueCase):
     C{SIGKILL} for consumers.
     """
 
-    async def test_leaseEnds(self) -> None:
+    async def test_retriesAfterLease(self) -> None:
         """
-        What a killed consumer ran comes back when its lease has ended, one attempt
-        later, and says why.
+        A task that a killed consumer ran is retried when its lease has expired, one
+        attempt later, with that as its error.
         """
         client = self.client(await self.serve())
         consumer = self.start(url=client.url, limit=2, lease=2)
@@ -265,10 +263,10 @@ class ConsumerKilledTests(QueueCase):
             error = (await client.task(id))["error"]
             self.assertEqual(error, "its lease ended in attempt 1")
 
-    async def test_local(self) -> None:
+    async def test_localOutlivesKill(self) -> None:
         """
-        Killed with the queue that it serves itself, a consumer completes everything
-        once it is started again.
+        A consumer that is killed with the queue that it serves itself completes
+        everything once it is started again.
         """
         consumer = await self.consumeLocal(limit=8, prefetch=8, lease=2)
         client = self.client(consumer)

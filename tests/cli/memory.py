@@ -19,10 +19,11 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.sqlite import SQLiteStore
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.taskqueue.web.door import Door
+from myconsumer.taskqueue.web.api import QueueAPI
 
 #: When everything happens in the queue, where the clock stands still.
 NOW = 1_700_000_001.5
@@ -43,9 +44,10 @@ class _API:
         self._connection = sqlite3.connect(":memory:", **CONNECTION)
         prepare(self._connection, "normal")
         epoch = EpochClock(clock, clock.seconds)
-        self._broker = Broker(Writer(self._run, epoch), epoch, 3600.0)
+        store = SQLiteStore(Writer(self._run, epoch), epoch)
+        self._broker = Broker(store, clock, 3600.0)
         self._broker.open()
-        self.resource = Door(self._broker).app.resource()
+        self.resource = QueueAPI(self._broker).app.resource()
 
     def _run(self, function: Any, *args: Any) -> Deferred[Any]:
         return execute(function, self._connection, *args)

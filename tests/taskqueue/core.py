@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.database import Database
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.store.schema import CONNECTION, check, prepare
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.sqlite import SQLiteStore
+from myconsumer.taskqueue.store.tables import Tables
+from myconsumer.taskqueue.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -38,7 +42,7 @@ class File:
     An open file, with which transactions are made one by one.
 
     @ivar database: Its connection.
-    @ivar store: Its tasks.
+    @ivar tables: Its tasks.
     """
 
     def __init__(self, path: str) -> None:
@@ -51,7 +55,7 @@ class File:
         """
         self.connection = connect(self.path)
         self.database = Database(self.connection)
-        self.store = Store(self.database)
+        self.tables = Tables(self.database)
 
     def close(self) -> None:
         """
@@ -60,20 +64,20 @@ class File:
         self.connection.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[Store]:
+    def transaction(self) -> Iterator[Tables]:
         """
         Commit what is done within.
         """
         self.connection.execute("BEGIN IMMEDIATE")
-        yield self.store
+        yield self.tables
         self.connection.commit()
 
-    def do(self, operation: Callable[[Store], T]) -> T:
+    def do(self, operation: Callable[[Tables], T]) -> T:
         """
         Do one thing, and commit it.
         """
-        with self.transaction() as store:
-            return operation(store)
+        with self.transaction() as tables:
+            return operation(tables)
 
     def fill(
         self, queue: str, count: int, now: float, *, delay: float = 0, priority: int = 0
@@ -82,7 +86,7 @@ class File:
         Queue so many tasks.
         """
         task = NewTask(b"1", None, delay, priority)
-        return self.do(lambda store: store.enqueue(queue, [task] * count, now).ids)
+        return self.do(lambda tables: tables.enqueue(queue, [task] * count, now).ids)
 
 
 @dataclass
@@ -136,6 +140,21 @@ class Turns:
                 return
             self.next()
         raise AssertionError("it spins: one transaction follows another")
+
+
+def storeOf(
+    turns: Turns,
+    clock: IReactorTime,
+    checkRoom: Callable[[], object] = lambda: None,
+    wall: Callable[[], float] | None = None,
+) -> SQLiteStore:
+    """
+    Make a store over an open file.
+
+    @param wall: Tells the wall clock's time; C{None}: it is that of C{clock}.
+    """
+    ours = EpochClock(clock, wall or clock.seconds)
+    return SQLiteStore(Writer(turns.run, ours), ours, checkRoom)
 
 
 @contextmanager

@@ -12,17 +12,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.store.database import CHUNK, Database
 from myconsumer.taskqueue.store.disk import DiskFullError
+from myconsumer.taskqueue.store.interface import IStoreListener, StoreError
 from myconsumer.taskqueue.store.records import STATES, Delivery, NewTask, Retried
-from myconsumer.taskqueue.store.tasks import Store
-from myconsumer.taskqueue.store.writer import Writer
+from myconsumer.taskqueue.store.tables import Tables
 from myconsumer.testing import passTime
-from tests.taskqueue.core import Turns, connect
+from tests.taskqueue.core import Turns, connect, storeOf
 
 KEEP = 500.0
 
@@ -49,25 +49,20 @@ class BrokerCase(SynchronousTestCase):
         self.turns.all()
 
     def tearDown(self) -> None:
-        """
-        Closed, it leaves nothing to be done.
-        """
         self.close()
 
     def start(self, checkRoom: Callable[[], object] = lambda: None) -> None:
-        """
-        Begin to open a queue.
-        """
         self.turns = Turns(self.connection)
-        clock = EpochClock(self.clock, lambda: self.clock.seconds() + self.wall)
-        writer = Writer(self.turns.run, clock)
-        self.broker = Broker(writer, clock, KEEP, checkRoom)
+        store = storeOf(
+            self.turns,
+            self.clock,
+            checkRoom,
+            lambda: self.clock.seconds() + self.wall,
+        )
+        self.broker = Broker(store, self.clock, KEEP)
         self.broker.open()
 
     def close(self) -> None:
-        """
-        Close the queue.
-        """
         closed = self.broker.close()
         self.turns.all()
         self.successResultOf(closed)
@@ -75,7 +70,7 @@ class BrokerCase(SynchronousTestCase):
 
     def restart(self, checkRoom: Callable[[], object] = lambda: None) -> None:
         """
-        Have the process die, and begin to open the queue anew.
+        Let the process die, and begin to open the queue anew.
         """
         for call in [*self.clock.getDelayedCalls()]:
             call.cancel()
@@ -83,15 +78,12 @@ class BrokerCase(SynchronousTestCase):
 
     def now(self, done: Deferred[Any]) -> Any:
         """
-        @return: What something comes to once all is done.
+        @return: What a Deferred fires with once all transactions are made.
         """
         self.turns.all()
         return self.successResultOf(done)
 
     def enqueue(self, *delays: float, queue: str = "a") -> list[str]:
-        """
-        Queue tasks.
-        """
         tasks = [NewTask(b"1", delay=delay) for delay in delays]
         ids: list[str] = self.now(self.broker.enqueue(queue, tasks)).ids
         return ids
@@ -115,9 +107,6 @@ class BrokerCase(SynchronousTestCase):
         }
 
     def live(self, seconds: float) -> None:
-        """
-        Let time pass, with everything done in time.
-        """
         passTime(self.clock, seconds)
         while self.turns.waiting:
             self.turns.all()
@@ -125,7 +114,7 @@ class BrokerCase(SynchronousTestCase):
 
     def breakDown(self) -> None:
         """
-        Have a transaction fail.
+        Make a transaction fail.
         """
         self.turns.fail(sqlite3.OperationalError("disk I/O error"))
 
@@ -135,9 +124,15 @@ class BrokerTests(BrokerCase):
     Tests for L{Broker}.
     """
 
-    def test_counts(self) -> None:
+    def test_providesListener(self) -> None:
         """
-        Each queue is counted by states, all of them; one never heard of is not there.
+        The broker provides IStoreListener.
+        """
+        verifyObject(IStoreListener, self.broker)
+
+    def test_countsByState(self) -> None:
+        """
+        Each queue is counted by states, all of them; an unknown one is not listed.
         """
         self.assertEqual(self.now(self.broker.counts()), {})
         self.enqueue(0.0, 0.0, 5.0)
@@ -149,9 +144,9 @@ class BrokerTests(BrokerCase):
         }
         self.assertEqual(self.now(self.broker.counts()), expected)
 
-    def test_noGhosts(self) -> None:
+    def test_makesNoQueueByAsking(self) -> None:
         """
-        Whatever is asked of a queue never heard of, it is not there after that.
+        Whatever is asked of an unknown queue, it is not listed after that.
         """
         self.assertEqual(self.now(self.claim("c")), [])
         self.now(self.broker.settle("a", [Settlement("1.1", "complete")]))
@@ -164,7 +159,7 @@ class BrokerTests(BrokerCase):
 
     def test_wakesClaims(self) -> None:
         """
-        A claim that waits is answered by a task that comes, is released, or is retried.
+        A claim that waits is answered by a task that is queued, released, or retried.
         """
         waits = self.claim("c", wait=60.0)
         self.assertNoResult(waits)
@@ -188,8 +183,8 @@ class BrokerTests(BrokerCase):
 
     def test_wakesClaimsInTime(self) -> None:
         """
-        A claim that waits is answered the moment that a delay or a lease ends, as it
-        was told last.
+        A claim that waits is answered the moment that a delay or a lease ends, as that
+        was set last.
         """
         self.enqueue(0.0)
         [delivery] = self.now(self.claim("c", lease=60.0))
@@ -203,7 +198,7 @@ class BrokerTests(BrokerCase):
 
     def test_wakesInTime(self) -> None:
         """
-        Delays end when they end, whatever else is due before or after that.
+        Each delay ends in time, whatever else is due before or after it.
         """
         waits = [self.claim(f"c{number}", wait=60.0) for number in range(3)]
         self.enqueue(5.0, 50.0, 2.5)
@@ -215,8 +210,8 @@ class BrokerTests(BrokerCase):
 
     def test_wakesWhileWaking(self) -> None:
         """
-        What is delayed in the same transaction in which others are woken is not
-        forgotten.
+        A task that is delayed in the transaction in which others are woken is woken in
+        time.
         """
         self.enqueue(1.0)
         done = self.claim("c", wait=0.0)
@@ -231,7 +226,7 @@ class BrokerTests(BrokerCase):
         self.live(3.0)
         self.successResultOf(waits[1])
 
-    def test_claimWhileWaking(self) -> None:
+    def test_claimsWhileWaking(self) -> None:
         """
         A claim that comes while tasks are being woken gets them, though it does not
         wait.
@@ -245,7 +240,7 @@ class BrokerTests(BrokerCase):
 
     def test_wakesOnce(self) -> None:
         """
-        While tasks are being woken nothing else is set about waking them.
+        While tasks are being woken no second waking begins.
         """
         self.enqueue(1.0)
         queued = self.broker.enqueue("a", [NewTask(b"1")])
@@ -259,7 +254,7 @@ class BrokerTests(BrokerCase):
 
     def test_wakesMany(self) -> None:
         """
-        However many are due at once, all are woken at once, a piece at a time.
+        However many tasks are due at once, all are woken at once, a chunk at a time.
         """
         self.enqueue(*[1.0] * (2 * CHUNK + 1))
         self.live(1.0)
@@ -267,7 +262,7 @@ class BrokerTests(BrokerCase):
 
     def test_wakesAfterFault(self) -> None:
         """
-        What could not be woken is woken a second later.
+        Tasks that could not be woken are woken a second later.
         """
         self.enqueue(1.0)
         passTime(self.clock, 1.0)
@@ -277,7 +272,7 @@ class BrokerTests(BrokerCase):
         self.live(0.1)
         self.assertEqual(self.counts(), {"a": {"ready": 1}})
 
-    def test_oneTimer(self) -> None:
+    def test_keepsOneTimer(self) -> None:
         """
         However many tasks are leased or delayed, there is one timer for them.
         """
@@ -287,9 +282,9 @@ class BrokerTests(BrokerCase):
         # and one to forget the old ones
         self.assertEqual(len(self.clock.getDelayedCalls()), 2)
 
-    def test_retryAll(self) -> None:
+    def test_retriesAll(self) -> None:
         """
-        All that failed are tried again, however many they are.
+        All failed tasks are retried, however many they are.
         """
         self.enqueue(*[0.0] * (CHUNK + 5))
         deliveries = self.now(self.claim("c", 2 * CHUNK))
@@ -299,10 +294,9 @@ class BrokerTests(BrokerCase):
         self.assertEqual(self.now(self.broker.retryAll("a")).retried, CHUNK + 5)
         self.assertEqual(self.counts(), {"a": {"ready": CHUNK + 5}})
 
-    def test_retryAllEnds(self) -> None:
+    def test_retriesAllOnce(self) -> None:
         """
-        Tasks that fail again at once, while others are still being retried, are
-        retried once.
+        Tasks that fail again while others are still being retried are retried once.
         """
         self.enqueue(*[0.0] * (2 * CHUNK))
         self.failAll()
@@ -319,14 +313,14 @@ class BrokerTests(BrokerCase):
         """
         Have all that is ready fail, without the writer.
         """
-        store, now = Store(Database(self.connection)), self.clock.seconds()
-        deliveries = store.claim("a", "c", 9 * CHUNK, 60.0, now)
+        tables, now = Tables(Database(self.connection)), self.clock.seconds()
+        deliveries = tables.claim("a", "c", 9 * CHUNK, 60.0, now)
         failed = [Settlement(delivery.receipt, "fail") for delivery in deliveries]
-        self.assertEqual(store.settle("a", failed, now), [])
+        self.assertEqual(tables.settlements.settle("a", failed, now), [])
 
-    def test_retryAllPages(self) -> None:
+    def test_retriesAllInPages(self) -> None:
         """
-        All that failed can be retried page by page.
+        All failed tasks can be retried page by page.
         """
         self.enqueue(*[0.0] * 5)
         deliveries = self.now(self.claim("c", 5))
@@ -338,7 +332,8 @@ class BrokerTests(BrokerCase):
 
     def test_prunes(self) -> None:
         """
-        What ended is forgotten after the time for which it is kept, within a minute.
+        Tasks that ended are forgotten after the time for which they are kept, within a
+        minute.
         """
         self.enqueue(*[0.0] * (CHUNK + 5))
         deliveries = self.now(self.claim("c", 2 * CHUNK))
@@ -352,7 +347,7 @@ class BrokerTests(BrokerCase):
 
     def test_prunesAfterFault(self) -> None:
         """
-        Nothing is forgotten in the first minutes; if it fails, it is tried again.
+        Nothing is forgotten in the first minutes; if that fails, it is tried again.
         """
         for _ in range(4):
             passTime(self.clock, 60.0)
@@ -364,9 +359,9 @@ class BrokerTests(BrokerCase):
             self.assertEqual(len(self.turns.waiting), 1)
             self.turns.all()
 
-    def test_opens(self) -> None:
+    def test_opensBeforeRequests(self) -> None:
         """
-        All that is asked before it is known how things are waits for that.
+        Requests that come before the queue is open wait for that.
         """
         ids = self.enqueue(0.0)
         self.restart()
@@ -381,8 +376,8 @@ class BrokerTests(BrokerCase):
 
     def test_opensAfterFault(self) -> None:
         """
-        If it cannot be opened, what waited for that fails, as does at once what is
-        asked after that, until it could be opened; nothing is counted twice.
+        If the queue cannot be opened, requests that waited for that fail, as do later
+        ones until it can be; nothing is counted twice.
         """
         ids = self.enqueue(0.0)
         self.restart()
@@ -394,9 +389,9 @@ class BrokerTests(BrokerCase):
             self.claim("b"),
             self.broker.cancelClaim("a", "b"),
         ):
-            self.failureResultOf(refused, sqlite3.OperationalError)
+            self.failureResultOf(refused, StoreError)
         self.clock.advance(1.0)
-        self.failureResultOf(self.broker.counts(), sqlite3.OperationalError)
+        self.failureResultOf(self.broker.counts(), StoreError)
         self.turns.all()
         claims = [self.claim(name, wait=60.0) for name in ("c", "d", "e")]
         ids += self.enqueue(0.0)
@@ -407,7 +402,8 @@ class BrokerTests(BrokerCase):
 
     def test_closesUnopened(self) -> None:
         """
-        If it is closed before it could be opened, claims are answered nevertheless.
+        If the queue is closed before it could be opened, claims are answered
+        nevertheless.
         """
         self.restart()
         waits, ended = self.claim("c", wait=60.0), self.broker.cancelClaim("a", "d")
@@ -417,22 +413,22 @@ class BrokerTests(BrokerCase):
         self.assertEqual(self.successResultOf(waits), [])
         self.successResultOf(ended)
 
-    def test_afterClose(self) -> None:
+    def test_refusesOnceClosed(self) -> None:
         """
-        What is asked after it is closed is refused as what may work later, and leaves
-        nothing to be done.
+        After it is closed the queue refuses requests, as what may work later, and
+        leaves no timer.
         """
         self.close()
         refused = self.broker.enqueue("a", [NewTask(b"1", delay=1.0)])
         self.turns.all()
-        self.failureResultOf(refused, sqlite3.OperationalError)
+        self.failureResultOf(refused, StoreError)
         self.assertEqual(self.now(self.claim("c", wait=60.0)), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_endFromBefore(self) -> None:
+    def test_endsClaimFromBefore(self) -> None:
         """
-        A claim from before the start gives back what is leased to it when it is ended,
-        even before it is known what that is; what others hold stays leased.
+        A claim from before the start releases what is leased to it when it is ended,
+        even before the queue is open; what others hold stays leased.
         """
         for early in (True, False):
             self.enqueue(0.0, 0.0)
@@ -445,10 +441,10 @@ class BrokerTests(BrokerCase):
             [again] = self.now(self.claim(f"again {early}", 5))
             self.assertEqual((again.id, again.attempt), (one[0].id, 1))
 
-    def test_endFromBeforeTwice(self) -> None:
+    def test_endsClaimFromBeforeTwice(self) -> None:
         """
-        However often such a claim is ended, that is answered once nothing is leased to
-        it, and if it fails it can be repeated.
+        However often a claim from before the start is ended, each end is confirmed once
+        nothing is leased to it, and one that failed can be repeated.
         """
         self.enqueue(0.0)
         self.now(self.claim("c"))
@@ -456,7 +452,7 @@ class BrokerTests(BrokerCase):
         self.turns.all()
         failed = self.broker.cancelClaim("a", "c")
         self.breakDown()
-        self.failureResultOf(failed, sqlite3.OperationalError)
+        self.failureResultOf(failed, StoreError)
         ended = [self.broker.cancelClaim("a", "c") for _ in range(2)]
         for each in ended:
             self.assertNoResult(each)
@@ -465,10 +461,10 @@ class BrokerTests(BrokerCase):
             self.successResultOf(each)
         self.assertEqual(self.counts(), {"a": {"ready": 1}})
 
-    def test_leasesBeginAnew(self) -> None:
+    def test_restartsLeases(self) -> None:
         """
         After a start leases last as long as they were to last, since nobody could have
-        had them extended.
+        extended them.
         """
         self.enqueue(0.0)
         [delivery] = self.now(self.claim("c", lease=10.0))
@@ -485,9 +481,9 @@ class BrokerTests(BrokerCase):
         told = Settlement(delivery.receipt, "complete")
         self.assertEqual(self.now(self.broker.settle("a", [told])), [delivery.receipt])
 
-    def test_notAsked(self) -> None:
+    def test_asksNothingWhileNothingIsReady(self) -> None:
         """
-        While nothing is ready, claims that come and go cost SQLite nothing.
+        While nothing is ready, claims that come and go cost no transaction.
         """
         made = self.turns.made
         for number in range(10):
@@ -496,7 +492,7 @@ class BrokerTests(BrokerCase):
         self.live(21.0)
         self.assertEqual(self.turns.made, made)
 
-    def test_purgedByHand(self) -> None:
+    def test_recountsWhatWasDeleted(self) -> None:
         """
         Where tasks were deleted from the file by hand, a claim that waits does not ask
         for them again and again: the queue is counted anew, with a warning, also what
@@ -520,7 +516,7 @@ class BrokerTests(BrokerCase):
         self.assertEqual(len(self.successResultOf(waits)), 1)
         self.assertEqual(self.counts()["a"], {"leased": 1, "delayed": 2})
 
-    def test_noRoom(self) -> None:
+    def test_refusesNewTasksWithoutRoom(self) -> None:
         """
         Where there is no room for new tasks they are refused, and those that are there
         are worked off.
@@ -532,12 +528,13 @@ class BrokerTests(BrokerCase):
 
         self.restart(checkRoom)
         refused = self.broker.enqueue("a", [NewTask(b"1")])
+        self.turns.all()
         self.failureResultOf(refused, DiskFullError)
         [delivery] = self.now(self.claim("c"))
         self.settle(delivery, "complete")
         self.assertEqual(self.counts(), {"a": {"completed": 1}})
 
-    def test_payloadGone(self) -> None:
+    def test_recountsWithoutPayload(self) -> None:
         """
         A task whose payload was deleted by hand is no longer counted as ready.
         """
@@ -549,9 +546,9 @@ class BrokerTests(BrokerCase):
         self.assertNoResult(waits)
         self.assertEqual(self.counts(), {"a": {}})
 
-    def test_payloads(self) -> None:
+    def test_keepsPayloads(self) -> None:
         """
-        What was queued is what is delivered, byte by byte.
+        A payload is delivered byte by byte as it was queued.
         """
         payload = '{"a": ["\u00fc", 1e400, 12345678901234567890, null] }'.encode()
         done = self.broker.enqueue("a", [NewTask(payload, "x/\u00fc\x00")])

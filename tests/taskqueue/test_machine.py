@@ -10,7 +10,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import count
 from math import inf
 from typing import Any, cast
@@ -26,7 +26,6 @@ from hypothesis.stateful import (
     rule,
 )
 from msgspec import UNSET, Raw
-from msgspec.structs import astuple
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
@@ -34,12 +33,11 @@ from twisted.python.failure import Failure
 
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
 from myconsumer.taskqueue.store.database import CHUNK
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import Delivery, NewTask, State
-from myconsumer.taskqueue.store.writer import Writer
 from myconsumer.testing import passTime
-from tests.taskqueue.core import File, Turns, connect
+from tests.taskqueue.core import File, Turns, connect, storeOf
 
 QUEUES = ("a", "b")
 
@@ -209,7 +207,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Those with a new name, or none, are queued; the others are told of.
         """
-        done = self.do(lambda store: store.enqueue(queue, tasks, self.now))
+        done = self.do(lambda tables: tables.enqueue(queue, tasks, self.now))
         assert len(done.ids) == len(tasks)
         known = []
         for task, id in zip(tasks, done.ids, strict=True):
@@ -247,7 +245,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         name = f"claim {next(self.claims)}"
         deliveries = self.do(
-            lambda store: store.claim(queue, name, limit, lease, self.now)
+            lambda tables: tables.claim(queue, name, limit, lease, self.now)
         )
         ready = self.having("ready", queue=queue)
         ready.sort(key=lambda task: (-task.priority, task.age))
@@ -296,7 +294,9 @@ class StoreMachine(RuleBasedStateMachine):
             Settlement(receipt, **{**outcome, **_result(outcome)})
             for receipt, outcome in told
         ]
-        lost = self.do(lambda store: store.settle(queue, settlements, self.now))
+        lost = self.do(
+            lambda tables: tables.settlements.settle(queue, settlements, self.now)
+        )
         for settlement in settlements:
             isLost, mayBeLost = self.settled(queue, settlement)
             if lost[:1] == [settlement.receipt] and mayBeLost:
@@ -331,7 +331,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         What is due becomes ready.
         """
-        self.do(lambda store: store.wake(self.now))
+        self.do(lambda tables: tables.expiry.wake(self.now))
         for task in self.tasks:
             if task.due is not None and task.due <= self.now:
                 task.wake()
@@ -343,7 +343,7 @@ class StoreMachine(RuleBasedStateMachine):
         Those that failed begin anew; of the others it is told.
         """
         failed = [t for t in self.having("failed", queue=queue) if t.id in ids]
-        done = self.do(lambda store: store.archive.retry(queue, ids))
+        done = self.do(lambda tables: tables.archive.retry(queue, ids))
         assert done.retried == len(failed)
         assert set(done.unknown) == {*ids} - {task.id for task in failed}
         self.retried(failed)
@@ -356,7 +356,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         failed = self.having("failed", queue=queue)
         done = self.do(
-            lambda store: store.archive.retryAll(queue, CHUNK, None, self.now)
+            lambda tables: tables.archive.retryAll(queue, CHUNK, None, self.now)
         )
         assert (done.retried, done.unknown) == (len(failed), [])
         self.retried(failed)
@@ -376,7 +376,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         before = self.now - age
         old = [t for t in self.tasks if t.ended is not None and t.ended <= before]
-        assert self.do(lambda store: store.archive.prune(before)).total() == len(old)
+        assert self.do(lambda tables: tables.archive.prune(before)).total() == len(old)
         self.tasks = [task for task in self.tasks if task not in old]
 
     @rule()
@@ -395,7 +395,7 @@ class StoreMachine(RuleBasedStateMachine):
         were given to.
         """
         self.reopen()
-        found = self.do(lambda store: store.resume(self.now))
+        found = self.do(lambda tables: tables.expiry.resume(self.now))
         leased = self.having("leased")
         for task in leased:
             task.due = self.now + task.lease
@@ -408,12 +408,12 @@ class StoreMachine(RuleBasedStateMachine):
         What is not committed when the process dies, or is rolled back, never was.
         """
         self.file.connection.execute("BEGIN IMMEDIATE")
-        store = self.file.store
-        store.enqueue(queue, [task], self.now)
-        store.claim(queue, "undone", 10, 60.0, self.now)
-        store.wake(self.now)
-        store.archive.retryAll(queue, CHUNK, None, self.now)
-        store.archive.prune(self.now)
+        tables = self.file.tables
+        tables.enqueue(queue, [task], self.now)
+        tables.claim(queue, "undone", 10, 60.0, self.now)
+        tables.expiry.wake(self.now)
+        tables.archive.retryAll(queue, CHUNK, None, self.now)
+        tables.archive.prune(self.now)
         if kill:
             self.reopen()
         else:
@@ -434,8 +434,8 @@ class StoreMachine(RuleBasedStateMachine):
         expected = Counter((task.queue, task.state) for task in self.tasks)
         assert +self.changes == expected
         assert not -self.changes
-        assert self.file.store.count() == expected
-        assert self.file.store.due() == self.due()
+        assert self.file.tables.count() == expected
+        assert self.file.tables.expiry.due() == self.due()
 
     @invariant()
     def records(self) -> None:
@@ -443,7 +443,7 @@ class StoreMachine(RuleBasedStateMachine):
         Each task is found by its name as it is expected to be.
         """
         for task in self.tasks:
-            found = self.file.store.archive.task(task.queue, task.id)
+            found = self.file.tables.archive.task(task.queue, task.id)
             assert found is not None
             assert (found.id, found.state, found.attempts) == (
                 task.id,
@@ -458,7 +458,7 @@ class StoreMachine(RuleBasedStateMachine):
             ]
             result = _orNone(found.result)
             assert (None if result is None else bytes(result)) == task.result
-        assert self.file.store.archive.task("a", "never heard of") is None
+        assert self.file.tables.archive.task("a", "never heard of") is None
 
     @invariant()
     def failed(self) -> None:
@@ -468,7 +468,7 @@ class StoreMachine(RuleBasedStateMachine):
         for queue in (*QUEUES, "c"):
             after, listed = 0, []
             for _ in self.tasks or [None]:
-                page = self.file.store.archive.failed(queue, 2, after)
+                page = self.file.tables.archive.failed(queue, 2, after)
                 listed += page.failed
                 if page.next is UNSET:
                     break
@@ -567,8 +567,7 @@ class BrokerMachine(RuleBasedStateMachine):
         Start the queue, of which nothing is known but the file.
         """
         self.turns = Turns(self.connection)
-        clock = EpochClock(self.clock, self.clock.seconds)
-        self.broker = Broker(Writer(self.turns.run, clock), clock, 30.0)
+        self.broker = Broker(storeOf(self.turns, self.clock), self.clock, 30.0)
         self.broker.open()
         self.claims: list[Opened] = []
         self.ended: list[Opened | str] = []
@@ -635,7 +634,7 @@ class BrokerMachine(RuleBasedStateMachine):
         claim.answers.append(answer)
         assert len(claim.answers) == 1
         if isinstance(answer, Failure):
-            answer.trap(sqlite3.Error, CancelledError)
+            answer.trap(StoreError, CancelledError)
             return
         assert not claim.isGone
         assert len(answer) <= claim.limit
@@ -710,7 +709,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
         def refused(result: object) -> None:
             assert isinstance(result, Failure)
-            result.trap(UnicodeError, sqlite3.Error)
+            result.trap(UnicodeError, StoreError)
 
         self.broker.enqueue(queue, [bad]).addBoth(refused).addErrback(self.unable)
 
@@ -737,7 +736,7 @@ class BrokerMachine(RuleBasedStateMachine):
         """
         Nothing but SQLite's own trouble is expected.
         """
-        if not reason.check(sqlite3.Error):
+        if not reason.check(StoreError):
             self.wrong.append(reason)
 
     @precondition(lambda self: self.turns.waiting)

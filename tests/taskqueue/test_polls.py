@@ -12,11 +12,28 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.taskqueue.polls import REMEMBERED, Polls
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import Delivery, NewTask
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.sqlite import SQLiteStore
+from myconsumer.taskqueue.store.tables import Tables
 from myconsumer.taskqueue.store.writer import Writer
 from tests.taskqueue.core import Turns, connect
+
+
+class GivenStore(SQLiteStore):
+    """
+    A store that takes the test's word for how many tasks are ready.
+    """
+
+    given = 0
+
+    def ready(self, queue: str) -> int:
+        """
+        See L{ITaskStore.ready}.
+        """
+        return self.given
 
 
 class PollsTests(SynchronousTestCase):
@@ -25,23 +42,14 @@ class PollsTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file; of its tasks nothing is known but what the test says.
-        """
         self.connection = connect(self.mktemp())
         self.addCleanup(self.connection.close)
         self.turns = Turns(self.connection)
         self.clock = Clock()
         self.clock.advance(1000.0)
-        self.writer = Writer(self.turns.run, self.clock)
-        self.ready = 0
-        self.missed: list[str] = []
-        self.polls = Polls(
-            self.writer,
-            self.clock,
-            lambda queue: self.ready,
-            lambda store, queue: self.missed.append(queue),
-        )
+        ours = EpochClock(self.clock, self.clock.seconds)
+        self.store = GivenStore(Writer(self.turns.run, ours), ours)
+        self.polls = Polls(self.store, self.clock)
         self.addCleanup(lambda: self.assertEqual(self.clock.getDelayedCalls(), []))
 
     def enqueue(self, count: int) -> list[str]:
@@ -49,33 +57,28 @@ class PollsTests(SynchronousTestCase):
         Queue tasks, of which nobody is told yet.
         """
         task = NewTask(b"1")
-        done = self.writer.do(
-            lambda store, now: store.enqueue("a", [task] * count, now).ids
-        )
+        done = self.store.enqueue("a", [task] * count)
         self.turns.all()
-        return self.successResultOf(done)
+        return self.successResultOf(done).ids
 
     def leased(self) -> int:
         """
         @return: How many tasks are leased.
         """
-        return Store(Database(self.connection)).count()["a", "leased"]
+        return Tables(Database(self.connection)).count()["a", "leased"]
 
     def claim(
         self, name: str, limit: int = 1, wait: float = 20.0
     ) -> Deferred[list[Delivery]]:
-        """
-        Claim tasks of queue a.
-        """
         return self.polls.claim("a", name, limit, wait, 60.0)
 
     def serve(self, ready: int) -> None:
         """
         Tell that so many tasks are ready, and have done what comes of it.
         """
-        self.ready = ready
+        self.store.given = ready
         self.polls.serve("a")
-        self.ready = 0
+        self.store.given = 0
         self.turns.all()
 
     def ids(self, done: Deferred[list[Delivery]]) -> Sequence[str]:
@@ -84,10 +87,10 @@ class PollsTests(SynchronousTestCase):
         """
         return [delivery.id for delivery in self.successResultOf(done)]
 
-    def test_waits(self) -> None:
+    def test_waitsForReadyTask(self) -> None:
         """
-        A claim asks for nothing while nothing is ready, and is answered empty at the
-        end of its time.
+        While nothing is ready a claim asks the store for nothing, and is answered empty
+        at the end of its wait.
         """
         done = self.claim("c", wait=20.0)
         self.assertFalse(self.turns.waiting)
@@ -97,54 +100,41 @@ class PollsTests(SynchronousTestCase):
         self.assertEqual(self.ids(done), [])
         self.assertFalse(self.turns.waiting)
 
-    def test_misses(self) -> None:
+    def test_asksWithoutWaiting(self) -> None:
         """
-        Where nothing is found although something was to be ready, that is told.
-        """
-        self.enqueue(1)
-        self.claim("c")
-        self.serve(1)
-        self.assertEqual(self.missed, [])
-        waits = self.claim("d")
-        self.serve(1)
-        self.assertEqual(self.missed, ["a"])
-        self.clock.advance(20.0)
-        self.assertEqual(self.ids(waits), [])
-
-    def test_waitsNot(self) -> None:
-        """
-        A claim that does not wait is answered at once; where something may be ready
-        it is asked for first.
+        A claim that does not wait is answered at once; where tasks may be ready the
+        store is asked first.
         """
         self.assertEqual(self.ids(self.claim("c", wait=0.0)), [])
         ids = self.enqueue(2)
-        self.ready = 2
+        self.store.given = 2
         done = self.claim("d", 5, wait=0.0)
         self.assertNoResult(done)
         self.turns.all()
         self.assertEqual(self.ids(done), ids)
 
-    def test_asked(self) -> None:
+    def test_deliversAfterWait(self) -> None:
         """
-        What was asked for at the end of its time is still waited for, and is answered
-        with.
+        Tasks that the store was asked for before the end of a claim's wait are still
+        delivered after it.
         """
         ids = self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         done = self.claim("c", wait=2.0)
-        self.ready = 0
+        self.store.given = 0
         self.clock.advance(2.0)
         self.assertNoResult(done)
         self.turns.all()
         self.assertEqual(self.ids(done), ids)
 
-    def test_askedInVain(self) -> None:
+    def test_answersEmptyAfterWait(self) -> None:
         """
-        If there was nothing after all, it is answered empty by then.
+        A claim whose wait ends while the store is asked is answered empty if there was
+        nothing.
         """
-        self.ready = 1
+        self.store.given = 1
         done = self.claim("c", wait=2.0)
-        self.ready = 0
+        self.store.given = 0
         self.clock.advance(2.0)
         self.assertNoResult(done)
         self.turns.all()
@@ -152,12 +142,12 @@ class PollsTests(SynchronousTestCase):
 
     def test_asksOnce(self) -> None:
         """
-        However much is ready, and however often that is told, a claim is asked for
-        once at a time.
+        However many tasks are ready, and however often that is told, the store is asked
+        once at a time for a claim.
         """
         ids = self.enqueue(5)
         done = self.claim("c", 2)
-        self.ready = 5
+        self.store.given = 5
         made = self.turns.made
         for _ in range(3):
             self.polls.serve("a")
@@ -166,7 +156,7 @@ class PollsTests(SynchronousTestCase):
         self.assertEqual(self.ids(done), ids[:2])
         self.assertEqual(self.leased(), 2)
 
-    def test_inOrder(self) -> None:
+    def test_servesInOrder(self) -> None:
         """
         Claims are served in the order in which they came, no more of them than there
         are tasks for.
@@ -181,9 +171,9 @@ class PollsTests(SynchronousTestCase):
         self.assertNoResult(claims[2])
         self.polls.close()
 
-    def test_inOrderAgain(self) -> None:
+    def test_servesInOrderAgain(self) -> None:
         """
-        Claims that were asked for in vain keep their places.
+        Claims that found nothing keep their places.
         """
         claims = [self.claim(name) for name in "abc"]
         self.serve(10)
@@ -192,9 +182,9 @@ class PollsTests(SynchronousTestCase):
             self.serve(1)
             self.assertEqual(self.ids(done), [id])
 
-    def test_inVain(self) -> None:
+    def test_waitsOnInVain(self) -> None:
         """
-        To be asked for in vain costs a claim no time and no place.
+        To ask the store in vain costs a claim no time and no place.
         """
         done = self.claim("c", wait=20.0)
         self.serve(10)
@@ -204,7 +194,7 @@ class PollsTests(SynchronousTestCase):
         self.clock.advance(10.0)
         self.assertEqual(self.ids(done), [])
 
-    def test_ends(self) -> None:
+    def test_endsClaim(self) -> None:
         """
         A claim that waits and is ended is answered empty at once; others wait on.
         """
@@ -215,12 +205,12 @@ class PollsTests(SynchronousTestCase):
         self.assertNoResult(two)
         self.clock.advance(20.0)
 
-    def test_endsBefore(self) -> None:
+    def test_endsClaimToCome(self) -> None:
         """
-        A claim that comes after its end is answered empty, in its own queue.
+        A claim that comes after its end is answered empty, in its own queue only.
         """
         self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         self.successResultOf(self.polls.end("a", "c"))
         self.assertEqual(self.ids(self.claim("c")), [])
         self.successResultOf(self.polls.end("b", "d"))
@@ -228,12 +218,12 @@ class PollsTests(SynchronousTestCase):
         self.turns.all()
         self.assertEqual(len(self.ids(done)), 1)
 
-    def test_endsAfter(self) -> None:
+    def test_keepsAnsweredLeases(self) -> None:
         """
-        What a claim was answered with stays leased when it is ended.
+        What a claim was answered with stays leased when the claim is ended.
         """
         self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         done = self.claim("c")
         self.turns.all()
         self.successResultOf(self.polls.end("a", "c"))
@@ -241,15 +231,15 @@ class PollsTests(SynchronousTestCase):
         self.assertEqual(len(self.ids(done)), 1)
         self.assertEqual(self.leased(), 1)
 
-    def test_endsMeanwhile(self) -> None:
+    def test_endsClaimMeanwhile(self) -> None:
         """
-        A claim that is ended while it is asked for is answered empty at once; its end
-        is told of once nothing is leased to it.
+        A claim that is ended while the store is asked is answered empty at once; its
+        end is confirmed once nothing is leased to it.
         """
         self.enqueue(2)
-        self.ready = 2
+        self.store.given = 2
         done = self.claim("c", 2)
-        self.ready = 0
+        self.store.given = 0
         ended = [self.polls.end("a", "c") for _ in range(2)]
         self.assertEqual(self.ids(done), [])
         self.turns.next()
@@ -262,9 +252,9 @@ class PollsTests(SynchronousTestCase):
         for each in ended:
             self.successResultOf(each)
 
-    def test_gone(self) -> None:
+    def test_asksNothingForLostClient(self) -> None:
         """
-        A claim whose client is gone asks for nothing any more.
+        A claim whose client is lost asks the store for nothing any more.
         """
         done = self.claim("c")
         done.cancel()
@@ -272,33 +262,33 @@ class PollsTests(SynchronousTestCase):
         self.serve(1)
         self.assertEqual(self.turns.made, 0)
 
-    def test_goneMeanwhile(self) -> None:
+    def test_releasesForLostClient(self) -> None:
         """
-        What is leased to a claim whose client is gone by then goes back uncounted, to
-        the next that waits.
+        What is leased to a claim whose client was lost meanwhile is released uncounted,
+        and goes to the next claim.
         """
         ids = self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         gone, waits = self.claim("c"), self.claim("d")
         gone.cancel()
         self.failureResultOf(gone, CancelledError)
         ended = self.polls.end("a", "c")
         self.turns.next()
-        self.ready = 0
+        self.store.given = 0
         self.turns.all()
         self.successResultOf(ended)
         self.serve(1)
         [delivery] = self.successResultOf(waits)
         self.assertEqual((delivery.id, delivery.attempt), (ids[0], 1))
 
-    def test_givenBackAgain(self) -> None:
+    def test_releasesAgain(self) -> None:
         """
-        What could not be given back is given back as soon as that can be done.
+        A release that failed is repeated a second later.
         """
         self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         gone = self.claim("c")
-        self.ready = 0
+        self.store.given = 0
         gone.addErrback(lambda reason: reason.trap(CancelledError))
         gone.cancel()
         self.turns.next()
@@ -311,37 +301,37 @@ class PollsTests(SynchronousTestCase):
         self.assertEqual(self.leased(), 0)
         self.successResultOf(ended)
 
-    def test_fails(self) -> None:
+    def test_failsClaim(self) -> None:
         """
-        A claim that cannot be asked for fails, and the next is asked for.
+        A claim for which the store fails fails, and the next one is served.
         """
         ids = self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         fails, waits = self.claim("c"), self.claim("d")
         self.turns.fail(sqlite3.OperationalError("disk I/O error"))
-        self.failureResultOf(fails, sqlite3.OperationalError)
+        self.failureResultOf(fails, StoreError)
         self.turns.all()
         self.assertEqual(self.ids(waits), ids)
 
-    def test_failsGone(self) -> None:
+    def test_failsEndedClaim(self) -> None:
         """
-        If it was ended by then, that is all there is to it.
+        If the store fails for a claim that was ended meanwhile, the end is confirmed.
         """
-        self.ready = 1
+        self.store.given = 1
         done = self.claim("c")
-        self.ready = 0
+        self.store.given = 0
         ended = self.polls.end("a", "c")
         self.turns.fail(sqlite3.OperationalError("disk I/O error"))
         self.successResultOf(ended)
         self.assertEqual(self.ids(done), [])
 
-    def test_close(self) -> None:
+    def test_closes(self) -> None:
         """
-        Closed, claims are answered empty: those that wait, and those that come; what is
-        asked for is still answered with.
+        Once closed, claims are answered empty: those that wait, and those that come;
+        what the store was asked for is delivered.
         """
         ids = self.enqueue(1)
-        self.ready = 1
+        self.store.given = 1
         asked, waits = self.claim("c"), self.claim("d")
         self.polls.close()
         self.assertEqual(self.ids(waits), [])
@@ -349,10 +339,10 @@ class PollsTests(SynchronousTestCase):
         self.turns.all()
         self.assertEqual(self.ids(asked), ids)
 
-    def test_forgets(self) -> None:
+    def test_forgetsEndedClaims(self) -> None:
         """
-        Of the ended claims only so many are remembered, each for one answer: a client
-        that uses its name again gets tasks.
+        A bounded number of ended claims is remembered, each for one answer: a client
+        that uses a name again gets tasks.
         """
         for number in range(REMEMBERED + 1):
             self.successResultOf(self.polls.end("a", f"c{number}"))

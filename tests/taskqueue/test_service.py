@@ -29,7 +29,6 @@ from myconsumer.errors import FaultError
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.service import LocalQueueService, RefusedToStart
 from myconsumer.taskqueue.store.lock import FileLock
-from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.tokenfile import TokenFile
 from tests.acceptance.embedded import Client
 
@@ -53,9 +52,6 @@ class LocalQueueServiceTests(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        """
-        Name a file.
-        """
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
@@ -104,16 +100,16 @@ class LocalQueueServiceTests(TestCase):
         self.assertIn(said, line)
         self.assertEqual(len(line.splitlines()), 1)
 
-    def test_interface(self) -> None:
+    def test_providesService(self) -> None:
         """
-        It is a service, and does nothing before it is started.
+        The service provides IService, and does nothing before it is started.
         """
         verifyObject(IService, self.make())
         self.assertEqual(list(self.directory.iterdir()), [])
 
     async def test_serves(self) -> None:
         """
-        It serves where it says, from the file that it says.
+        The service serves at the address that it logs, from its file.
         """
         service = self.make()
         with capturedLogs() as logs:
@@ -126,10 +122,10 @@ class LocalQueueServiceTests(TestCase):
         with self.assertRaises(ConnectionRefusedError):
             await self.get(url)
 
-    async def test_withoutPrivileges(self) -> None:
+    async def test_startsWithoutPrivileges(self) -> None:
         """
-        Started without C{privilegedStartService}, as by a parent that runs already, it
-        listens all the same.
+        Started without C{privilegedStartService}, as by a parent that runs already, the
+        service listens all the same.
         """
         service = self.make()
         with capturedLogs() as logs:
@@ -139,7 +135,8 @@ class LocalQueueServiceTests(TestCase):
 
     def test_listensFirst(self) -> None:
         """
-        It listens while it has the privileges to, and touches the file without them.
+        The service listens while it has the privileges to, and touches the file without
+        them.
         """
         service = self.make()
         with capturedLogs() as logs:
@@ -148,9 +145,9 @@ class LocalQueueServiceTests(TestCase):
         socket.create_connection(("127.0.0.1", int(port))).close()
         self.assertEqual(list(self.directory.iterdir()), [])
 
-    async def test_startedAgain(self) -> None:
+    async def test_startsAgain(self) -> None:
         """
-        Stopped and started again, it goes on with what is in the file.
+        Stopped and started again, the service goes on with what is in the file.
         """
         service = self.make()
         queue = service.queue("tasks")
@@ -169,7 +166,7 @@ class LocalQueueServiceTests(TestCase):
 
     async def test_stopAnswers(self) -> None:
         """
-        A stop answers the claims that wait, and closes connections that are idle.
+        A stop answers the claims that wait, and closes idle connections.
         """
         service = self.make()
         url = self.start(service)
@@ -190,9 +187,10 @@ class LocalQueueServiceTests(TestCase):
         for claim in claims:
             self.assertEqual(await claim, [])
 
-    async def test_notRunning(self) -> None:
+    async def test_failsWhileStopped(self) -> None:
         """
-        A queue in the same process is there while the service runs.
+        A queue in the same process fails with FaultError while the service does not
+        run.
         """
         service = self.make()
         queue = service.queue("tasks")
@@ -202,9 +200,9 @@ class LocalQueueServiceTests(TestCase):
         await service.stopService()
         self.failureResultOf(queue.claim("c", 1, 0, 60), FaultError)
 
-    async def test_queuesByName(self) -> None:
+    async def test_servesByName(self) -> None:
         """
-        The queue of a name is the same, whether it is asked over HTTP or not.
+        A queue of one name is the same over HTTP and in the process.
         """
         service = self.make()
         url = self.start(service)
@@ -214,7 +212,7 @@ class LocalQueueServiceTests(TestCase):
         [task] = (await service.queue("other").claim("c", 1, 0, 9)).tasks
         self.assertEqual(task.id, id)
 
-    def test_fileForOwner(self) -> None:
+    def test_makesFileForOwner(self) -> None:
         """
         The file is made for its owner only, whatever the umask.
         """
@@ -224,28 +222,16 @@ class LocalQueueServiceTests(TestCase):
         for path in self.directory.iterdir():
             self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
 
-    async def test_sync(self) -> None:
+    async def test_keepsAtStart(self) -> None:
         """
-        How durable things are to be is set for the connection that writes.
-        """
-        for sync, number in (("normal", 1), ("full", 2)):
-            service = self.make(sync=sync)
-            self.start(service)
-            running: Any = service._running
-            [found] = await running.pool.runQuery("PRAGMA synchronous")
-            self.assertEqual(found, (number,))
-            await service.stopService()
-
-    async def test_keep(self) -> None:
-        """
-        What has ended longer ago than is kept is not forgotten at the start, when the
-        clock may be wrong.
+        A task that ended longer ago than it is kept is not forgotten at the start, when
+        the clock may be wrong.
         """
         service = self.make()
-        self.start(service)
+        url = self.start(service)
         queue = service.queue("tasks")
-        tasks = [NewTask(b"1", "kept"), NewTask(b"1", "old")]
-        await service._broker().enqueue("tasks", tasks)
+        client = Client(self.reactor, f"{url}/tasks")
+        await client.enqueue(*({"id": id, "payload": 1} for id in ("kept", "old")))
         claimed = (await queue.claim("c", 2, 0, 60)).tasks
         await queue.settle([Settlement(t.receipt, "complete") for t in claimed], 5)
         await service.stopService()
@@ -259,10 +245,10 @@ class LocalQueueServiceTests(TestCase):
         self.assertEqual((await client.counts())["completed"], 2)
         self.assertEqual((await client.task("old"))["state"], "completed")
 
-    def test_othersWithoutToken(self) -> None:
+    def test_refusesOthersWithoutToken(self) -> None:
         """
-        Where others than this machine may come it does not start without a token, and
-        nothing listens then.
+        Where other machines could connect the service does not start without a token,
+        and nothing listens.
         """
         for endpoint in ("tcp:0", "tcp:0:interface=0.0.0.0", r"tcp6:0:interface=\:\:"):
             with capturedLogs() as logs:
@@ -273,15 +259,15 @@ class LocalQueueServiceTests(TestCase):
 
     def internalReaders(self) -> list[Any]:
         """
-        What the reactor reads from besides what a test has opened.
+        What the reactor reads from, besides what a test has opened.
         """
         ports = re.compile("Port|Server")
         found: list[Any] = self.reactor.getReaders()
         return [each for each in found if not ports.search(type(each).__name__)]
 
-    async def test_othersWithToken(self) -> None:
+    async def test_servesOthersWithToken(self) -> None:
         """
-        With a token it serves others, by any name.
+        With a token the service serves other machines, by any name.
         """
         token = self.directory / "token"
         token.write_text("let-me-in")
@@ -294,9 +280,9 @@ class LocalQueueServiceTests(TestCase):
         )
         self.assertEqual(status, 200)
 
-    async def test_ownNames(self) -> None:
+    async def test_takesOwnNames(self) -> None:
         """
-        On loopback it is called by names of this machine only, its own address among
+        On loopback the service takes names of this machine only, its own address among
         them.
         """
         url = self.start(self.make("tcp:0:interface=127.0.0.7"))
@@ -305,7 +291,7 @@ class LocalQueueServiceTests(TestCase):
         for host in ("queue.example", "127.0.0.8"):
             self.assertEqual((await self.get(url, Host=host))[0], 421, host)
 
-    async def test_version6(self) -> None:
+    async def test_servesOnVersion6(self) -> None:
         """
         On IPv6's loopback the URL has brackets, and works.
         """
@@ -318,7 +304,7 @@ class LocalQueueServiceTests(TestCase):
         self.assertTrue(url.startswith("http://[::1]:"), url)
         self.assertEqual((await self.get(url))[0], 200)
 
-    async def test_socketInFileSystem(self) -> None:
+    async def test_servesSocketInFileSystem(self) -> None:
         """
         A socket in the file system needs no token.
         """
@@ -331,9 +317,9 @@ class LocalQueueServiceTests(TestCase):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(path))
 
-    def test_portInUse(self) -> None:
+    def test_refusesPortInUse(self) -> None:
         """
-        A port that somebody else has is told of in one line, and the file is left
+        A port that another program has is refused in one line, and the file is left
         alone.
         """
         with socket.socket() as taken:
@@ -344,7 +330,7 @@ class LocalQueueServiceTests(TestCase):
             self.assertRefuses(service, "in use")
         self.assertEqual(list(self.directory.iterdir()), [])
 
-    def test_fileInUse(self) -> None:
+    def test_refusesFileInUse(self) -> None:
         """
         A file that another process works on is refused.
         """
@@ -354,9 +340,9 @@ class LocalQueueServiceTests(TestCase):
         self.assertRefuses(self.make(), "another process works on it")
         self.assertFalse(self.path.exists())
 
-    async def test_refusedAndStarted(self) -> None:
+    async def test_startsAfterRefusal(self) -> None:
         """
-        What kept it from starting gone, it can be stopped and started.
+        After a refusal the service can be stopped and, the reason gone, started.
         """
         lock = FileLock(str(self.path))
         lock.acquire()
@@ -367,9 +353,9 @@ class LocalQueueServiceTests(TestCase):
         url = self.start(service)
         self.assertEqual((await self.get(url))[0], 200)
 
-    def test_refuse(self) -> None:
+    def test_refusesByFunction(self) -> None:
         """
-        Whoever composes it may be told of a refusal in a way of their own.
+        A refusal is passed to the function that the service was given for it.
         """
 
         def refuse(line: str) -> Any:

@@ -1,5 +1,5 @@
 """
-What has become of tasks: those that failed, those that completed, and each by its name.
+Tasks that have ended, in SQLite: listed, looked up, retried and forgotten.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RETRY = "UPDATE tasks SET state = 'ready', ended = NULL, attempts = 0"
 
 class Archive:
     """
-    Looks tasks up, has failed ones tried again, and forgets the old ones.
+    Looks tasks up, retries failed ones, and forgets old ones.
     """
 
     def __init__(self, database: Database) -> None:

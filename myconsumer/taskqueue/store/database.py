@@ -9,7 +9,7 @@ from collections import Counter
 
 from myconsumer.taskqueue.store.records import State
 
-#: The most tasks that are touched in one go by what nobody waits for.
+#: The most tasks that one transaction touches where nobody waits for it.
 CHUNK = 1000
 
 

@@ -6,23 +6,27 @@ and whether its disk has room for more.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable
 
 from twisted.logger import Logger
+
+from myconsumer.taskqueue.store.interface import StoreError
 
 #: The bytes that are left free for claims and settlements, which make room: SQLite's
 #: log may grow to this before it is cut back.  On a small disk it is a tenth of it.
 RESERVED = 64 * 1024 * 1024
 
+# Where they were not free, a quarter more has to be before new tasks are taken again.
+_AGAIN = 1.25
 
-class FileGoneError(sqlite3.OperationalError):
+
+class FileGoneError(StoreError):
     """
     The file is no longer at its path: what is written to it would be lost.
     """
 
 
-class DiskFullError(sqlite3.OperationalError):
+class DiskFullError(StoreError):
     """
     What is left of the disk is for working off what is queued.
     """
@@ -88,12 +92,14 @@ class Disk:
             # SQLite will have more to say of it
             return
         least = min(RESERVED, disk.f_blocks * disk.f_frsize // 10)
-        isFull = disk.f_bavail * disk.f_frsize < least
+        again = int(least * _AGAIN)
+        needed = again if self._isFull else least
+        isFull = disk.f_bavail * disk.f_frsize < needed
         if isFull != self._isFull:
             self._isFull = isFull
-            self._tell(least)
+            self._logRoom(least, again)
         if isFull:
-            raise DiskFullError(f"less than {least >> 20} MiB are free on its disk")
+            raise DiskFullError(f"less than {needed >> 20} MiB are free on its disk")
 
     def _found(self) -> tuple[int, int] | None:
         try:
@@ -104,12 +110,13 @@ class Disk:
             # such as a directory that may not be looked into now: it may be there
             return self._file
 
-    def _tell(self, least: int) -> None:
+    def _logRoom(self, least: int, again: int) -> None:
         if self._isFull:
             self._log.error(
                 "Less than {least} MiB are free on the disk of {path}. New tasks are "
-                "refused until there are more; claims and settlements go on",
+                "refused until {again} MiB are; claims and settlements go on",
                 least=least >> 20,
+                again=again >> 20,
                 path=self._path,
             )
         else:

@@ -1,6 +1,6 @@
 """
-What keeps two processes from working on one file: the leases are kept by the one that
-has it, and nobody else would wake its claims.
+The lock that keeps two processes from working on one file: neither would wake the
+claims that wait in the other.
 """
 
 from __future__ import annotations

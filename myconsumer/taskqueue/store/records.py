@@ -1,11 +1,12 @@
 """
-The values that travel between the embedded queue's store and its two doors, HTTP and
-the consumer of the same process: plain and frozen.
+The values that pass between a store and what uses it, HTTP and the consumer of the same
+process: plain, frozen, and most of them the JSON that clients see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -34,7 +35,7 @@ class NewTask(Struct, frozen=True, gc=False):
     priority: int = 0
 
 
-class Enqueued(Struct, frozen=True):
+class Enqueued(Struct, frozen=True, omit_defaults=True):
     """
     What became of new tasks.
 
@@ -43,7 +44,7 @@ class Enqueued(Struct, frozen=True):
     """
 
     ids: list[str]
-    known: list[str]
+    known: list[str] = []
 
 
 class Delivery(Struct, frozen=True, gc=False):
@@ -151,3 +152,16 @@ class TaskRecord(Struct, frozen=True, omit_defaults=True):
     ended: float | UnsetType = UNSET
     result: Raw | UnsetType = UNSET
     error: str | UnsetType = UNSET
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """
+    What became of tasks that ended long ago.
+
+    @ivar failed: By queue, how many of the forgotten tasks had failed.
+    @ivar isAll: Whether no more tasks are as old.
+    """
+
+    failed: Mapping[str, int]
+    isAll: bool

@@ -1,8 +1,8 @@
 """
-The one writer of the embedded queue: what is to be done in SQLite at about the same
-time is done in one transaction, off the reactor's thread.
+The one writer of a SQLite store: operations that come while a transaction is under way
+share the next one, off the reactor's thread.
 
-Promise 1: what was acknowledged is in the file.
+Promise 1: nothing is acknowledged before it is committed.
 """
 
 from __future__ import annotations
@@ -10,28 +10,31 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from msgspec import UNSET, Struct, UnsetType
-from twisted.internet.defer import Deferred
+from msgspec import UNSET, UnsetType
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.taskqueue.store.database import Database
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import State
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.tables import Tables
 
 T = TypeVar("T")
 
-#: Is called with the store and the time, and changes it or reads in it.
-Operation = Callable[[Store, float], T]
+#: Is called with the tables and the time, and changes them or reads in them.
+Operation = Callable[[Tables, float], T]
 
 #: Calls a function with a connection, always on the same thread, and commits.
 WithConnection = Callable[..., Deferred[Any]]
 
 
-class Outcome(Struct, frozen=True):
+@dataclass(frozen=True)
+class Outcome:
     """
     What came of a transaction.
 
@@ -51,12 +54,14 @@ class Writer:
     Runs operations, in the order in which they come.  What comes while a transaction
     is under way goes into the next, together.
 
-    @ivar onCommit: Called after each transaction, before anybody hears of its results.
+    @ivar onCommit: Called after each transaction, before the Deferreds of its
+        operations fire.
     """
 
     _log = Logger()
 
-    _database: Database | None = None
+    _tables: Tables | None = None
+    _isClosed = False
 
     def __init__(
         self,
@@ -74,10 +79,10 @@ class Writer:
         self._run = run
         self._clock = clock
         self._check = check
-        # the kinds of SQLite's errors that were logged and are not over
+        # the types of errors that were logged and are not over
         self._failing: set[type[BaseException]] = set()
         self._pending: list[tuple[Operation[Any], Deferred[Any]]] = []
-        self._busy = False
+        self._isBusy = False
         self._idle: list[Deferred[None]] = []
         self.onCommit: Callable[[Outcome], object] = lambda outcome: None
 
@@ -88,11 +93,14 @@ class Writer:
         @param operation: What to do; on another thread.
 
         @return: Fires with what it returned, once that is committed; fails with
-            what it raised, and then nothing of it was done.
+            what it raised, an error of SQLite's as L{StoreError}, and then nothing of
+            it was done.
         """
+        if self._isClosed:
+            return fail(StoreError("the queue is closed"))
         done: Deferred[T] = Deferred()
         self._pending.append((operation, done))
-        if not self._busy:
+        if not self._isBusy:
             self._next()
         return done
 
@@ -102,13 +110,19 @@ class Writer:
         """
         idle: Deferred[None] = Deferred()
         self._idle.append(idle)
-        if not self._busy:
+        if not self._isBusy:
             self._next()
         return idle
 
+    def close(self) -> None:
+        """
+        Refuse whatever comes from now on.
+        """
+        self._isClosed = True
+
     def _next(self) -> None:
-        self._busy = bool(self._pending)
-        if not self._busy:
+        self._isBusy = bool(self._pending)
+        if not self._isBusy:
             idle, self._idle = self._idle, []
             for each in idle:
                 each.callback(None)
@@ -119,37 +133,43 @@ class Writer:
         transacted = self._run(self._transact, operations)
         transacted.addCallback(self._committed)
         transacted.addErrback(self._failed, len(batch))
-        transacted.addCallback(self._tell, waiting)
+        transacted.addCallback(self._answer, waiting)
 
     def _committed(self, outcome: Outcome) -> Sequence[Any]:
-        failures = [each for each in outcome.results if isinstance(each, Failure)]
-        for failure in failures:
-            self._note(failure)
-        if self._failing and not failures:
+        results = [
+            self._noted(each) if isinstance(each, Failure) else each
+            for each in outcome.results
+        ]
+        if self._failing and not any(isinstance(each, Failure) for each in results):
             self._failing.clear()
             self._log.info("The queue can be written again")
         self.onCommit(outcome)
-        return outcome.results
+        return results
 
     def _failed(self, reason: Failure, count: int) -> Sequence[Any]:
-        self._note(reason)
-        return [reason] * count
+        return [self._noted(reason)] * count
 
-    def _note(self, reason: Failure) -> None:
+    def _noted(self, reason: Failure) -> Failure:
         """
-        Log what is not foreseen each time, and each kind of SQLite's errors once.
+        Log a bug each time, and each type of trouble with the file once.
+
+        @return: The reason to give.
         """
-        if not isinstance(reason.value, sqlite3.Error):
+        if not isinstance(reason.value, sqlite3.Error | StoreError):
             self._log.failure("An operation of the queue has failed", reason)
-        elif type(reason.value) not in self._failing:
+            return reason
+        if type(reason.value) not in self._failing:
             self._failing.add(type(reason.value))
             self._log.error(
                 "The queue cannot be read or written: {reason}. Requests are answered "
                 "503 until it can",
                 reason=reason.getErrorMessage(),
             )
+        if isinstance(reason.value, StoreError):
+            return reason
+        return Failure(StoreError(reason.getErrorMessage()))
 
-    def _tell(self, results: Sequence[Any], waiting: Sequence[Deferred[Any]]) -> None:
+    def _answer(self, results: Sequence[Any], waiting: Sequence[Deferred[Any]]) -> None:
         for done, result in zip(waiting, results, strict=True):
             done.callback(result)
         self._next()
@@ -162,20 +182,20 @@ class Writer:
 
         On the thread of the connection.
         """
-        if self._database is None:
-            self._database = Database(connection)
+        if self._tables is None:
+            self._tables = Tables(Database(connection))
         connection.execute("BEGIN IMMEDIATE")
         try:
-            return self._commit(connection, self._database, operations)
+            return self._commit(connection, self._tables, operations)
         except Exception:
             if len(operations) == 1:
                 raise
-        return self._oneByOne(connection, self._database, operations)
+        return self._oneByOne(connection, self._tables, operations)
 
     def _oneByOne(
         self,
         connection: sqlite3.Connection,
-        database: Database,
+        tables: Tables,
         operations: Sequence[Operation[Any]],
     ) -> Outcome:
         results: list[Any] = []
@@ -185,8 +205,8 @@ class Writer:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 # whoever compares with the counts: they do not have these yet
-                database.changes.update(changes)
-                outcome = self._commit(connection, database, [operation])
+                tables.database.changes.update(changes)
+                outcome = self._commit(connection, tables, [operation])
             except Exception:
                 results.append(Failure())
             else:
@@ -198,14 +218,14 @@ class Writer:
     def _commit(
         self,
         connection: sqlite3.Connection,
-        database: Database,
+        tables: Tables,
         operations: Sequence[Operation[Any]],
     ) -> Outcome:
-        store = Store(database)
+        database = tables.database
         now = self._clock.seconds()
         try:
-            results = [operation(store, now) for operation in operations]
-            due = store.due()
+            results = [operation(tables, now) for operation in operations]
+            due = tables.expiry.due()
             self._check()
             connection.commit()
         except BaseException:

@@ -19,12 +19,12 @@ _HEADERS = (
 _encode = msgspec.json.Encoder().encode
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """
-    A request is not done.  The text is a sentence for whoever has sent it.
+    Why a request is not done.  The text is a sentence for the client.
 
     @ivar code: The status code.
-    @ivar headers: What the head of the answer has to say besides.
+    @ivar headers: Further headers of the answer.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ def answered(request: Request, content: object, code: int = HTTPStatus.OK) -> by
     return body
 
 
-def refused(request: Request, refusal: Refused) -> bytes:
+def refused(request: Request, refusal: Refusal) -> bytes:
     """
     Make the answer to a request that is not done; see L{answered}.
 

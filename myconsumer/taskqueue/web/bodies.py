@@ -1,17 +1,14 @@
 """
-What is asked of the embedded queue over HTTP: read and checked in one pass, and, where
-that fails, gone through again for a sentence that says where and why.
+The bodies of requests to the embedded queue, and the numbers in their queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from itertools import islice
 from sys import maxsize
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from myconsumer.fields import (
@@ -20,11 +17,9 @@ from myconsumer.fields import (
     Lease,
     Name,
     Positive,
-    Priority,
     Wait,
     takes,
 )
-from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.limits import (
     LARGEST_PAYLOAD,
@@ -32,16 +27,10 @@ from myconsumer.taskqueue.limits import (
     ProducedTask,
 )
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.web.answers import Refused
-from myconsumer.taskqueue.web.complaints import Shape, complaint
-from myconsumer.taskqueue.web.weight import checkWeight
+from myconsumer.taskqueue.web.answers import Refusal
+from myconsumer.taskqueue.web.complaints import Shape
+from myconsumer.taskqueue.web.reader import Reader, whole
 from myconsumer.text import oneLine
-
-T = TypeVar("T")
-
-# the largest body that is gone through for a sentence of ours, which takes longer than
-# to decode it
-_EXPLAINED = 256 * 1024
 
 
 class ClaimBody(Struct):
@@ -71,12 +60,12 @@ class _Settle(Struct):
 
 class RetryBody(Struct):
     """
-    Which failed tasks are to be tried again.
+    Which failed tasks are to be retried.
 
     @ivar ids: Those with these names.
     @ivar all: All of them.
     @ivar limit: If all: the most tasks.
-    @ivar after: If all: where to go on, as the answer before has told.
+    @ivar after: If all: where to go on, C{next} of the answer before.
     """
 
     ids: list[str | int] = []
@@ -92,55 +81,63 @@ class RetryBody(Struct):
         return list(dict.fromkeys(map(str, self.ids)))
 
 
-_TASK = Shape(
-    ProducedTask,
-    isClosed=True,
-    id=takes(Name | int),
-    delay=takes(Delay),
-    priority=takes(Priority),
-)
-_CLAIM = Shape(
-    ClaimBody,
-    limit=takes(Positive),
-    wait=takes(Wait),
-    lease=takes(Lease),
-    claim=takes(Name),
-)
-_SETTLEMENT = Shape(
-    _Settlement,
-    receipt="a string",
-    outcome="'complete', 'release', 'fail' or 'extend'",
-    delay=takes(Delay),
-    error="a string",
-    counted="true or false",
-    lease=takes(Lease),
-)
-_RETRY = Shape(
-    RetryBody,
-    ids="a list of strings",
-    all="true or false",
-    limit="a whole number of 1 or more",
-    after="what was next in the answer before",
-)
+def _checkNumber(count: int, what: str, least: int) -> None:
+    if not least <= count <= MOST_TASKS:
+        raise Refusal(
+            400,
+            f"the body has {count} {what}; it takes from {least} to {MOST_TASKS}",
+        )
 
-_read: Callable[[bytes], Any] = msgspec.json.Decoder().decode
-_readTasks: Callable[[bytes], Any] = msgspec.json.Decoder(
-    ProducedTask | list[ProducedTask]
-).decode
-_readClaim: Callable[[bytes], ClaimBody] = msgspec.json.Decoder(ClaimBody).decode
-_readSettle: Callable[[bytes], _Settle] = msgspec.json.Decoder(_Settle).decode
-_readRetry: Callable[[bytes], RetryBody] = msgspec.json.Decoder(RetryBody).decode
+
+def _tasks(value: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(value, list):
+        return whole(value)
+    return ((f"[{number}]", each) for number, each in enumerate(value))
+
+
+def _settlements(value: Any) -> Iterable[tuple[str, Any]]:
+    settle = value.get("settle") if isinstance(value, dict) else None
+    if not isinstance(settle, list):
+        raise Refusal(400, 'the body takes {"settle": [...]}, with a list in it')
+    return ((f"settle[{number}]", each) for number, each in enumerate(settle))
+
+
+_TASKS: Reader[ProducedTask | list[ProducedTask]] = Reader(
+    ProducedTask | list[ProducedTask],
+    Shape(ProducedTask, isClosed=True),
+    _tasks,
+    lambda found: _checkNumber(
+        len(found) if isinstance(found, list) else 1, "tasks", 1
+    ),
+)
+_CLAIM: Reader[ClaimBody] = Reader(ClaimBody, Shape(ClaimBody))
+_SETTLE: Reader[_Settle] = Reader(
+    _Settle,
+    Shape(_Settlement, outcome="'complete', 'release', 'fail' or 'extend'"),
+    _settlements,
+    lambda found: _checkNumber(len(found.settle), "settlements", 0),
+)
+_RETRY: Reader[RetryBody] = Reader(
+    RetryBody,
+    Shape(
+        RetryBody,
+        ids="a list of strings",
+        limit="a whole number of 1 or more",
+        after="what was next in the answer before",
+    ),
+    check=lambda found: _checkNumber(len(found.ids), "ids", 0),
+)
 
 
 def readTasks(body: bytes) -> Sequence[NewTask]:
     """
-    Read what a producer wants to have queued: one task, or a list of tasks.
+    Read the tasks that a producer queues: one task, or a list of tasks.
 
     @param body: The body of the request, as everywhere here.
 
-    @raise Refused: It is not what it should be, as everywhere here.
+    @raise Refusal: It is not what it should be, as everywhere here.
     """
-    found = _fast(_readTasks, body, _TASK, _tasks, _checkTasks)
+    found = _TASKS.read(body)
     tasks = found if isinstance(found, list) else [found]
     new = [
         NewTask(bytes(task.payload), _text(task.id), task.delay, task.priority)
@@ -157,35 +154,23 @@ def readClaim(body: bytes) -> ClaimBody:
     Read what a claim asks for.  No body at all is a claim that asks for nothing more
     than one task.
     """
-    return _fast(_readClaim, body or b"{}", _CLAIM, _whole, lambda _: None)
+    return _CLAIM.read(body or b"{}")
 
 
 def readSettle(body: bytes) -> Sequence[Settlement]:
     """
     Read how tasks ended.
     """
-    return _fast(
-        _readSettle,
-        body,
-        _SETTLEMENT,
-        _settlements,
-        lambda found: _checkNumber(len(found.settle), "settlements", 0),
-    ).settle
+    return _SETTLE.read(body).settle
 
 
 def readRetry(body: bytes) -> RetryBody:
     """
-    Read which failed tasks are to be tried again.
+    Read which failed tasks are to be retried.
     """
-    asked = _fast(
-        _readRetry,
-        body,
-        _RETRY,
-        _whole,
-        lambda found: _checkNumber(len(found.ids), "ids", 0),
-    )
+    asked = _RETRY.read(body)
     if asked.all is bool(asked.ids):
-        raise Refused(
+        raise Refusal(
             400, 'the body takes either {"ids": ["ID", ...]} or {"all": true}'
         )
     return asked
@@ -208,82 +193,11 @@ def readNumber(
         number = int(text)
         if least <= number <= most:
             return number
-    raise Refused(
+    raise Refusal(
         400,
         f"{name} takes a whole number from {least} to {most}, "
         f"not {oneLine(text, 40)!r}",
     )
-
-
-def _fast(
-    read: Callable[[bytes], T],
-    body: bytes,
-    shape: Shape,
-    parts: Callable[[Any], Iterable[tuple[str, Any]]],
-    check: Callable[[T], object],
-) -> T:
-    checkWeight(body)
-    try:
-        found = read(body)
-        check(found)
-        # what is passed on as it came was not looked into
-        _read(body)
-    except UNDECODABLE as error:
-        raise Refused(400, _slow(body, shape, parts, error)) from None
-    return found
-
-
-def _slow(
-    body: bytes,
-    shape: Shape,
-    parts: Callable[[Any], Iterable[tuple[str, Any]]],
-    error: Exception,
-) -> str:
-    """
-    @return: What is wrong with a body, and where.
-    """
-    if not body.strip():
-        return "the body is empty; it takes JSON"
-    if len(body) <= _EXPLAINED:
-        try:
-            value = loads(body)
-        except RecursionError:
-            return "the body is nested too deeply"
-        except ValueError as invalid:
-            return f"the body is no JSON: {oneLine(str(invalid), 100)}"
-        for where, part in islice(parts(value), MOST_TASKS):
-            if (found := complaint(part, where, shape)) is not None:
-                return found
-    return f"the body cannot be read: {oneLine(str(error), 100)}"
-
-
-def _checkTasks(found: ProducedTask | list[ProducedTask]) -> None:
-    _checkNumber(len(found) if isinstance(found, list) else 1, "tasks", 1)
-
-
-def _checkNumber(count: int, what: str, least: int) -> None:
-    if not least <= count <= MOST_TASKS:
-        raise Refused(
-            400,
-            f"the body has {count} {what}; it takes from {least} to {MOST_TASKS}",
-        )
-
-
-def _whole(value: Any) -> Iterable[tuple[str, Any]]:
-    return [("", value)]
-
-
-def _tasks(value: Any) -> Iterable[tuple[str, Any]]:
-    if not isinstance(value, list):
-        return _whole(value)
-    return ((f"[{number}]", each) for number, each in enumerate(value))
-
-
-def _settlements(value: Any) -> Iterable[tuple[str, Any]]:
-    settle = value.get("settle") if isinstance(value, dict) else None
-    if not isinstance(settle, list):
-        raise Refused(400, 'the body takes {"settle": [...]}, with a list in it')
-    return ((f"settle[{number}]", each) for number, each in enumerate(settle))
 
 
 def _text(name: str | int | None) -> str | None:
@@ -297,9 +211,9 @@ def _isTooLong(task: NewTask) -> bool:
 
 def _checkLengths(task: NewTask, where: str) -> None:
     if _isTooLong(task):
-        raise Refused(400, f"{where}id takes {takes(Name)}, and this integer has more")
+        raise Refusal(400, f"{where}id takes {takes(Name)}, and this integer has more")
     if len(task.payload) > LARGEST_PAYLOAD:
-        raise Refused(
+        raise Refusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"{where}payload has {len(task.payload)} bytes; it takes up to "
             f"{LARGEST_PAYLOAD}",

@@ -4,15 +4,12 @@ A connection to the embedded queue: how long its requests may take to begin.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
-
-if TYPE_CHECKING:
-    from myconsumer.taskqueue.web.site import GuardedSite
 
 #: The seconds that the head of a request may take, and the first one to begin.
 HEAD = 10.0
@@ -21,12 +18,31 @@ HEAD = 10.0
 _LONGEST_LENGTH = 19
 
 
+class ChannelOwner(Protocol):
+    """
+    What a channel needs of its site.
+
+    @ivar reactor: What keeps the time.
+    @ivar channels: The connections that are open.
+    """
+
+    reactor: Any
+    channels: set[Channel]
+
+    def lost(self, channel: Channel) -> None:
+        """
+        Called when a connection is gone.
+
+        @param channel: The connection.
+        """
+
+
 class Channel(HTTPChannel):
     """
     A connection, known to its site.
     """
 
-    site: GuardedSite
+    site: ChannelOwner
     transport: Any
 
     _head: IDelayedCall | None = None

@@ -1,16 +1,19 @@
 """
-What is wrong with a JSON object, in words for whoever has sent it.
+What is wrong with a JSON object, in words for its sender.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
+from myconsumer.fields import takes
 from myconsumer.jsontext import UNDECODABLE
 from myconsumer.text import oneLine
 
@@ -32,12 +35,20 @@ class Shape:
         """
         @param struct: What it is decoded to.
         @param isClosed: Whether fields that are not known are refused.
-        @param takes: By field, what it takes, in words that follow "takes"; a field
-            not named takes any JSON.
+        @param takes: By field, what it takes, in words that follow "takes", where its
+            type does not say it.  A field without words takes any JSON.
         """
         self.fields = fields(struct)
         self.isClosed = isClosed
-        self.takes = takes
+        self.takes = _words(self.fields) | takes
+
+
+def _words(fields: Sequence[FieldInfo]) -> dict[str, str]:
+    words: dict[str, str] = {}
+    for field in fields:
+        with suppress(LookupError):
+            words[field.name] = takes(field.type)
+    return words
 
 
 def complaint(value: Any, where: str, shape: Shape) -> str | None:
@@ -51,7 +62,7 @@ def complaint(value: Any, where: str, shape: Shape) -> str | None:
     @return: A sentence on the first thing that is wrong; C{None}: nothing is found.
     """
     if not isinstance(value, dict):
-        return f"{where or 'the body'} takes an object, not {_shown(value)}"
+        return f"{where or 'the body'} takes an object, not {_described(value)}"
     at = f"{where}." if where else ""
     for field in shape.fields:
         name = field.name
@@ -62,12 +73,14 @@ def complaint(value: Any, where: str, shape: Shape) -> str | None:
             if not _fits(value[name], Any):
                 return f"{at}{name} takes {_READABLE}"
         elif not _fits(value[name], field.type):
-            return f"{at}{name} takes {shape.takes[name]}, not {_shown(value[name])}"
+            return (
+                f"{at}{name} takes {shape.takes[name]}, not {_described(value[name])}"
+            )
     known = [field.name for field in shape.fields]
     for name in value if shape.isClosed else ():
         if name not in known:
             return (
-                f"{where or 'the body'} has a field {_shown(name)}; known are "
+                f"{where or 'the body'} has a field {_described(name)}; known are "
                 f"{', '.join(known)}"
             )
     return None
@@ -81,7 +94,7 @@ def _fits(value: Any, type_: Any) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
+def _described(value: Any) -> str:
     for kind, name in _NAMES.items():
         if isinstance(value, kind):
             return name

@@ -1,5 +1,7 @@
 """
 Who may use the embedded queue over HTTP: judged by the head of a request.
+
+Promise 9: no answer shows the token.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from http import HTTPStatus
 
 from twisted.web.http_headers import Headers
 
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
@@ -42,11 +44,11 @@ class Guard:
 
         @param headers: Its head.
 
-        @raise Refused: It is not to be done.
+        @raise Refusal: It is not to be done.
         """
         hosts = headers.getRawHeaders(b"Host", [])
         if len(hosts) > 1:
-            raise Refused(400, "there is more than one Host header; one is expected")
+            raise Refusal(400, "there is more than one Host header; one is expected")
         if hosts:
             self._checkHost(hosts[0].decode("latin-1"))
         _checkOrigin(headers, hosts[0] if hosts else None)
@@ -58,7 +60,7 @@ class Guard:
             return
         matched = _AUTHORITY.fullmatch(host)
         if matched is None or matched[1].lower() not in self.hosts:
-            raise Refused(
+            raise Refusal(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 f"the Host header is {oneLine(host, 100)!r}; it takes one of "
                 + ", ".join(sorted(self.hosts)),
@@ -72,7 +74,7 @@ def _checkOrigin(headers: Headers, host: bytes | None) -> None:
         all(site in (b"same-origin", b"none") for site in sites)
         and all(_isOwn(origin, host) for origin in origins)
     ):
-        raise Refused(
+        raise Refusal(
             HTTPStatus.FORBIDDEN,
             "the request comes from a web page of another origin; that is not allowed",
         )
@@ -89,14 +91,14 @@ def _checkToken(given: Sequence[bytes], token: TokenFile) -> None:
     try:
         expected = token.current()
     except ValueError:
-        raise Refused(
+        raise Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "the queue cannot read its token file; try again once that is mended",
             {b"Retry-After": b"5"},
         ) from None
     scheme, _, found = (given[0] if given else b"").partition(b" ")
     if scheme.lower() != b"bearer" or not compare_digest(found.strip(), expected):
-        raise Refused(
+        raise Refusal(
             HTTPStatus.UNAUTHORIZED,
             "the Authorization header has no token that is valid here; "
             "'Bearer TOKEN' is expected",

@@ -6,7 +6,6 @@ where something is wrong.
 from __future__ import annotations
 
 import re
-import sqlite3
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +15,8 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
-from myconsumer.taskqueue.web.answers import Refused, refused
+from myconsumer.taskqueue.store.interface import StoreError
+from myconsumer.taskqueue.web.answers import Refusal, refused
 from myconsumer.text import oneLine
 
 _QUEUE = r"[A-Za-z0-9._-]{1,64}"
@@ -44,8 +44,8 @@ def makeApp() -> Klein:
     app.url_map.converters.update(queue=_QueueName, rest=_Rest)
     # these are to be found as they are, not at another address
     app.url_map.merge_slashes = False
-    app.handle_errors(Refused)(_refuse)
-    app.handle_errors(sqlite3.Error)(_refuseForNow)
+    app.handle_errors(Refusal)(_refuse)
+    app.handle_errors(StoreError)(_refuseForNow)
     app.handle_errors(HTTPException)(_refusePath)
     return app
 
@@ -58,7 +58,7 @@ def _refuse(self: Any, request: Any, failure: Failure) -> bytes:
 def _refuseForNow(self: Any, request: Any, failure: Failure) -> bytes:
     done = "read" if request.method == b"GET" else "written"
     reason = oneLine(failure.getErrorMessage())
-    refusal = Refused(
+    refusal = Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         f"the queue cannot be {done} now: {reason}; try again later",
         {b"Retry-After": b"5"},
@@ -71,20 +71,20 @@ def _refusePath(self: Any, request: Any, failure: Failure) -> bytes:
     name = path.split("/")[1] if path.startswith("/") else ""
     if isinstance(failure.value, MethodNotAllowed):
         allowed = ", ".join(sorted(failure.value.valid_methods or ()))
-        refusal = Refused(
+        refusal = Refusal(
             HTTPStatus.METHOD_NOT_ALLOWED,
             f"{oneLine(path)} takes {allowed}, not {request.method.decode()}",
             {b"Allow": allowed.encode()},
         )
     elif re.fullmatch(_QUEUE, name):
-        refusal = Refused(
+        refusal = Refusal(
             HTTPStatus.NOT_FOUND,
             f"there is nothing at {oneLine(path)}; a queue has /NAME, /NAME/claim, "
             "/NAME/claim/CLAIM, /NAME/settle, /NAME/failed, /NAME/failed/retry and "
             "/NAME/tasks/ID",
         )
     else:
-        refusal = Refused(
+        refusal = Refusal(
             HTTPStatus.NOT_FOUND,
             f"{oneLine(name, 100)!r} is no name of a queue; it takes 1 to 64 letters, "
             "digits, '.', '_' and '-'",

@@ -15,6 +15,9 @@ from myconsumer.taskqueue.store.disk import RESERVED, Disk, DiskFullError, FileG
 
 BLOCK = 4096
 
+#: What has to be free for new tasks to be taken again.
+AGAIN = RESERVED * 5 // 4
+
 
 def disk(free: int, size: int = 100 * RESERVED) -> os.statvfs_result:
     """
@@ -30,14 +33,11 @@ class FileTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a file.
-        """
         self.path = Path(self.mktemp())
         self.disk = Disk(str(self.path))
         self.disk.create()
 
-    def test_creates(self) -> None:
+    def test_createsFile(self) -> None:
         """
         The file is made, for its owner alone; one that is there is left as it is.
         """
@@ -47,10 +47,10 @@ class FileTests(SynchronousTestCase):
         self.disk.checkFile()
         self.assertEqual(self.path.read_text(), "content")
 
-    def test_gone(self) -> None:
+    def test_findsFileGone(self) -> None:
         """
-        A file that was removed, moved or replaced is gone, also when another is put in
-        its place after that, until it is opened again.
+        A file that was removed, moved or replaced is gone until it is opened again,
+        also when another is put in its place.
         """
         other, path = Path(f"{self.path} 2"), self.path
         for change in (
@@ -66,7 +66,7 @@ class FileTests(SynchronousTestCase):
             self.assertRaises(FileGoneError, self.disk.checkFile)
             self.disk.create()
 
-    def test_unknown(self) -> None:
+    def test_trustsWhereItCannotLook(self) -> None:
         """
         Where the system cannot tell whether the file is there, it is not gone.
         """
@@ -86,15 +86,13 @@ class RoomTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have a disk.
-        """
         self.looked = disk(RESERVED)
         self.disk = Disk("file", lambda path: self.looked)
 
-    def test_room(self) -> None:
+    def test_refusesWithoutRoom(self) -> None:
         """
-        New tasks need what is reserved to be free, or a tenth of a small disk.
+        New tasks are refused unless what is reserved is free, or a tenth of a small
+        disk.
         """
         self.disk.checkRoom()
         self.looked = disk(BLOCK, 10 * BLOCK)
@@ -102,21 +100,37 @@ class RoomTests(SynchronousTestCase):
         for self.looked in (disk(RESERVED - 1), disk(0, 10 * BLOCK)):
             self.assertRaises(DiskFullError, self.disk.checkRoom)
 
-    def test_told(self) -> None:
+    def test_logsWhenRoomGoesAndComes(self) -> None:
         """
-        When the room goes, and when it is there again, there is a line in the log.
+        A line is logged when the room goes, and another when it is back.
         """
         with capturedLogs() as events:
-            for free in (RESERVED, 0, 0, RESERVED, RESERVED):
+            for free in (RESERVED, 0, 0, AGAIN, RESERVED):
                 self.looked = disk(free)
                 try:
                     self.disk.checkRoom()
                 except DiskFullError as error:
-                    self.assertIn("64 MiB", str(error))
+                    self.assertRegex(str(error), "(64|80) MiB")
         self.assertEqual([each["log_level"].name for each in events], ["error", "info"])
         self.assertIn("64 MiB are free on the disk of file", formatEvent(events[0]))
 
-    def test_unknown(self) -> None:
+    def test_logsOnceWhereRoomHovers(self) -> None:
+        """
+        New tasks are refused until a quarter more than is reserved is free, so that a
+        disk that hovers about the limit is not logged again and again.
+        """
+        with capturedLogs() as events:
+            for free in (RESERVED - BLOCK, RESERVED, RESERVED - BLOCK, AGAIN - BLOCK):
+                self.looked = disk(free)
+                with self.assertRaisesRegex(DiskFullError, "^less than (64|80) MiB"):
+                    self.disk.checkRoom()
+            for free in (AGAIN, RESERVED, AGAIN):
+                self.looked = disk(free)
+                self.disk.checkRoom()
+        self.assertEqual([each["log_level"].name for each in events], ["error", "info"])
+        self.assertIn("refused until 80 MiB are", formatEvent(events[0]))
+
+    def test_trustsUnknownDisk(self) -> None:
         """
         Where nothing can be found out about the disk, it is left to SQLite.
         """

@@ -20,9 +20,9 @@ class NewIdsTests(SynchronousTestCase):
     Tests for L{newIds}.
     """
 
-    def test_form(self) -> None:
+    def test_makesUUIDs(self) -> None:
         """
-        They are UUIDs of version 7: the time in milliseconds, and chance.
+        New ids are UUIDs of version 7: the time in milliseconds, and chance.
         """
         for text in islice(newIds(NOW), 10):
             uuid = UUID(text)
@@ -30,23 +30,23 @@ class NewIdsTests(SynchronousTestCase):
             self.assertEqual((uuid.version, uuid.variant), (7, RFC_4122))
             self.assertEqual(uuid.int >> 80, 1_790_000_000_123)
 
-    def test_order(self) -> None:
+    def test_growsWithinOneTime(self) -> None:
         """
-        However many there are, each is greater than the one before.
+        However many ids are made at one time, each is greater than the one before.
         """
         ids = list(islice(newIds(NOW), 10_000))
         self.assertEqual(sorted(set(ids)), ids)
 
-    def test_later(self) -> None:
+    def test_growsWithTime(self) -> None:
         """
-        Those of a later time are greater, unless the earlier ones ran ahead of it.
+        Ids of a later time are greater, unless the earlier ones ran ahead of it.
         """
         *_, last = islice(newIds(NOW), 10_000)
         self.assertLess(last, next(newIds(NOW + 0.003)))
 
-    def test_neverTwice(self) -> None:
+    def test_differsAtOneTime(self) -> None:
         """
-        Two that are made up at the same time differ.
+        Two ids that are made at the same time differ.
         """
         ids = [*islice(newIds(NOW), 5_000), *islice(newIds(NOW), 5_000)]
         self.assertEqual(len(set(ids)), 10_000)

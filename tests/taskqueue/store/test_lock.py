@@ -29,9 +29,6 @@ class FileLockTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Name a file.
-        """
         self.directory = Path(self.mktemp())
         self.directory.mkdir()
         self.path = self.directory / "queue.sqlite"
@@ -46,9 +43,9 @@ class FileLockTests(SynchronousTestCase):
             FileLock(str(path)).acquire()
         self.assertIn(said, str(caught.exception))
 
-    def test_oneHolder(self) -> None:
+    def test_excludesOthers(self) -> None:
         """
-        While one has it, no other gets it; given back, it is there for the next.
+        A lock that is held is refused to others; released, it is there for the next.
         """
         self.lock.acquire()
         self.assertRefused(self.path, "another process works on it")
@@ -58,9 +55,9 @@ class FileLockTests(SynchronousTestCase):
         self.assertRefused(self.path, "another process works on it")
         other.release()
 
-    def test_check(self) -> None:
+    def test_checksWithoutTaking(self) -> None:
         """
-        To look whether it can be taken neither makes it nor takes it.
+        To check whether the lock can be taken neither makes its file nor takes it.
         """
         self.lock.check()
         self.assertEqual([*self.directory.iterdir()], [])
@@ -73,7 +70,7 @@ class FileLockTests(SynchronousTestCase):
 
     def test_refusedLeavesItHeld(self) -> None:
         """
-        Whoever was refused takes nothing from the holder, nor leaves anything open.
+        A refused attempt takes nothing from the holder and leaves nothing open.
         """
         self.lock.acquire()
         before = os.listdir("/proc/self/fd")
@@ -81,18 +78,18 @@ class FileLockTests(SynchronousTestCase):
             self.assertRefused(self.path, "another process")
         self.assertEqual(len(os.listdir("/proc/self/fd")), len(before))
 
-    def test_releasedTwice(self) -> None:
+    def test_releasesTwice(self) -> None:
         """
-        To give back what one does not have is harmless.
+        To release a lock that is not held is harmless.
         """
         self.lock.release()
         self.lock.acquire()
         self.lock.release()
         self.lock.release()
 
-    def test_links(self) -> None:
+    def test_followsLinks(self) -> None:
         """
-        By whatever name: it is the file that is locked.
+        The file is locked, by whatever name it is reached.
         """
         self.lock.acquire()
         link = self.directory / "link"
@@ -102,9 +99,9 @@ class FileLockTests(SynchronousTestCase):
         folder.symlink_to(self.directory.absolute())
         self.assertRefused(folder / "queue.sqlite", "another process")
 
-    def test_theFileItself(self) -> None:
+    def test_leavesFileItself(self) -> None:
         """
-        The file itself is neither made nor opened, and what is made is for its owner
+        The file itself is neither made nor opened; the lock's own file is for its owner
         only.
         """
         self.lock.acquire()
@@ -112,15 +109,15 @@ class FileLockTests(SynchronousTestCase):
         self.assertEqual(made.name, "queue.sqlite.lock")
         self.assertEqual(made.stat().st_mode & 0o777, 0o600)
 
-    def test_cannotBeMade(self) -> None:
+    def test_refusesWhereNoneCanBeMade(self) -> None:
         """
-        Where no file can be made, it says so.
+        Where the lock's file cannot be made, the refusal says so.
         """
         self.assertRefused(self.directory / "no" / "queue", "cannot be opened: No such")
 
-    def test_processKilled(self) -> None:
+    def test_endsWithProcess(self) -> None:
         """
-        It ends with its process, however that ends.
+        The lock ends with its process, however that ends.
         """
         with subprocess.Popen(
             [sys.executable, "-c", HOLDING, self.path],

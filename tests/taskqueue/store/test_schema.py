@@ -34,9 +34,6 @@ class CheckTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Name a file that is not there yet.
-        """
         self.path = self.mktemp()
 
     def make(self, count: int = 2000) -> None:
@@ -45,8 +42,8 @@ class CheckTests(SynchronousTestCase):
         """
         file = File(self.path)
         task = NewTask(b'"' + b"x" * 200 + b'"')
-        file.do(lambda store: store.enqueue("a", [task] * count, 1.0))
-        file.do(lambda store: store.claim("a", "c", count // 2, 60.0, 2.0))
+        file.do(lambda tables: tables.enqueue("a", [task] * count, 1.0))
+        file.do(lambda tables: tables.claim("a", "c", count // 2, 60.0, 2.0))
         file.close()
 
     def execute(self, *statements: str) -> None:
@@ -99,9 +96,9 @@ class CheckTests(SynchronousTestCase):
         self.assertNotIn("\n", reason)
         self.assertTrue(self.content() == before)
 
-    def test_sound(self) -> None:
+    def test_takesSoundFile(self) -> None:
         """
-        A queue is taken, as often as one likes, and not written to.
+        A queue's file is taken, as often as one likes, and not written to.
         """
         self.make()
         before = self.content()
@@ -109,9 +106,9 @@ class CheckTests(SynchronousTestCase):
         check(self.path)
         self.assertEqual(self.content(), before)
 
-    def test_oddName(self) -> None:
+    def test_takesOddName(self) -> None:
         """
-        It is the very file that is looked at, however it is called.
+        The very file is checked, whatever characters its name has.
         """
         directory = self.mktemp()
         os.mkdir(directory)
@@ -122,14 +119,14 @@ class CheckTests(SynchronousTestCase):
             self.execute("PRAGMA user_version = 2")
             self.assertRefused("a newer myconsumer")
 
-    def test_notThere(self) -> None:
+    def test_takesNoFile(self) -> None:
         """
         A file that is not there is taken, and not made.
         """
         check(self.path)
         self.assertFalse(os.path.exists(self.path))
 
-    def test_empty(self) -> None:
+    def test_takesEmptyFile(self) -> None:
         """
         An empty file is taken.
         """
@@ -144,7 +141,7 @@ class CheckTests(SynchronousTestCase):
         with open(self.path, "wb") as file:
             file.write(content)
 
-    def test_noDirectory(self) -> None:
+    def test_refusesWithoutDirectory(self) -> None:
         """
         A file in a directory that is not there is refused.
         """
@@ -153,9 +150,9 @@ class CheckTests(SynchronousTestCase):
             check(self.path)
         self.assertIn("there is no such directory", str(caught.exception))
 
-    def test_directory(self) -> None:
+    def test_refusesDirectory(self) -> None:
         """
-        A directory is refused, and what lies below something that is none.
+        A directory is refused, and so is what lies below a file.
         """
         os.mkdir(self.path)
         self.assertRefused("no regular file")
@@ -163,14 +160,14 @@ class CheckTests(SynchronousTestCase):
         self.overwriteWith(b"")
         self.assertRaises(ValueError, check, f"{self.path}/tasks.sqlite")
 
-    def test_pipe(self) -> None:
+    def test_refusesPipe(self) -> None:
         """
-        A pipe is refused, and does not make it wait.
+        A pipe is refused without being waited for.
         """
         os.mkfifo(self.path)
         self.assertRefused("no regular file")
 
-    def test_notPermitted(self) -> None:
+    def test_refusesWithoutPermission(self) -> None:
         """
         A file that may not be written is refused, and a place where none may be made.
         """
@@ -188,18 +185,18 @@ class CheckTests(SynchronousTestCase):
         self.path = f"{directory}/other.sqlite"
         self.assertRefused("directory may not be written to")
 
-    def test_noDatabase(self) -> None:
+    def test_refusesWhatIsNoDatabase(self) -> None:
         """
-        A file that is something else is refused.
+        A file that is no database is refused.
         """
         for content in (b"#!/bin/sh\n", b"\0" * 10_000, b"x" * 100_000):
             self.overwriteWith(content)
             self.assertRefused("no SQLite database", "name another")
 
-    def test_otherProgram(self) -> None:
+    def test_refusesOtherProgram(self) -> None:
         """
-        The database of another program is refused, whether it says whose it is or
-        only has tables.
+        The database of another program is refused, whether it says whose it is or only
+        has tables.
         """
         self.execute("CREATE TABLE addresses (name)")
         self.assertRefused("some other program")
@@ -209,17 +206,17 @@ class CheckTests(SynchronousTestCase):
         self.execute("CREATE TABLE tasks (id)")
         self.assertRefused("some other program")
 
-    def test_newer(self) -> None:
+    def test_refusesNewerFormat(self) -> None:
         """
-        A format that is not known yet is refused with its number.
+        A format that is newer is refused with its number.
         """
         self.make()
         self.execute("PRAGMA user_version = 2")
         self.assertRefused("a newer myconsumer", "2")
 
-    def test_newerInUse(self) -> None:
+    def test_refusesNewerWithLog(self) -> None:
         """
-        One with a log that was left behind is refused without working that in.
+        A newer file with a log that was left behind is refused without working that in.
         """
         connection = connect(self.path)
         connection.execute("PRAGMA user_version = 2")
@@ -229,7 +226,7 @@ class CheckTests(SynchronousTestCase):
         self.path = copy
         self.assertRefused("a newer myconsumer")
 
-    def test_truncated(self) -> None:
+    def test_refusesTruncated(self) -> None:
         """
         A file whose end is missing is refused, wherever it was cut.
         """
@@ -240,9 +237,9 @@ class CheckTests(SynchronousTestCase):
             self.overwriteWith(content[:length])
             self.assertRefused("damaged", "put back a copy")
 
-    def test_damaged(self) -> None:
+    def test_refusesDamaged(self) -> None:
         """
-        A page of a table or an index, or the schema, that was overwritten is found.
+        A page of a table, an index or the schema that was overwritten is found.
         """
         self.make()
         content = self.content()
@@ -289,9 +286,9 @@ class PrepareTests(SynchronousTestCase):
         """
         return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
-    def test_settings(self) -> None:
+    def test_setsUp(self) -> None:
         """
-        It is in WAL mode, marked as ours, and as durable as is asked for.
+        A prepared file is in WAL mode, marked as ours, and as durable as is asked for.
         """
         connection = self.open()
         prepare(connection, "normal")
@@ -302,20 +299,21 @@ class PrepareTests(SynchronousTestCase):
         self.assertEqual(self.pragma(connection, "synchronous"), 2)
         self.assertFalse(connection.in_transaction)
 
-    def test_twice(self) -> None:
+    def test_preparesTwice(self) -> None:
         """
-        To prepare it again, by the same or another connection, harms nothing.
+        To prepare a file again, by the same or another connection, is harmless.
         """
         file = File(self.path)
         [id] = file.fill("a", 1, 1.0)
         prepare(file.connection, "normal")
         prepare(self.open(), "normal")
-        self.assertIsNotNone(file.store.archive.task("a", id))
+        self.assertIsNotNone(file.tables.archive.task("a", id))
         file.close()
 
-    def test_dies(self) -> None:
+    def test_preparesWhollyOrNot(self) -> None:
         """
-        Wherever the process dies before it is through, what is left is taken for empty.
+        Wherever the process dies while it prepares a file, what is left is taken for
+        empty.
         """
         connection = self.open()
         left: list[str] = []
@@ -329,7 +327,7 @@ class PrepareTests(SynchronousTestCase):
         self.assertGreater(len(left), 10)
         for path in left:
             file = File(path)
-            self.assertEqual(file.store.count(), {})
+            self.assertEqual(file.tables.count(), {})
             file.close()
 
 
@@ -338,23 +336,23 @@ class CopyTests(SynchronousTestCase):
     The file can be copied while it is written.
     """
 
-    def test_backup(self) -> None:
+    def test_backsUp(self) -> None:
         """
-        What SQLite's own backup makes between and during transactions is sound, and
-        holds each transaction wholly or not at all.
+        SQLite's own backup, made between and during transactions, is sound and holds
+        each transaction wholly or not at all.
         """
         file = File(self.mktemp())
         self.addCleanup(file.close)
         for number in range(5):
             file.fill("a", 700, float(number))
             file.connection.execute("BEGIN IMMEDIATE")
-            file.store.claim("a", "c", 300, 60.0, 1.0)
+            file.tables.claim("a", "c", 300, 60.0, 1.0)
             copy = self.mktemp()
             self.backup(file, copy)
             file.connection.commit()
             copied = File(copy)
             self.assertEqual(
-                +copied.store.count(),
+                +copied.tables.count(),
                 {("a", "ready"): 700 + 400 * number}
                 | ({("a", "leased"): 300 * number} if number else {}),
             )

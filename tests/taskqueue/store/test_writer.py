@@ -20,9 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from myconsumer.taskqueue.store.database import Database
 from myconsumer.taskqueue.store.disk import FileGoneError
+from myconsumer.taskqueue.store.interface import StoreError
 from myconsumer.taskqueue.store.records import Enqueued, NewTask
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.tables import Tables
 from myconsumer.taskqueue.store.writer import Operation, Outcome, Writer
 from tests.taskqueue.core import Turns, connect, full
 
@@ -39,14 +40,14 @@ def enqueue(queue: str, *tasks: NewTask) -> Operation[Enqueued]:
     """
     @return: What queues tasks.
     """
-    return lambda store, now: store.enqueue(queue, tasks or [NewTask(b"1")], now)
+    return lambda tables, now: tables.enqueue(queue, tasks or [NewTask(b"1")], now)
 
 
-def bad(store: Store, now: float) -> NoReturn:
+def bad(tables: Tables, now: float) -> NoReturn:
     """
     Queue a task, and fail.
     """
-    enqueue("bad")(store, now)
+    enqueue("bad")(tables, now)
     raise OurError("bad")
 
 
@@ -56,9 +57,6 @@ class WriterTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file.
-        """
         self.path = self.mktemp()
         self.connection = connect(self.path)
         self.addCleanup(self.connection.close)
@@ -79,16 +77,16 @@ class WriterTests(SynchronousTestCase):
         ready = {(queue, "ready"): count for queue, count in expected.items()}
         self.assertEqual(+changes, ready)
         self.assertEqual(-changes, {})
-        self.assertEqual(Store(Database(self.connection)).count(), ready)
+        self.assertEqual(Tables(Database(self.connection)).count(), ready)
 
-    def test_together(self) -> None:
+    def test_groupsOperations(self) -> None:
         """
-        The first is begun at once; what comes meanwhile is done in one transaction, in
-        the order in which it came.
+        The first operation is begun at once; those that come meanwhile share one
+        transaction, in the order in which they came.
         """
         done: list[int] = []
 
-        def note(number: int, store: Store, now: float) -> int:
+        def note(number: int, tables: Tables, now: float) -> int:
             done.append(number)
             return number * 2
 
@@ -102,9 +100,10 @@ class WriterTests(SynchronousTestCase):
             [self.successResultOf(each) for each in results], [*range(0, 22, 2)]
         )
 
-    def test_durableFirst(self) -> None:
+    def test_commitsFirst(self) -> None:
         """
-        Nobody hears of what is not committed, and the commit is noted before that.
+        An operation is answered once it is committed, and the outcome is noted before
+        that.
         """
         events: list[str] = []
 
@@ -119,13 +118,13 @@ class WriterTests(SynchronousTestCase):
         self.turns.all()
         self.assertEqual(events, ["commit", "told"] * 2)
 
-    def test_outcome(self) -> None:
+    def test_tellsOutcome(self) -> None:
         """
-        The outcome tells what has changed, by the writer's clock, and what is due
-        after all of it.
+        The outcome has what changed, by the writer's clock, and what is due after all
+        of it.
         """
         self.writer.do(enqueue("a"))
-        self.writer.do(lambda store, now: store.wake(now))
+        self.writer.do(lambda tables, now: tables.expiry.wake(now))
         self.writer.do(enqueue("b", NewTask(b"1", delay=5.0)))
         self.turns.all()
         self.assertEqual([each.due for each in self.outcomes], [None, 1005.0])
@@ -133,7 +132,8 @@ class WriterTests(SynchronousTestCase):
 
     def test_failsAlone(self) -> None:
         """
-        What fails is undone by itself; what came with it is done.
+        An operation that fails is undone by itself; those of the same transaction are
+        done.
         """
         first = self.writer.do(enqueue("a"))
         before = self.writer.do(enqueue("b"))
@@ -147,9 +147,9 @@ class WriterTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(OurError)), 2)
         self.assertExact(a=1, b=1, c=1)
 
-    def test_dueNevertheless(self) -> None:
+    def test_tellsDueAfterFailure(self) -> None:
         """
-        If something fails, it is still told when the next is due after all of it.
+        After an operation that fails the outcome still has what is due next.
         """
         self.writer.do(enqueue("a"))
         self.writer.do(enqueue("a", NewTask(b"1", delay=5.0)))
@@ -157,42 +157,44 @@ class WriterTests(SynchronousTestCase):
         self.flushLoggedErrors(OurError)
         self.assertEqual([each.due for each in self.outcomes], [None, 1005.0])
 
-    def test_countedOneByOne(self) -> None:
+    def test_countsOneByOne(self) -> None:
         """
-        What is done by itself counts with what was done before it.
+        An operation that is done by itself counts with those before it.
         """
         self.doNow(enqueue("a"))
         known = {("a", "ready"): 1}
         self.writer.do(enqueue("b"))
-        claimed = self.writer.do(lambda store, now: store.claim("a", "c", 1, 9.0, now))
-        missing = self.writer.do(lambda store, now: store.correct("a", known))
+        claimed = self.writer.do(
+            lambda tables, now: tables.claim("a", "c", 1, 9.0, now)
+        )
+        missing = self.writer.do(lambda tables, now: tables.correct("a", known))
         self.failureResultOf(self.doNow(bad), OurError)
         self.flushLoggedErrors(OurError)
         self.assertEqual(len(self.successResultOf(claimed)), 1)
         self.assertEqual(self.successResultOf(missing), 0)
 
-    def test_failsEachItsOwn(self) -> None:
+    def test_failsWithOwnReason(self) -> None:
         """
-        Where all fail, each is told its own reason.
+        Where all operations of a transaction fail, each fails with its own reason.
         """
         self.writer.do(enqueue("a"))
         mine = self.writer.do(bad)
-        others = self.writer.do(lambda store, now: [][1])
+        others = self.writer.do(lambda tables, now: [][1])
         self.turns.all()
         self.failureResultOf(mine, OurError)
         self.failureResultOf(others, IndexError)
         self.assertEqual(len(self.flushLoggedErrors(OurError, IndexError)), 2)
         self.assertExact(a=1)
 
-    def test_failsOnce(self) -> None:
+    def test_triesOnce(self) -> None:
         """
-        What fails by itself is not tried twice.
+        An operation that fails in a transaction of its own is not tried twice.
         """
         tries: list[float] = []
 
-        def fail(store: Store, now: float) -> NoReturn:
+        def fail(tables: Tables, now: float) -> NoReturn:
             tries.append(now)
-            bad(store, now)
+            bad(tables, now)
 
         self.failureResultOf(self.doNow(fail), OurError)
         self.assertEqual(tries, [1000.0])
@@ -207,9 +209,9 @@ class WriterTests(SynchronousTestCase):
         self.turns.all()
         return done
 
-    def test_queueUndone(self) -> None:
+    def test_undoesQueue(self) -> None:
         """
-        A queue that was made by what failed is not there, and can be made after that.
+        A queue that was made by a failed operation is not there, and can be made later.
         """
         self.failureResultOf(self.doNow(bad), OurError)
         self.flushLoggedErrors(OurError)
@@ -217,9 +219,9 @@ class WriterTests(SynchronousTestCase):
         self.successResultOf(self.doNow(enqueue("bad")))
         self.assertExact(other=1, bad=1)
 
-    def test_locked(self) -> None:
+    def test_failsWhileLocked(self) -> None:
         """
-        While somebody else writes, everything fails without being tried one by one,
+        While another program writes, everything fails without being tried one by one,
         with one line in the log until it works again.
         """
         self.connection.execute("PRAGMA busy_timeout = 0")
@@ -230,7 +232,7 @@ class WriterTests(SynchronousTestCase):
             refused = [self.writer.do(enqueue("a")) for _ in range(5)]
             self.turns.all()
             for each in refused:
-                self.failureResultOf(each, sqlite3.OperationalError)
+                self.failureResultOf(each, StoreError)
             other.rollback()
             self.successResultOf(self.doNow(enqueue("a")))
             self.successResultOf(self.doNow(enqueue("a")))
@@ -238,10 +240,10 @@ class WriterTests(SynchronousTestCase):
         self.assertIn("locked", events[0]["reason"])
         self.assertExact(a=2)
 
-    def test_refused(self) -> None:
+    def test_checksBeforeCommit(self) -> None:
         """
-        What the check before the commit does not let through is not done, and each kind
-        of trouble is one line in the log.
+        What the check before the commit refuses is not done, and each type of trouble
+        is one line in the log.
         """
         allowed = [True]
 
@@ -258,14 +260,14 @@ class WriterTests(SynchronousTestCase):
             self.turns.fail(sqlite3.OperationalError("disk I/O error"))
             self.turns.all()
             for each in refused:
-                self.failureResultOf(each, sqlite3.OperationalError)
+                self.failureResultOf(each, StoreError)
         said = [event["reason"] for event in events]
         self.assertEqual(said, ["disk I/O error", "gone"])
         self.assertExact(a=1)
 
-    def test_full(self) -> None:
+    def test_failsWhileFull(self) -> None:
         """
-        Where the disk is full, what needs room fails, wholly, and works once there is
+        While the disk is full, what needs room fails, wholly, and works once there is
         room again.
         """
         self.writer.do(enqueue("a", *[NewTask(b"1")] * 10))
@@ -277,7 +279,7 @@ class WriterTests(SynchronousTestCase):
             ]
             self.turns.all()
             for each in refused:
-                self.failureResultOf(each, sqlite3.Error)
+                self.failureResultOf(each, StoreError)
             [delivery] = self.successResultOf(claimed)
             self.assertEqual(delivery.attempt, 1)
         self.assertEqual([e["log_level"].name for e in events], ["error"])
@@ -287,11 +289,12 @@ class WriterTests(SynchronousTestCase):
             changes.update(outcome.changes)
         expected = {("a", "ready"): 9, ("a", "leased"): 1, ("c", "ready"): 1}
         self.assertEqual(+changes, expected)
-        self.assertEqual(Store(Database(self.connection)).count(), expected)
+        self.assertEqual(Tables(Database(self.connection)).count(), expected)
 
-    def test_noThread(self) -> None:
+    def test_failsWithoutThread(self) -> None:
         """
-        If not even that could be tried, all fail, and what comes next is done.
+        If a transaction cannot even be begun, all its operations fail, and the next
+        ones are done.
         """
         refused = [self.writer.do(enqueue("a"))]
         self.turns.fail(OurError("no thread"))
@@ -305,9 +308,9 @@ class WriterTests(SynchronousTestCase):
         self.flushLoggedErrors(OurError)
         self.assertExact(a=1)
 
-    def test_nobodyWaits(self) -> None:
+    def test_doesWhatIsCancelled(self) -> None:
         """
-        What nobody waits for any more is done all the same.
+        An operation whose Deferred is cancelled is done all the same.
         """
         done = self.writer.do(enqueue("a"))
         done.addErrback(lambda _: None)
@@ -315,9 +318,9 @@ class WriterTests(SynchronousTestCase):
         self.successResultOf(self.doNow(enqueue("a")))
         self.assertExact(a=2)
 
-    def test_idle(self) -> None:
+    def test_tellsWhenIdle(self) -> None:
         """
-        It is idle once all is done, and what has come of that.
+        The writer is idle once all operations are done, those that they led to as well.
         """
         self.successResultOf(self.writer.idle())
         more: list[Deferred[Any]] = []
@@ -339,9 +342,6 @@ class PooledTests(TestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file.
-        """
         self.pool = ConnectionPool(
             "sqlite3",
             self.mktemp(),
@@ -362,22 +362,22 @@ class PooledTests(TestCase):
         changes: Counter[tuple[str, Any]] = Counter()
         for outcome in self.outcomes:
             changes.update(outcome.changes)
-        counted = await self.writer.do(lambda store, now: store.count())
+        counted = await self.writer.do(lambda tables, now: tables.count())
         self.assertEqual(+changes, counted)
         self.assertEqual(-changes, {})
         return counted
 
-    async def test_together(self) -> None:
+    async def test_groupsOperations(self) -> None:
         """
         Many operations are few transactions, on one thread that is not the reactor's.
         """
         done: list[int] = []
         threads: set[int] = set()
 
-        def note(number: int, store: Store, now: float) -> None:
+        def note(number: int, tables: Tables, now: float) -> None:
             done.append(number)
             threads.add(threading.get_ident())
-            enqueue("a")(store, now)
+            enqueue("a")(tables, now)
 
         await gatherResults([self.writer.do(partial(note, n)) for n in range(300)])
         self.assertEqual(done, [*range(300)])
@@ -387,7 +387,8 @@ class PooledTests(TestCase):
 
     async def test_failsAlone(self) -> None:
         """
-        What fails is undone by itself; what came with it is done.
+        An operation that fails is undone by itself; those of the same transaction are
+        done.
         """
         done = [self.writer.do(enqueue("a")) for _ in range(10)]
         failing = self.writer.do(bad)
@@ -397,9 +398,9 @@ class PooledTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(OurError)), 1)
         self.assertEqual(await self.count(), {("a", "ready"): 20})
 
-    async def test_full(self) -> None:
+    async def test_failsWhileFull(self) -> None:
         """
-        A full disk is the harm of what needs room, and passes.
+        While the disk is full, what needs room fails, and that passes.
         """
         await self.writer.do(enqueue("a"))
         pages = await self.pragma("page_count")
@@ -407,7 +408,7 @@ class PooledTests(TestCase):
         self.assertEqual(most, pages)
         refused = [self.writer.do(enqueue("a", NewTask(b"1"), LARGE)) for _ in "123"]
         for each in refused:
-            await self.assertFailure(each, sqlite3.Error)
+            await self.assertFailure(each, StoreError)
         self.assertEqual(await self.count(), {("a", "ready"): 1})
         await self.pragma("max_page_count = 1000000")
         await self.writer.do(enqueue("a", NewTask(b"1"), LARGE))

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD, MOST_TASKS, MOST_VALUES
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.bodies import (
     ClaimBody,
     RetryBody,
@@ -58,7 +58,7 @@ class ReadingCase(SynchronousTestCase):
         Fail unless a body is refused with a sentence that holds C{text}.
         """
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        with self.assertRaises(Refused) as caught:
+        with self.assertRaises(Refusal) as caught:
             read(data)
         self.assertEqual(caught.exception.code, code)
         self.assertIn(text, str(caught.exception))
@@ -71,28 +71,28 @@ class TasksTests(ReadingCase):
     Tests for L{readTasks}.
     """
 
-    def test_one(self) -> None:
+    def test_takesOneTask(self) -> None:
         """
-        One task stands for a list of one, and has all that it says.
+        One task stands for a list of one, and has all the fields that were sent.
         """
         body = b'{"payload": [1,  2], "id": "a", "delay": 1.5, "priority": -3}'
         self.assertEqual(readTasks(body), [NewTask(b"[1,  2]", "a", 1.5, -3)])
 
-    def test_several(self) -> None:
+    def test_takesList(self) -> None:
         """
-        Tasks keep their order; only the payload is needed.
+        Tasks keep the order of the list; only the payload is required.
         """
         body = b' [{"payload": null}, {"payload": 2, "id": 17, "delay": 0}]\n'
         self.assertEqual(readTasks(body), [NewTask(b"null"), NewTask(b"2", "17")])
 
-    def test_nothingNamed(self) -> None:
+    def test_takesNullAsNoId(self) -> None:
         """
-        An C{id} of null is none.
+        An C{id} of null means that there is none.
         """
         self.assertEqual(readTasks(b'{"payload": 1, "id": null}'), [NewTask(b"1")])
 
     @given(st.lists(anyJSON, min_size=1, max_size=5), st.sampled_from([None, 2]))
-    def test_payloads(self, payloads: list[Any], indent: int | None) -> None:
+    def test_keepsPayloads(self, payloads: list[Any], indent: int | None) -> None:
         """
         Payloads are kept as they came, to the last blank.
         """
@@ -101,10 +101,10 @@ class TasksTests(ReadingCase):
         tasks = readTasks(f"[{body}]".encode())
         self.assertEqual([task.payload.decode() for task in tasks], texts)
 
-    def test_ranges(self) -> None:
+    def test_refusesOutOfRange(self) -> None:
         """
-        The ends of each range are taken, what is past them is not, and it is said
-        which field of which task that is.
+        The ends of each range are taken; what is past them is refused with the field
+        and the task.
         """
         for name, fine, wrong, takes in (
             ("delay", (0, 0.5, YEAR), (-1, -0.001, YEAR + 1, "1", True), "seconds"),
@@ -125,9 +125,9 @@ class TasksTests(ReadingCase):
                 self.assertRefused(readTasks, tasks, f"[3].{name} takes a")
                 self.assertRefused(readTasks, tasks, takes)
 
-    def test_sentence(self) -> None:
+    def test_refusesInFull(self) -> None:
         """
-        What is wrong is said in full.
+        The refusal of a field names its place, what it takes, and what it has.
         """
         self.assertRefused(
             readTasks,
@@ -135,17 +135,17 @@ class TasksTests(ReadingCase):
             "[1].delay takes a number of seconds from 0 to 31536000, not -1",
         )
 
-    def test_noPayload(self) -> None:
+    def test_refusesTaskWithoutPayload(self) -> None:
         """
         A task without a payload is refused.
         """
         self.assertRefused(readTasks, {"id": "a"}, "payload is missing")
         self.assertRefused(readTasks, [{"payload": 1}, {}], "[1].payload is missing")
 
-    def test_unknownField(self) -> None:
+    def test_refusesUnknownField(self) -> None:
         """
-        A field that is not known may be one that is misspelt; those that are known are
-        named.
+        A field that is not known, which may be misspelt, is refused with the fields
+        that are.
         """
         self.assertRefused(
             readTasks,
@@ -153,7 +153,7 @@ class TasksTests(ReadingCase):
             '[0] has a field "dealy"; known are payload, id, delay, priority',
         )
 
-    def test_noTasks(self) -> None:
+    def test_refusesWhatIsNoTask(self) -> None:
         """
         What is neither a task nor a list of tasks is refused.
         """
@@ -162,7 +162,7 @@ class TasksTests(ReadingCase):
             self.assertRefused(readTasks, [body], "[0] takes an object, not")
         self.assertRefused(readTasks, [[{"payload": 1}]], "[0] takes an object, not a")
 
-    def test_counts(self) -> None:
+    def test_boundsNumberOfTasks(self) -> None:
         """
         From one to ten thousand tasks are taken.
         """
@@ -171,26 +171,26 @@ class TasksTests(ReadingCase):
         self.assertRefused(readTasks, [], "0 tasks; it takes from 1 to 10000")
         self.assertRefused(readTasks, [*tasks, *tasks[:1]], "10001 tasks")
 
-    def test_manyValues(self) -> None:
+    def test_refusesManyValues(self) -> None:
         """
-        A body with too many values is refused undecoded; one that is large and wrong
-        is not gone through once more, and yet it is said where it is wrong.
+        A body with too many values is refused undecoded; a large body that is wrong is
+        not gone through again, and yet the refusal says where it is wrong.
         """
         self.assertRefused(readTasks, b"[" + b"0," * MOST_VALUES, "values", 413)
         tasks = [{"payload": "1" * 100}] * MOST_TASKS
         wrong = {"payload": 1, "delay": -1}
         self.assertRefused(readTasks, [*tasks, wrong], "`$[10000].delay`")
 
-    def test_noJSON(self) -> None:
+    def test_refusesWhatIsNoJSON(self) -> None:
         """
         What is no JSON is refused.
         """
         for body in NO_JSON:
             self.assertRefused(readTasks, body, "the body ")
 
-    def test_unreadable(self) -> None:
+    def test_refusesUnreadablePayload(self) -> None:
         """
-        A payload that no consumer could read is refused, and it is said which.
+        A payload that no consumer could read is refused, with its task.
         """
         for payload in UNREADABLE:
             body = b'[{"payload": 1}, {"payload": %b}]' % payload
@@ -198,13 +198,13 @@ class TasksTests(ReadingCase):
             if payload[:3] != b"111":
                 self.assertRefused(readTasks, body, "[1].payload takes JSON without")
 
-    def test_invalidText(self) -> None:
+    def test_refusesPayloadThatIsNoUTF8(self) -> None:
         """
         A payload that is not UTF-8 is refused.
         """
         self.assertRefused(readTasks, b'{"payload": "\xff"}', "no JSON")
 
-    def test_deep(self) -> None:
+    def test_refusesDeepNesting(self) -> None:
         """
         A body that is nested too deeply is refused.
         """
@@ -215,7 +215,7 @@ class TasksTests(ReadingCase):
         deep = b"[" * 50_000 + b"]" * 50_000
         self.assertRefused(readTasks, b'{"payload": %b}' % deep, "too deeply")
 
-    def test_large(self) -> None:
+    def test_boundsPayload(self) -> None:
         """
         A payload has up to 8 MiB.
         """
@@ -229,15 +229,15 @@ class TasksTests(ReadingCase):
     )
     @example([{"payload": 1, "id": [1]}])
     @example({"settle": 1})
-    def test_anything(self, body: Any) -> None:
+    def test_takesOrRefusesAnything(self, body: Any) -> None:
         """
-        Whatever comes is taken or refused with a sentence.
+        Any JSON is taken, or refused with a sentence.
         """
         data = json.dumps(body).encode()
         for read in (readTasks, readClaim, readSettle, readRetry):
             try:
                 read(data)
-            except Refused as refusal:
+            except Refusal as refusal:
                 self.assertEqual(refusal.code, 400)
                 self.assertNotIn("cannot be read", str(refusal))
 
@@ -247,23 +247,23 @@ class ClaimTests(ReadingCase):
     Tests for L{readClaim}.
     """
 
-    def test_whole(self) -> None:
+    def test_takesWholeClaim(self) -> None:
         """
-        All fields are taken, and those that are not known are passed over.
+        All fields of a claim are taken; unknown ones are ignored.
         """
         body = b'{"limit": 4, "wait": 20, "lease": 1.5, "consumer": 1, "claim": "c"}'
         self.assertEqual(readClaim(body), ClaimBody(4, 20.0, 1.5, "c"))
 
-    def test_defaults(self) -> None:
+    def test_takesEmptyClaim(self) -> None:
         """
-        Nothing is needed.
+        A claim needs no field.
         """
         for body in (b"{}", b"", b'{"claim": null}'):
             self.assertEqual(readClaim(body), ClaimBody(1, 0.0, 60.0, None))
 
-    def test_ranges(self) -> None:
+    def test_refusesOutOfRange(self) -> None:
         """
-        What is out of range is refused, with its name.
+        A field out of its range is refused by its name.
         """
         for name, fine, wrong in (
             ("limit", (1, 10**9, 10**30), (0, -1, 1.0, "1", None, True)),
@@ -276,9 +276,9 @@ class ClaimTests(ReadingCase):
             for value in wrong:
                 self.assertRefused(readClaim, {name: value}, f"{name} takes a")
 
-    def test_noClaim(self) -> None:
+    def test_refusesWhatIsNoClaim(self) -> None:
         """
-        What is no object is refused, and so is what cannot be read.
+        A body that is no object, or cannot be read, is no claim.
         """
         for body in (b"[]", b"1", b'"a"', *NO_JSON[2:]):
             self.assertRefused(readClaim, body, "the body ")
@@ -290,9 +290,10 @@ class SettleTests(ReadingCase):
     Tests for L{readSettle}.
     """
 
-    def test_whole(self) -> None:
+    def test_takesWholeSettlement(self) -> None:
         """
-        Each outcome is taken with what belongs to it, and the result as it came.
+        Each outcome is taken with the fields that belong to it, and the result as it
+        came.
         """
         body = b"""{"consumer": "c", "more": 1, "settle": [
             {"receipt": "1", "outcome": "complete", "result": {"a":  1}},
@@ -317,15 +318,15 @@ class SettleTests(ReadingCase):
         )
         self.assertIsInstance(plain, Settlement)
 
-    def test_none(self) -> None:
+    def test_takesNoSettlements(self) -> None:
         """
-        There may be nothing to settle.
+        The list of settlements may be empty.
         """
         self.assertEqual(readSettle(b'{"settle": []}'), [])
 
-    def test_many(self) -> None:
+    def test_boundsNumberOfSettlements(self) -> None:
         """
-        There are no more than 10,000 settlements.
+        No more than 10,000 settlements are taken.
         """
         settle = [{"receipt": "1.1", "outcome": "fail"}] * MOST_TASKS
         self.assertEqual(
@@ -334,9 +335,9 @@ class SettleTests(ReadingCase):
         many = {"settle": [*settle, settle[0]]}
         self.assertRefused(readSettle, many, "10001 settlements; it takes from 0 to")
 
-    def test_wrong(self) -> None:
+    def test_refusesWrongField(self) -> None:
         """
-        It is said which field of which settlement is wrong.
+        The refusal of a settlement names its place and field.
         """
         fine = {"receipt": "r", "outcome": "complete"}
         for wrong, text in (
@@ -357,7 +358,7 @@ class SettleTests(ReadingCase):
             self.assertRefused(readSettle, {"settle": [fine, some]}, text)
         self.assertRefused(readSettle, {"settle": [1]}, "settle[0] takes an object")
 
-    def test_result(self) -> None:
+    def test_refusesUnreadableResult(self) -> None:
         """
         A result that could not be read again is refused.
         """
@@ -369,9 +370,9 @@ class SettleTests(ReadingCase):
                 readSettle, body % result, "settle[0].result takes JSON without"
             )
 
-    def test_noList(self) -> None:
+    def test_refusesWithoutList(self) -> None:
         """
-        What has no list of settlements is refused.
+        A body without a list of settlements is refused.
         """
         for body in ({}, [], 1, {"settle": {}}, {"settle": None}):
             self.assertRefused(readSettle, body, 'takes {"settle": [...]}')
@@ -382,26 +383,26 @@ class RetryTests(ReadingCase):
     Tests for L{readRetry}.
     """
 
-    def test_ids(self) -> None:
+    def test_takesIdsOnce(self) -> None:
         """
-        Names are taken each once; integers by their text.
+        Ids are taken once each; integers by their text.
         """
         self.assertEqual(
             readRetry(b'{"ids": ["b", 7, "a", "7", "b"]}').names, ["b", "7", "a"]
         )
 
-    def test_all(self) -> None:
+    def test_takesAll(self) -> None:
         """
-        All is all.
+        A retry of all failed tasks is taken, with its limit.
         """
         self.assertEqual(
             readRetry(b'{"all": true, "limit": 5, "after": [7, 1.5]}'),
             RetryBody(all=True, limit=5, after=RetryCursor(7, 1.5)),
         )
 
-    def test_wrong(self) -> None:
+    def test_refusesBothAndNeither(self) -> None:
         """
-        It has to be one of both.
+        A retry takes either ids or all, not both and not neither.
         """
         for body in ({}, {"all": False}, {"ids": []}, {"all": True, "ids": ["a"]}):
             self.assertRefused(
@@ -423,20 +424,20 @@ class NumberTests(SynchronousTestCase):
     Tests for L{readNumber}.
     """
 
-    def test_taken(self) -> None:
+    def test_takesNumber(self) -> None:
         """
-        A number in its range is taken; none is the default; of several the last.
+        A number in its range is taken; without one the default is; of several the last.
         """
         for given_, number in (([b"1"], 1), ([b"1000"], 1000), ([b"x", b"7"], 7)):
             self.assertEqual(readNumber({b"n": given_}, "n", 5, 1, 1000), number)
         self.assertEqual(readNumber({}, "n", 5, 1, 1000), 5)
 
-    def test_refused(self) -> None:
+    def test_refusesOtherNumbers(self) -> None:
         """
-        Anything else is refused.
+        A number out of its range, or no number, is refused.
         """
         for text in ("0", "1001", "", "-1", "+1", " 1", "1.0", "²", "1" * 5000):
-            with self.assertRaises(Refused) as caught:
+            with self.assertRaises(Refusal) as caught:
                 readNumber({b"n": [text.encode("latin-1")]}, "n", 5, 1, 1000)
             self.assertEqual(caught.exception.code, 400)
             self.assertIn(

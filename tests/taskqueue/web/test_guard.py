@@ -9,14 +9,14 @@ import os
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from myconsumer.taskqueue.web.answers import Refused
+from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.tokenfile import TokenFile
 
 HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def refusal(guard: Guard, **headers: str | list[str]) -> Refused | None:
+def refusal(guard: Guard, **headers: str | list[str]) -> Refusal | None:
     """
     @return: Why a request with these headers is not done; L{None}: it is.
     """
@@ -26,7 +26,7 @@ def refusal(guard: Guard, **headers: str | list[str]) -> Refused | None:
         found.setRawHeaders(name.replace("_", "-"), values)
     try:
         guard.check(found)
-    except Refused as refused:
+    except Refusal as refused:
         return refused
     return None
 
@@ -37,22 +37,19 @@ class HostTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a guard of the loopback interface.
-        """
         self.guard = Guard(None)
         self.guard.hosts = HERE
 
-    def test_own(self) -> None:
+    def test_takesOwnNames(self) -> None:
         """
-        Its own names are fine with any port and in any case.
+        The guard's own names are taken with any port and in any case.
         """
         for host in ("localhost", "LOCALHOST:8321", "127.0.0.1:1", "[::1]", "[::1]:80"):
             self.assertIsNone(refusal(self.guard, Host=host), host)
 
-    def test_foreign(self) -> None:
+    def test_refusesForeignNames(self) -> None:
         """
-        A name of somebody else's that leads here, or what is no name, is refused, with
+        A name of somebody else's that leads here, or what is no name, is refused with
         the names that are taken.
         """
         for host in (
@@ -72,22 +69,23 @@ class HostTests(SynchronousTestCase):
             self.assertIn(repr(host), str(refused))
             self.assertIn("127.0.0.1, [::1], localhost", str(refused))
 
-    def test_elsewhere(self) -> None:
+    def test_takesAnyNameElsewhere(self) -> None:
         """
-        On any other interface nobody knows by what names it is called.
+        On an interface other than loopback any name is taken.
         """
         self.guard.hosts = None
         self.assertIsNone(refusal(self.guard, Host="queue.example:8321"))
 
-    def test_none(self) -> None:
+    def test_takesNoHost(self) -> None:
         """
-        HTTP/1.0 has no such header; browsers do not speak it.
+        A request of HTTP/1.0 has no Host header, and is taken; browsers do not speak
+        it.
         """
         self.assertIsNone(refusal(self.guard))
 
-    def test_several(self) -> None:
+    def test_refusesTwoHosts(self) -> None:
         """
-        Two such headers may each be read by somebody else, and are refused.
+        Two Host headers may be read differently by two programs, and are refused.
         """
         refused = refusal(self.guard, Host=["localhost", "localhost"])
         assert refused is not None
@@ -99,9 +97,9 @@ class OriginTests(SynchronousTestCase):
     What web pages may do.
     """
 
-    def test_own(self) -> None:
+    def test_takesOwnOrigin(self) -> None:
         """
-        A page from the very same origin may, and so may what is no page at all.
+        A page of the very same origin is taken, and so is what is no page at all.
         """
         for headers in (
             {},
@@ -111,9 +109,9 @@ class OriginTests(SynchronousTestCase):
         ):
             self.assertIsNone(refusal(Guard(None), Host="h:8321", **headers), headers)
 
-    def test_defaultPorts(self) -> None:
+    def test_takesDefaultPorts(self) -> None:
         """
-        A port that goes without saying may be said on either side.
+        A default port may be named or left out on either side.
         """
         for origin, host in (
             ("http://h", "h"),
@@ -126,9 +124,9 @@ class OriginTests(SynchronousTestCase):
         refused = refusal(Guard(None), Host="h:443", Origin="http://h")
         self.assertIsNotNone(refused)
 
-    def test_foreign(self) -> None:
+    def test_refusesForeignOrigin(self) -> None:
         """
-        Any other may not, the one on another port of the same host among them.
+        A page of any other origin is refused, one on another port of the same host too.
         """
         for headers in (
             {"Origin": "http://evil.example"},
@@ -145,9 +143,9 @@ class OriginTests(SynchronousTestCase):
             assert refused is not None, headers
             self.assertEqual(refused.code, 403)
 
-    def test_noHost(self) -> None:
+    def test_refusesOriginWithoutHost(self) -> None:
         """
-        Without a Host there is no origin that could be the same.
+        Without a Host header no origin is the same.
         """
         for origin in ("http://h", "null", "http://"):
             self.assertIsNotNone(refusal(Guard(None), Origin=origin))
@@ -167,23 +165,20 @@ class TokenTests(SynchronousTestCase):
         self.guard = Guard(TokenFile(self.path))
 
     def write(self, content: bytes) -> None:
-        """
-        Replace the file.
-        """
         with open(self.path + ".new", "wb") as file:
             file.write(content)
         os.replace(self.path + ".new", self.path)
 
-    def test_right(self) -> None:
+    def test_takesToken(self) -> None:
         """
-        It is taken; the name of the scheme has no case.
+        The right token is taken; the name of the scheme has no case.
         """
         for value in ("Bearer s3cret", "bearer s3cret", "BEARER  s3cret"):
             self.assertIsNone(refusal(self.guard, Authorization=value), value)
 
-    def test_wrong(self) -> None:
+    def test_refusesOtherTokens(self) -> None:
         """
-        Anything else is answered 401, with how to do it right and without what it is.
+        Any other token is answered 401, with how to send one and without the right one.
         """
         for value in (
             [],
@@ -203,19 +198,19 @@ class TokenTests(SynchronousTestCase):
             self.assertEqual(refused.headers, {b"WWW-Authenticate": b"Bearer"})
             self.assertNotIn("s3c", str(refused))
 
-    def test_replaced(self) -> None:
+    def test_followsFile(self) -> None:
         """
-        A new token is known at once, and the old one is no longer taken.
+        A new token in the file counts at once, and the old one no longer.
         """
         self.assertIsNone(refusal(self.guard, Authorization="Bearer s3cret"))
         self.write(b"another")
         self.assertIsNotNone(refusal(self.guard, Authorization="Bearer s3cret"))
         self.assertIsNone(refusal(self.guard, Authorization="Bearer another"))
 
-    def test_gone(self) -> None:
+    def test_keepsTokenOfLostFile(self) -> None:
         """
-        A file that is gone leaves the token in use; where none was ever read nobody is
-        let in.
+        A file that is gone leaves its last token in use; where none was ever read
+        nobody is let in.
         """
         self.assertIsNone(refusal(self.guard, Authorization="Bearer s3cret"))
         os.remove(self.path)
@@ -227,9 +222,9 @@ class TokenTests(SynchronousTestCase):
             self.assertEqual(refused.code, 503)
             self.assertNotIn(self.path, str(refused))
 
-    def test_foreignFirst(self) -> None:
+    def test_refusesForeignOriginWithToken(self) -> None:
         """
-        The token does not help a web page of somebody else's.
+        The right token does not help a web page of another origin.
         """
         refused = refusal(
             self.guard, Host="h", Origin="null", Authorization="Bearer s3cret"

@@ -20,7 +20,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from myconsumer.taskqueue.web.guard import Guard
-from myconsumer.taskqueue.web.site import LARGEST_BODY, GuardedRequest, GuardedSite
+from myconsumer.taskqueue.web.request import LARGEST_BODY, GuardedRequest
+from myconsumer.taskqueue.web.site import GuardedSite
 from myconsumer.tokenfile import TokenFile
 
 PIECE = b"x" * (1024 * 1024)
@@ -53,9 +54,6 @@ class SiteCase(SynchronousTestCase):
     token: TokenFile | None = None
 
     def setUp(self) -> None:
-        """
-        Make both.
-        """
         self.clock = Clock()
         self.requests: list[GuardedRequest] = []
         self.guard = Guard(self.token)
@@ -67,24 +65,15 @@ class SiteCase(SynchronousTestCase):
         self.connect()
 
     def settleDown(self) -> None:
-        """
-        Nothing is left on the clock.
-        """
         self.site.doStop()
         self.transport.loseConnection()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def makeRequest(self, *given: Any) -> GuardedRequest:
-        """
-        Make a request, and keep it.
-        """
         self.requests.append(GuardedRequest(*given))
         return self.requests[-1]
 
     def connect(self) -> None:
-        """
-        Open a connection.
-        """
         self.transport = StringTransportWithDisconnection()
         self.channel = self.site.buildProtocol(None)
         self.transport.protocol = self.channel
@@ -142,228 +131,12 @@ class SiteCase(SynchronousTestCase):
         return len(content.getvalue())
 
 
-class SizeTests(SiteCase):
-    """
-    How large a body may be.
-    """
-
-    def test_taken(self) -> None:
-        """
-        The largest is taken whole, however it is sent.
-        """
-        self.send("Host: h", f"Content-Length: {LARGEST_BODY}")
-        for _ in range(16):
-            self.channel.dataReceived(PIECE)
-        self.assertTaken(LARGEST_BODY)
-        self.send("Host: h", "Transfer-Encoding: chunked")
-        for _ in range(16):
-            self.channel.dataReceived(b"100000\r\n" + PIECE + b"\r\n")
-        self.channel.dataReceived(b"0\r\n\r\n")
-        self.assertTaken(LARGEST_BODY)
-
-    def test_form(self) -> None:
-        """
-        What calls itself a form, as curl's -d does, is taken as it is.
-        """
-        for kind in ("x-www-form-urlencoded", "multipart/form-data; boundary=b"):
-            self.send("Host: h", f"Content-Type: {kind}", "Content-Length: 3")
-            self.channel.dataReceived(b"a=b")
-            self.assertTaken(3)
-
-    def test_announced(self) -> None:
-        """
-        Of one that says that it is larger nothing is kept.  The answer comes when it
-        is over, so that a client that reads only then sees it; the connection can be
-        used on.
-        """
-        self.send("Host: h", f"Content-Length: {LARGEST_BODY + 1}")
-        for _ in range(16):
-            self.channel.dataReceived(PIECE)
-            self.assertEqual(self.kept(), 0)
-        self.assertEqual(self.transport.value(), b"")
-        self.channel.dataReceived(b"x")
-        self.assertRefused(413)
-        self.send("Host: h")
-        self.assertTaken(0)
-
-    def test_grown(self) -> None:
-        """
-        One that does not say so is thrown away as soon as it is larger.
-        """
-        self.send("Host: h", "Transfer-Encoding: chunked")
-        for number in range(15):
-            self.channel.dataReceived(b"100000\r\n" + PIECE + b"\r\n")
-            self.assertEqual(self.kept(), (number + 1) * len(PIECE))
-        for _ in range(5):
-            self.channel.dataReceived(b"100000\r\n" + PIECE + b"\r\n")
-        self.assertEqual(self.kept(), 0)
-        self.channel.dataReceived(b"0\r\n\r\n")
-        self.assertRefused(413)
-        self.send("Host: h")
-        self.assertTaken(0)
-
-    def test_endless(self) -> None:
-        """
-        One that does not end is cut off, with the answer before; what comes after that
-        has no effect.
-        """
-        self.send("Host: h", f"Content-Length: {10**15}")
-        for _ in range(64):
-            self.channel.dataReceived(PIECE)
-        self.assertTrue(self.transport.connected)
-        self.channel.dataReceived(PIECE)
-        self.assertFalse(self.transport.connected)
-        self.assertEqual(self.assertRefused(413)["Connection"], "close")
-
-    def test_pending(self) -> None:
-        """
-        Of bodies that are not complete no more than 128 MiB are kept, all together;
-        what is complete, or gone, makes room.
-        """
-        channels = []
-        for _ in range(9):
-            channels.append((self.channel, self.transport))
-            self.send("Host: h", f"Content-Length: {LARGEST_BODY}")
-            for _ in range(15):
-                self.channel.dataReceived(PIECE)
-            self.connect()
-        self.transport.loseConnection()
-        self.assertEqual(self.site.pending, 8 * 15 * len(PIECE))
-        self.channel, self.transport = channels[8]
-        self.channel.dataReceived(PIECE)
-        self.assertEqual(self.assertRefused(503)["Retry-After"], "1")
-        self.channel, self.transport = channels[0]
-        self.channel.dataReceived(PIECE)
-        self.assertTaken(LARGEST_BODY)
-        for _, transport in channels:
-            transport.loseConnection()
-        self.assertEqual(self.site.pending, 0)
-
-    def test_absurd(self) -> None:
-        """
-        A length that no number can have is answered, and the connection closed.
-        """
-        for name in ("Content-Length", "content-length"):
-            for last in ((), ("Host: h",)):
-                self.send(f"{name}: {'1' * 5000}", *last)
-                self.assertEqual(
-                    self.transport.value(), b"HTTP/1.1 400 Bad Request\r\n\r\n"
-                )
-                self.assertFalse(self.transport.connected)
-                self.connect()
-
-    def test_cutInOnePiece(self) -> None:
-        """
-        Where the end comes in the very piece that is too much there is one answer.
-        """
-        self.send("Host: h", "Transfer-Encoding: chunked")
-        piece = b"100000\r\n" + PIECE + b"\r\n"
-        self.channel.dataReceived(piece * 66 + b"0\r\n\r\n")
-        self.assertRefused(413)
-
-
-class RefusedTests(SiteCase):
-    """
-    What becomes of requests that are not to be done.
-    """
-
-    def setUp(self) -> None:
-        """
-        Have a token.
-        """
-        path = self.mktemp()
-        with open(path, "w") as file:
-            file.write("s3cret")
-        self.token = TokenFile(path)
-        super().setUp()
-        self.guard.hosts = frozenset({"localhost"})
-
-    def test_unauthorized(self) -> None:
-        """
-        Nothing that comes from somebody without a token is kept.
-        """
-        self.send("Host: localhost", "Content-Length: 1048577")
-        self.channel.dataReceived(PIECE)
-        self.assertEqual(self.kept(), 0)
-        self.channel.dataReceived(b"x")
-        self.assertEqual(self.assertRefused(401)["WWW-Authenticate"], "Bearer")
-
-    def test_misdirected(self) -> None:
-        """
-        The wrong name is told of before the token is asked for.
-        """
-        self.send("Host: evil.example", line="GET /secret HTTP/1.1")
-        status = self.transport.value().partition(b"\r\n")[0]
-        self.assertEqual(status, b"HTTP/1.1 421 Misdirected Request")
-        self.assertRefused(421)
-
-    def test_authorized(self) -> None:
-        """
-        One who may is served, and the next on the same connection is judged anew.
-        """
-        self.send("Host: localhost", "Authorization: Bearer s3cret")
-        self.assertTaken(0)
-        self.send("Host: localhost")
-        self.assertRefused(401)
-
-    def test_head(self) -> None:
-        """
-        A HEAD is answered without a body.
-        """
-        self.send("Host: localhost", line="HEAD / HTTP/1.1")
-        [(code, _, body)] = self.answers()
-        self.assertEqual((code, body), (401, b""))
-
-
-class ReadableTests(SiteCase):
-    """
-    What has to be there.
-    """
-
-    def test_noHost(self) -> None:
-        """
-        HTTP/1.1 requires a Host; HTTP/1.0 does not know it.
-        """
-        self.send()
-        self.assertRefused(400)
-        self.send(line="POST / HTTP/1.0")
-        self.assertTaken(0)
-
-    def test_path(self) -> None:
-        """
-        A path that is no UTF-8 is refused.
-        """
-        for path in ("/%ff", "/q/tasks/%c3", "/\xa0"):
-            self.send("Host: h", line=f"GET {path} HTTP/1.1")
-            self.assertRefused(400)
-
-    def test_hostOfAnyKind(self) -> None:
-        """
-        A Host that is no name does no harm.
-        """
-        for host in ("", "a..b", "a" * 300, "\xff", "[", "http://x/", ":"):
-            self.send(f"Host: {host}")
-            self.assertTaken(0)
-
-    def test_broken(self) -> None:
-        """
-        Where something of ours breaks, the log has all of it, once, and the client
-        hears nothing of it.
-        """
-        self.send("Host: h", line="GET /broken HTTP/1.1")
-        [(code, _, body)] = self.answers()
-        self.assertEqual(code, 500)
-        self.assertNotIn(b"s3cret", body)
-        self.assertIn("error", json.loads(body))
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-
-
 class TimeTests(SiteCase):
     """
     How long connections live.
     """
 
-    def test_open(self) -> None:
+    def test_keepsOpenRequest(self) -> None:
         """
         A request that is open for an hour is not cut; a connection without one is,
         after a minute.
@@ -377,18 +150,19 @@ class TimeTests(SiteCase):
         self.clock.advance(1)
         self.assertFalse(self.transport.connected)
 
-    def test_stalled(self) -> None:
+    def test_cutsStalledRequest(self) -> None:
         """
-        A request that does not go on is cut after a minute.
+        A request whose body does not go on is cut after a minute.
         """
         self.send("Host: h", "Content-Length: 5")
         self.clock.advance(60)
         self.assertFalse(self.transport.connected)
 
-    def test_slowHead(self) -> None:
+    def test_cutsSlowHead(self) -> None:
         """
-        A head has ten seconds, however it comes; so has the first to begin.  A
-        connection that has had a request may be idle for a minute.
+        The head of a request may take ten seconds, however it comes, and so may the
+        first one to begin. A connection that has had a request may be idle for a
+        minute.
         """
         self.clock.advance(10)
         self.assertFalse(self.transport.connected)
@@ -401,9 +175,9 @@ class TimeTests(SiteCase):
             self.clock.advance(1)
         self.assertFalse(self.transport.connected)
 
-    def test_idle(self) -> None:
+    def test_ticksNotWhileIdle(self) -> None:
         """
-        Nothing ticks while nobody is connected.
+        No timer runs while nobody is connected.
         """
         self.transport.loseConnection()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -414,9 +188,10 @@ class CrowdTests(SiteCase):
     How many connections there may be.
     """
 
-    def test_most(self) -> None:
+    def test_boundsConnections(self) -> None:
         """
-        One too many is closed, with one line in the log, until another is gone.
+        One connection too many is closed, with one line in the log, until another is
+        lost.
         """
         site = GuardedSite(self.resource, self.guard, self.clock, 2)
         transports = []
@@ -440,7 +215,7 @@ class WireTests(TestCase):
     """
 
     @inlineCallbacks
-    def test_tooLarge(self) -> Iterator[Deferred[Any]]:
+    def test_answersTooLargeBody(self) -> Iterator[Deferred[Any]]:
         """
         A client that sends more than is taken gets its answer.
         """

@@ -1,44 +1,18 @@
 """
-Tests for L{myconsumer.taskqueue.clock} and L{myconsumer.taskqueue.upkeep}.
+Tests for L{myconsumer.taskqueue.upkeep}, with the store that it looks after.
 """
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.clock import TOLERATED, EpochClock
 from myconsumer.taskqueue.store.records import NewTask
 from myconsumer.taskqueue.upkeep import DOUBTING, PRUNING, TRUSTING
 from myconsumer.testing import passTime
 from tests.taskqueue.test_broker import KEEP, BrokerCase
 
 YEAR = 31_536_000.0
-
-
-class EpochClockTests(SynchronousTestCase):
-    """
-    Tests for L{EpochClock}.
-    """
-
-    def test_follows(self) -> None:
-        """
-        It goes on evenly, until it is set back by what it is ahead of the wall clock.
-        """
-        even, wall = Clock(), [0.0]
-        clock = EpochClock(even, lambda: wall[0])
-        verifyObject(IReactorTime, clock)
-        even.advance(TOLERATED)
-        self.assertEqual((clock.seconds(), clock.ahead()), (TOLERATED, 0.0))
-        for wall[0] in (-100.0, 1000.0):
-            clock.setBack(clock.ahead())
-            self.assertEqual((clock.seconds(), clock.ahead()), (wall[0], 0.0))
-        even.advance(5.0)
-        self.assertEqual(clock.seconds(), 1005.0)
 
 
 class UpkeepTests(BrokerCase):
@@ -48,7 +22,7 @@ class UpkeepTests(BrokerCase):
 
     def fail_(self) -> None:
         """
-        Have a task of queue a fail.
+        Fail a task of queue a.
         """
         self.enqueue(0.0)
         [delivery] = self.now(self.claim("f"))
@@ -56,13 +30,10 @@ class UpkeepTests(BrokerCase):
         self.assertEqual(self.now(self.broker.settle("a", [told])), [])
 
     def minutes(self, seconds: float) -> None:
-        """
-        Let time pass.
-        """
         for _ in range(int(seconds / PRUNING)):
             self.live(PRUNING)
 
-    def test_startsAhead(self) -> None:
+    def test_keepsWhileClockIsAhead(self) -> None:
         """
         Where the clock is years ahead at the start, and is set right within an hour,
         nothing is forgotten, with a warning.
@@ -80,10 +51,10 @@ class UpkeepTests(BrokerCase):
         self.assertIn("In case the clock is wrong", said[0])
         self.assertIn("ahead of that of the machine", said[1])
 
-    def test_old(self) -> None:
+    def test_forgetsOldAfterAnHour(self) -> None:
         """
-        Where the clock stays what it is at the start, what is old is forgotten after an
-        hour, and that it had failed is said.
+        Where the clock stays as it is at the start, old tasks are forgotten after an
+        hour, and the failed ones are logged.
         """
         self.fail_()
         self.clock.advance(YEAR)
@@ -96,7 +67,7 @@ class UpkeepTests(BrokerCase):
         said = formatEvent(events[1])
         self.assertEqual(said, "Forgot 1 failed tasks of queue a")
 
-    def test_setBackBesideOthers(self) -> None:
+    def test_keepsLeaseWhileSetBack(self) -> None:
         """
         A lease that is extended in the transaction in which the clock is set back is
         not lost.
@@ -110,10 +81,10 @@ class UpkeepTests(BrokerCase):
         self.assertEqual(self.now(self.broker.settle("a", [told])), [])
         self.assertEqual(self.counts(), {"a": {"leased": 1}, "b": {"ready": 1}})
 
-    def test_startsBehind(self) -> None:
+    def test_endsDelaysOnceSetForward(self) -> None:
         """
-        Where the clock was years behind at the start and is set right, a delay from
-        before that has passed ends within a minute, and leases begin anew.
+        Where the clock was years behind at the start and is set right, delays that have
+        passed end within a minute, and leases restart.
         """
         self.enqueue(KEEP)
         self.enqueue(0.0)
@@ -128,9 +99,9 @@ class UpkeepTests(BrokerCase):
         told = Settlement(delivery.receipt, "complete")
         self.assertEqual(self.now(self.broker.settle("a", [told])), [delivery.receipt])
 
-    def test_fault(self) -> None:
+    def test_setsClockAfterFault(self) -> None:
         """
-        If the leases could not begin anew, the clock is not set until they could.
+        If the leases could not be restarted, the clock is not set until they could.
         """
         self.enqueue(0.0)
         self.now(self.claim("c", lease=200.0))

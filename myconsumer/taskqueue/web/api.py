@@ -10,7 +10,6 @@ from typing import Any
 from uuid import uuid4
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
 from myconsumer.fields import LONGEST_NAME
@@ -18,10 +17,9 @@ from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.records import (
     LARGEST_NUMBER,
     STATES,
-    Enqueued,
     TaskRecord,
 )
-from myconsumer.taskqueue.web.answers import Refused, answered
+from myconsumer.taskqueue.web.answers import Refusal, answered
 from myconsumer.taskqueue.web.bodies import (
     readClaim,
     readNumber,
@@ -29,51 +27,26 @@ from myconsumer.taskqueue.web.bodies import (
     readSettle,
     readTasks,
 )
-from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.taskqueue.web.routes import makeApp
-from myconsumer.taskqueue.web.site import GuardedSite
 from myconsumer.text import oneLine
-from myconsumer.tokenfile import TokenFile
 
 #: The longest that a claim waits, in seconds, and the most tasks that it brings.
 LONGEST_WAIT = 3_600.0
 MOST_CLAIMED = 1_000
 
 
-class Door:
+class QueueAPI:
     """
-    Lets consumers, producers and operators in.
-
-    @ivar site: What is to be served.
+    Answers consumers, producers and operators.
     """
 
     app = makeApp()
 
-    def __init__(
-        self,
-        broker: Broker,
-        token: TokenFile | None = None,
-        reactor: IReactorTime | None = None,
-    ) -> None:
+    def __init__(self, broker: Broker) -> None:
         """
         @param broker: The queues.
-        @param token: What each request has to bring; C{None}: nothing.
-        @param reactor: What keeps the time, for connections that are idle.
         """
         self._broker = broker
-        self._guard = Guard(token)
-        self.site = GuardedSite(self.app.resource(), self._guard, reactor)
-
-    @property
-    def hosts(self) -> frozenset[str] | None:
-        """
-        See L{Guard.hosts}.
-        """
-        return self._guard.hosts
-
-    @hosts.setter
-    def hosts(self, hosts: frozenset[str] | None) -> None:
-        self._guard.hosts = hosts
 
     @app.route("/", methods=["GET"])
     def showQueues(self, request: Request) -> Deferred[bytes]:
@@ -100,13 +73,10 @@ class Door:
         """
         Queue tasks.
         """
-
-        def enqueued(done: Enqueued) -> bytes:
-            told = {"ids": done.ids} | ({"known": done.known} if done.known else {})
-            return answered(request, told, HTTPStatus.CREATED)
-
         tasks = readTasks(_body(request))
-        return self._broker.enqueue(queue, tasks).addCallback(enqueued)
+        return self._broker.enqueue(queue, tasks).addCallback(
+            lambda enqueued: answered(request, enqueued, HTTPStatus.CREATED)
+        )
 
     @app.route("/<queue:queue>/claim", methods=["POST"])
     def claim(self, request: Request, queue: str) -> Deferred[bytes]:
@@ -143,7 +113,7 @@ class Door:
     @app.route("/<queue:queue>/settle", methods=["POST"])
     def settle(self, request: Request, queue: str) -> Deferred[bytes]:
         """
-        Take note of how tasks ended.
+        Settle tasks.
         """
         settlements = readSettle(_body(request))
         return self._broker.settle(queue, settlements).addCallback(
@@ -164,7 +134,7 @@ class Door:
     @app.route("/<queue:queue>/failed/retry", methods=["POST"])
     def retry(self, request: Request, queue: str) -> Deferred[bytes]:
         """
-        Have failed tasks tried again.
+        Retry failed tasks.
         """
         asked = readRetry(_body(request))
         retried = (
@@ -177,12 +147,12 @@ class Door:
     @app.route("/<queue:queue>/tasks/<rest:id>", methods=["GET"])
     def showTask(self, request: Request, queue: str, id: str) -> Deferred[bytes]:
         """
-        Tell how things are with a task.
+        Show the record of a task.
         """
 
         def found(task: TaskRecord | None) -> bytes:
             if task is None:
-                raise Refused(404, f"queue {queue} knows no task {oneLine(id, 300)!r}")
+                raise Refusal(404, f"queue {queue} knows no task {oneLine(id, 300)!r}")
             return answered(request, task)
 
         return self._broker.task(queue, id).addCallback(found)

@@ -1,5 +1,5 @@
 """
-How many tasks the embedded queue holds, known without asking SQLite.
+How many tasks a SQLite store holds, known without asking SQLite.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from twisted.logger import Logger
 
 from myconsumer.taskqueue.store.records import STATES, State
-from myconsumer.taskqueue.store.tasks import Store
+from myconsumer.taskqueue.store.tables import Tables
 
 
 class Counts:
@@ -47,17 +47,17 @@ class Counts:
             counted.setdefault(queue, dict.fromkeys(STATES, 0))[state] = count
         return counted
 
-    def correct(self, store: Store, queue: str) -> None:
+    def correct(self, tables: Tables, queue: str) -> None:
         """
         Count a queue anew if tasks are ready by these counts.  Called within a
         transaction, on its thread, after a claim that has found none: else that claim
         would be repeated for as long as the counts are wrong.
 
-        @param store: The tasks.
+        @param tables: The tasks.
         @param queue: The name of the queue.
         """
         # they stand still while a transaction is under way
-        missing = store.correct(queue, self._counts)
+        missing = tables.correct(queue, self._counts)
         if missing:
             self._log.warn(
                 "{count} tasks of queue {queue} that were ready are gone, and its "

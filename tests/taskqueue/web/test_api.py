@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.web.door}: the HTTP API over a real store in memory.
+Tests for L{myconsumer.taskqueue.web.api}: the HTTP API over a real store in memory.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from myconsumer.http.urls import parseURL
 from myconsumer.queues.json import JSONQueue
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.broker import Broker
-from myconsumer.taskqueue.clock import EpochClock
+from myconsumer.taskqueue.store.clock import EpochClock
 from myconsumer.taskqueue.store.schema import CONNECTION, prepare
+from myconsumer.taskqueue.store.sqlite import SQLiteStore
 from myconsumer.taskqueue.store.writer import Writer
-from myconsumer.taskqueue.web.door import Door
+from myconsumer.taskqueue.web.api import QueueAPI
+from myconsumer.taskqueue.web.guard import Guard
+from myconsumer.taskqueue.web.site import GuardedSite
 from tests.test_contract import problems, values
 
 NOW = 1_800_000_000.0
 ZEROS = {"ready": 0, "leased": 0, "delayed": 0, "failed": 0, "completed": 0}
 
 
-class DoorCase(SynchronousTestCase):
+class APICase(SynchronousTestCase):
     """
     Has a queue without a file, and talks to it over HTTP.
     """
 
     def setUp(self) -> None:
-        """
-        Open it.
-        """
         self.clock = Clock()
         self.clock.advance(NOW)
         self.connection = sqlite3.connect(":memory:", **CONNECTION)
@@ -50,15 +50,18 @@ class DoorCase(SynchronousTestCase):
         #: operations that wait to be run; L{None}: they are run at once
         self.held: list[Any] | None = None
         clock = EpochClock(self.clock, self.clock.seconds)
-        self.broker = Broker(Writer(self.run_, clock), clock, 3600.0)
+        store = SQLiteStore(Writer(self.run_, clock), clock)
+        self.broker = Broker(store, self.clock, 3600.0)
         self.broker.open()
-        self.door = Door(self.broker, reactor=self.clock)
-        self.treq = StubTreq(self.door.site.resource)
+        resource = QueueAPI(self.broker).app.resource()
+        self.guard = Guard(None)
+        self.site = GuardedSite(resource, self.guard, self.clock)
+        self.treq = StubTreq(resource)
         self.addCleanup(self.close)
 
     def close(self) -> None:
         """
-        Close it; nothing may be left on the clock but waits that are over.
+        Close the queue; nothing may be left on the clock but waits that are over.
         """
         self.successResultOf(self.broker.close())
         self.clock.advance(3600)
@@ -77,9 +80,6 @@ class DoorCase(SynchronousTestCase):
         return done
 
     def release(self) -> None:
-        """
-        Run what was held.
-        """
         held, self.held = self.held, None
         for each in held or ():
             each.callback(None)
@@ -92,7 +92,7 @@ class DoorCase(SynchronousTestCase):
         @param start: How its head begins.
         """
         transport = StringTransportWithDisconnection()
-        channel = self.door.site.buildProtocol(None)
+        channel = self.site.buildProtocol(None)
         transport.protocol = channel
         channel.makeConnection(transport)
         data = json.dumps(body).encode()
@@ -130,9 +130,7 @@ class DoorCase(SynchronousTestCase):
 
     def given_(self, *tasks: Mapping[str, Any]) -> list[str]:
         """
-        Queue tasks.
-
-        @return: Their names.
+        Queue tasks, and return their ids.
         """
         code, content = self.ask("POST", "/q", list(tasks))
         self.assertEqual(code, 201)
@@ -140,9 +138,6 @@ class DoorCase(SynchronousTestCase):
         return ids
 
     def claimed(self, **fields: Any) -> list[dict[str, Any]]:
-        """
-        Claim up to nine tasks.
-        """
         code, content = self.ask("POST", "/q/claim", {"limit": 9} | fields)
         self.assertEqual(code, 200)
         tasks: list[dict[str, Any]] = content["tasks"]
@@ -166,23 +161,23 @@ class DoorCase(SynchronousTestCase):
         self.assertEqual(self.ask("GET", "/q"), (200, ZEROS | counts))
 
 
-class ProducerTests(DoorCase):
+class ProducerTests(APICase):
     """
     How tasks are queued.
     """
 
-    def test_one(self) -> None:
+    def test_queuesOne(self) -> None:
         """
-        One task is queued under its own name.
+        One task is queued under its own id.
         """
         code, content = self.ask("POST", "/q", {"payload": {"a": 1}, "id": "x"})
         self.assertEqual((code, content), (201, {"ids": ["x"]}))
         self.counts(ready=1)
 
-    def test_several(self) -> None:
+    def test_claimsInOrder(self) -> None:
         """
-        Tasks come in the order of the list, with the highest priority first, and one
-        with a delay after that.
+        Tasks are claimed in the order of their list, those with a higher priority
+        before, and one with a delay after it is over.
         """
         ids = self.given_(
             {"payload": 1},
@@ -197,9 +192,9 @@ class ProducerTests(DoorCase):
         [task] = self.claimed()
         self.assertEqual((task["payload"], task["id"]), (2, ids[1]))
 
-    def test_known(self) -> None:
+    def test_queuesKnownIdOnce(self) -> None:
         """
-        A name that is known, from before or from the same list, is not queued again.
+        An id that is known, from before or from the same list, is not queued again.
         """
         self.given_({"payload": 1, "id": 7})
         tasks = [{"payload": 2, "id": name} for name in ("7", "a", "a")]
@@ -208,18 +203,18 @@ class ProducerTests(DoorCase):
         self.assertEqual((code, content), (201, expected))
         self.assertEqual([task["payload"] for task in self.claimed()], [1, 2])
 
-    def test_allOrNone(self) -> None:
+    def test_queuesAllOrNone(self) -> None:
         """
-        Where one is wrong none is queued, and it is said which.
+        Where one task of a list is wrong none is queued, and the refusal names it.
         """
         code, content = self.ask("POST", "/q", [{"payload": 1}, {"payload": 1, "x": 1}])
         self.assertEqual(code, 400)
         self.assertIn('[1] has a field "x"', content["error"])
         self.counts()
 
-    def test_durable(self) -> None:
+    def test_answersOnceDurable(self) -> None:
         """
-        Nothing is answered before it is written.
+        Tasks are not acknowledged before they are written.
         """
         self.held = []
         answer = self.send("POST", "/q", {"payload": 1})
@@ -228,14 +223,14 @@ class ProducerTests(DoorCase):
         self.assertEqual(self.successResultOf(answer)[0], 201)
 
 
-class OperatorTests(DoorCase):
+class OperatorTests(APICase):
     """
     What operators see and do.
     """
 
-    def test_counts(self) -> None:
+    def test_countsByState(self) -> None:
         """
-        Each state is counted; a queue never heard of counts zeros, and is not there.
+        Each state is counted; a queue without tasks counts zeros, and is not listed.
         """
         self.counts()
         self.assertEqual(self.ask("GET", "/"), (200, {"queues": {}}))
@@ -247,7 +242,7 @@ class OperatorTests(DoorCase):
         self.counts(**counts)
         self.assertEqual(self.ask("GET", "/"), (200, {"queues": {"q": counts}}))
 
-    def test_failed(self) -> None:
+    def test_listsFailed(self) -> None:
         """
         Failed tasks are listed page by page, the oldest first.
         """
@@ -272,19 +267,19 @@ class OperatorTests(DoorCase):
         self.assertEqual(found, ids)
         self.assertEqual(self.ask("GET", "/other/failed"), (200, {"failed": []}))
 
-    def test_failedWrong(self) -> None:
+    def test_refusesWrongPage(self) -> None:
         """
-        A page that there cannot be is refused.
+        A page that cannot be is refused.
         """
         for query in ("limit=0", "limit=1001", "limit=x", "after=-1", f"after={2**63}"):
             code, content = self.ask("GET", f"/q/failed?{query}")
             self.assertEqual(code, 400)
             self.assertIn(f"{query.split('=')[0]} takes a whole", content["error"])
 
-    def test_retry(self) -> None:
+    def test_retriesFailed(self) -> None:
         """
-        Failed tasks can be tried again, with their attempts beginning anew; the names
-        of no failed task are told.
+        Failed tasks are retried with their attempts beginning anew; ids of no failed
+        task are reported.
         """
         a, b = self.given_({"payload": 1, "id": "a"}, {"payload": 2, "id": "b"})
         for task in self.claimed():
@@ -297,9 +292,9 @@ class OperatorTests(DoorCase):
         self.assertEqual(answer, (200, {"retried": 1}))
         self.assertEqual([task["id"] for task in self.claimed()], [b])
 
-    def test_task(self) -> None:
+    def test_showsTask(self) -> None:
         """
-        One task is shown in each of its states.
+        A task is shown in each of its states.
         """
         self.given_({"payload": 1, "id": "a", "delay": 5, "priority": 2})
         shown = {"id": "a", "attempts": 0, "priority": 2, "enqueued": NOW}
@@ -323,17 +318,17 @@ class OperatorTests(DoorCase):
         assertShown("completed", attempts=2, ended=NOW + 5, result={"b": [1.5]})
 
     @given(st.text(min_size=1, max_size=20) | st.sampled_from(["/", "a//b/", "%2F"]))
-    def test_taskNames(self, name: str) -> None:
+    def test_findsTaskByAnyId(self, name: str) -> None:
         """
-        A task is found by its name, whatever that is made of.
+        A task is found by its id, whatever characters that has.
         """
         self.ask("POST", "/q", {"payload": 1, "id": name})
         code, content = self.ask("GET", f"/q/tasks/{quote(name, safe='')}")
         self.assertEqual((code, content.get("id")), (200, name))
 
-    def test_noTask(self) -> None:
+    def test_answersUnknownTask(self) -> None:
         """
-        One that is not known is answered 404, with its name.
+        A task that is not known is answered 404, with its id.
         """
         self.given_({"payload": 1, "id": "a"})
         for path in ("/q/tasks/b%2Fc", "/other/tasks/b%2Fc"):
@@ -342,14 +337,14 @@ class OperatorTests(DoorCase):
             self.assertIn("knows no task 'b/c'", content["error"])
 
 
-class ConsumerTests(DoorCase):
+class ConsumerTests(APICase):
     """
     The pull contract.
     """
 
-    def test_claim(self) -> None:
+    def test_claimsWholeTask(self) -> None:
         """
-        A task comes with all that belongs to it.
+        A claimed task has id, payload, receipt, attempt, lease and time.
         """
         self.given_({"payload": {"a": [1, None]}, "id": "x"})
         [task] = self.claimed(lease=1.5)
@@ -364,7 +359,7 @@ class ConsumerTests(DoorCase):
         }
         self.assertEqual(task, expected)
 
-    def test_asGiven(self) -> None:
+    def test_keepsPayload(self) -> None:
         """
         A payload is delivered to the last digit and blank as it was queued.
         """
@@ -374,16 +369,16 @@ class ConsumerTests(DoorCase):
         content = self.successResultOf(self.treq.content(self.successResultOf(sent)))
         self.assertIn(text, content)
 
-    def test_most(self) -> None:
+    def test_boundsClaim(self) -> None:
         """
         One claim brings a thousand tasks at most.
         """
         self.given_(*[{"payload": 1}] * 1001)
         self.assertEqual(len(self.claimed(limit=10**20)), 1000)
 
-    def test_wait(self) -> None:
+    def test_waitsForTask(self) -> None:
         """
-        A claim waits for the first task, and is answered as soon as there is one.
+        A claim waits for its first task, and is answered as soon as there is one.
         """
         answer = self.send("POST", "/q/claim", {"limit": 2, "wait": 20})
         self.clock.advance(19)
@@ -393,9 +388,9 @@ class ConsumerTests(DoorCase):
         self.treq.flush()
         self.assertEqual(len(self.successResultOf(answer)[1]["tasks"]), 1)
 
-    def test_waitEnds(self) -> None:
+    def test_answersEmptyAfterWait(self) -> None:
         """
-        It is answered empty after it has waited, an hour at most.
+        A claim is answered empty after its wait, an hour at most.
         """
         for wait, seconds in ((20, 20), (86_400, 3600)):
             answer = self.send("POST", "/q/claim", {"wait": wait})
@@ -407,7 +402,7 @@ class ConsumerTests(DoorCase):
             code, content, _ = self.successResultOf(answer)
             self.assertEqual((code, content), (200, {"tasks": []}))
 
-    def test_queuesApart(self) -> None:
+    def test_claimsOwnQueue(self) -> None:
         """
         A claim brings tasks of its own queue only.
         """
@@ -415,10 +410,10 @@ class ConsumerTests(DoorCase):
         answer = self.ask("POST", "/other/claim", {"limit": 9})
         self.assertEqual(answer, (200, {"tasks": []}))
 
-    def test_endClaim(self) -> None:
+    def test_endsClaim(self) -> None:
         """
-        A claim that is ended is answered empty at once, whether it came before or
-        after, and whatever its name is made of.
+        A claim that is ended is answered empty at once, whether it came before or after
+        its end, whatever characters its name has.
         """
         for name in ("c", "c/d", "c d%", "\n"):
             answer = self.send("POST", "/q/claim", {"wait": 20, "claim": name})
@@ -434,16 +429,16 @@ class ConsumerTests(DoorCase):
             [task] = self.claimed()
             self.settle(task, "complete")
 
-    def test_endUnknown(self) -> None:
+    def test_endsUnknownClaim(self) -> None:
         """
-        A claim never heard of can be ended.
+        A claim that was never made can be ended.
         """
         for name in ("x", "x" * 1000):
             self.assertEqual(self.ask("DELETE", f"/q/claim/{name}"), (204, None))
 
-    def test_settle(self) -> None:
+    def test_settlesEach(self) -> None:
         """
-        Each settlement stands for itself, and what is lost is told.
+        Each settlement counts by itself, and the receipts that are lost are reported.
         """
         self.given_(*({"payload": n} for n in range(4)))
         a, b, c, d = (task["receipt"] for task in self.claimed(lease=60))
@@ -463,9 +458,9 @@ class ConsumerTests(DoorCase):
         self.clock.advance(599)
         self.counts(completed=1, ready=1, failed=1, leased=1)
 
-    def test_settleWrong(self) -> None:
+    def test_settlesNoneOfWrongBatch(self) -> None:
         """
-        Where one of a batch is wrong nothing is done.
+        Where one settlement of a batch is wrong none is done.
         """
         self.given_({"payload": 1})
         [task] = self.claimed()
@@ -477,14 +472,15 @@ class ConsumerTests(DoorCase):
         self.counts(leased=1)
 
 
-class GoneTests(DoorCase):
+class GoneTests(APICase):
     """
     What becomes of tasks when a client goes away.
     """
 
-    def test_whileItWaits(self) -> None:
+    def test_passesByLostWaiter(self) -> None:
         """
-        A task that comes after that goes to somebody else.
+        A task that is queued after the client of an open claim is lost goes to the next
+        claim.
         """
         transport = self.wire("POST /q/claim HTTP/1.1\r\nHost: h", {"wait": 20})
         transport.loseConnection()
@@ -492,9 +488,10 @@ class GoneTests(DoorCase):
         self.counts(ready=1)
         self.assertEqual(len(self.claimed()), 1)
 
-    def test_whileItIsLeased(self) -> None:
+    def test_releasesWhatLostClientLeased(self) -> None:
         """
-        What is leased to it in that very moment goes back, uncounted.
+        What is leased to a client in the moment in which it is lost is released,
+        uncounted.
         """
         self.given_({"payload": 1})
         self.held = []
@@ -506,9 +503,9 @@ class GoneTests(DoorCase):
         [task] = self.claimed()
         self.assertEqual(task["attempt"], 1)
 
-    def test_whileItIsSettled(self) -> None:
+    def test_settlesForLostClient(self) -> None:
         """
-        What it has said counts all the same.
+        A settlement counts although its client is lost before the answer.
         """
         self.given_({"payload": 1})
         [task] = self.claimed()
@@ -521,7 +518,7 @@ class GoneTests(DoorCase):
         self.counts(completed=1)
 
 
-class AnswerTests(DoorCase):
+class AnswerTests(APICase):
     """
     What all answers have in common.
     """
@@ -548,9 +545,9 @@ class AnswerTests(DoorCase):
         self.assertNotIn("server", headers)
         self.assertNotIn("access-control-allow-origin", headers)
 
-    def test_headers(self) -> None:
+    def test_answersJSON(self) -> None:
         """
-        They are JSON that nobody keeps and nobody takes for anything else.
+        Answers are JSON that nobody stores and nobody takes for anything else.
         """
         for method, path, body in (
             ("GET", "/", None),
@@ -564,7 +561,7 @@ class AnswerTests(DoorCase):
             _, _, headers = self.successResultOf(self.send(method, path, body))
             self.assertHeaders(headers)
 
-    def test_head(self) -> None:
+    def test_answersHead(self) -> None:
         """
         HEAD is GET without a body.
         """
@@ -572,9 +569,9 @@ class AnswerTests(DoorCase):
         self.assertEqual((code, content), (200, None))
         self.assertEqual(headers["content-length"], "59")
 
-    def test_names(self) -> None:
+    def test_takesQueueNames(self) -> None:
         """
-        A queue has a name that needs no encoding; it is said what that is made of.
+        The name of a queue needs no encoding; a refusal says which characters it takes.
         """
         for name in ("a", "A.b_c-9", "x" * 64, "claim"):
             self.assertEqual(self.ask("GET", f"/{name}"), (200, ZEROS))
@@ -584,9 +581,9 @@ class AnswerTests(DoorCase):
                     "GET", path, 404, "1 to 64 letters, digits, '.', '_'"
                 )
 
-    def test_nothingThere(self) -> None:
+    def test_answersUnknownPath(self) -> None:
         """
-        Where there is nothing it is said what there is.
+        A path where nothing is is answered with the paths that there are.
         """
         for path in (
             "/q/",
@@ -598,9 +595,9 @@ class AnswerTests(DoorCase):
         ):
             self.assertRefused("GET", path, 404, "/NAME/failed/retry")
 
-    def test_methods(self) -> None:
+    def test_refusesMethod(self) -> None:
         """
-        A method that is not for a path is refused with those that are.
+        A method that a path does not have is refused with those that it has.
         """
         for method, path, allowed in (
             ("DELETE", "/q", "GET, HEAD, POST"),
@@ -618,17 +615,17 @@ class AnswerTests(DoorCase):
             headers = self.assertRefused(method, path, 405, text)
             self.assertEqual(headers["allow"], allowed)
 
-    def test_bodies(self) -> None:
+    def test_requiresBody(self) -> None:
         """
-        A body that is needed and missing is asked for.
+        A body that is required and missing is asked for.
         """
         for path in ("/q", "/q/settle", "/q/failed/retry"):
             self.assertRefused("POST", path, 400, "the body is empty; it takes JSON")
 
-    def test_full(self) -> None:
+    def test_answersFullDisk(self) -> None:
         """
-        What the file does not allow now is worth trying again in a while, and works
-        once it does.
+        While the file cannot grow, queueing is answered 503 with when to try again, and
+        works once it can.
         """
         execute_ = self.connection.execute
         [size] = execute_("PRAGMA page_count").fetchone()
@@ -645,9 +642,9 @@ class AnswerTests(DoorCase):
         execute_("PRAGMA max_page_count = 1000000")
         self.given_(*tasks)
 
-    def test_unreadable(self) -> None:
+    def test_answersUnreadableFile(self) -> None:
         """
-        It is said whether reading or writing does not work.
+        The answer says whether reading or writing the file fails.
         """
         self.connection.execute("DROP TABLE results")
         code, content = self.ask("GET", "/q/tasks/a")
@@ -655,9 +652,9 @@ class AnswerTests(DoorCase):
         self.assertIn("the queue cannot be read now: no such table", content["error"])
         self.assertEqual(self.ask("HEAD", "/q/tasks/a"), (503, None))
 
-    def test_closed(self) -> None:
+    def test_answersClaimsOnceClosed(self) -> None:
         """
-        While the queue is closed claims are answered, empty.
+        Claims of a closed queue are answered empty.
         """
         answer = self.send("POST", "/q/claim", {"wait": 20})
         self.broker.close()
@@ -666,26 +663,26 @@ class AnswerTests(DoorCase):
         self.assertEqual(self.claimed(wait=20), [])
 
 
-class HostTests(DoorCase):
+class HostTests(APICase):
     """
-    Tests for L{Door.hosts}.
+    Tests for L{Guard.hosts}, with the API behind it.
     """
 
-    def test_hosts(self) -> None:
+    def test_checksHostsOnceSet(self) -> None:
         """
-        They can be set once it is known where it listens, and are asked for then.
+        The hosts of a guard are set once the address is known, and checked from then
+        on.
         """
-        self.assertIsNone(self.door.hosts)
-        self.door.hosts = frozenset({"localhost"})
-        self.assertEqual(self.door.hosts, {"localhost"})
+        self.assertIsNone(self.guard.hosts)
+        self.guard.hosts = frozenset({"localhost"})
         for host, code in (("localhost", b"200"), ("evil.example", b"421")):
             transport = self.wire(f"GET / HTTP/1.1\r\nHost: {host}")
             self.assertEqual(transport.value().split()[1], code)
             transport.loseConnection()
 
-    def test_noNames(self) -> None:
+    def test_takesHostThatIsNoName(self) -> None:
         """
-        A Host that is no name does no harm where any is taken.
+        A Host header that is no name does no harm where any is taken.
         """
         for host in ("", "a..b", "a" * 300, "\xff", "[", "http://x/", ":"):
             transport = self.wire(f"GET /q HTTP/1.1\r\nHost: {host}")
@@ -693,7 +690,7 @@ class HostTests(DoorCase):
             transport.loseConnection()
 
 
-class ContractTests(DoorCase):
+class ContractTests(APICase):
     """
     It keeps the pull contract as that is described.
     """
@@ -707,9 +704,10 @@ class ContractTests(DoorCase):
         return content
 
     @given(values("Claim"), values("Settle"))
-    def test_answers(self, claim: Any, settle: Any) -> None:
+    def test_keepsContract(self, claim: Any, settle: Any) -> None:
         """
-        It takes every request that the description allows, and answers as it says.
+        The API takes every request that the description of the contract allows, and
+        answers as that says.
         """
         claim["wait"] = 0
         claim["lease"] = min(claim["lease"], 31_536_000)
@@ -720,9 +718,9 @@ class ContractTests(DoorCase):
         self.conforming("/q/claim", claim, "Tasks")
         self.conforming("/q/settle", settle, "Settled")
 
-    def test_client(self) -> None:
+    def test_servesOwnClient(self) -> None:
         """
-        The consumer's side gets along with it.
+        The client of the json protocol claims, settles and ends claims here.
         """
         queue = JSONQueue(Client(self.treq, self.clock), parseURL("http://h/q"))
         self.given_({"payload": "a"}, {"payload": "b"})
