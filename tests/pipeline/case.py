@@ -1,0 +1,137 @@
+"""
+A source, its consumer and a queue that the test answers: what the tests share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.pipeline.claims import PAUSE
+from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.settlements import Settling
+from myconsumer.pipeline.source import QueueTaskSource
+from myconsumer.task import Task
+from tests.model import (
+    Claim,
+    ScriptedQueue,
+    passTime,
+)
+
+
+class SourceCase(SynchronousTestCase):
+    """
+    A source, its consumer, and a queue that the test answers.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make all but the source.
+        """
+        self.clock = Clock()
+        self.clock.rightNow = 1000.0
+        self.queue = ScriptedQueue(self.clock)
+        self.leases = Leases(self.queue, self.clock)
+        self.settling = Settling(self.queue, self.leases, self.clock)
+        self.running: dict[str | int, Deferred[None]] = {}
+        self.ran: list[tuple[Task, Lease | None]] = []
+        self.onRun: Callable[[], object] = lambda: None
+        self.closed: Deferred[None] | None = None
+        self.addCleanup(self.endsClean)
+
+    def endsClean(self) -> None:
+        """
+        Nothing is left once it is closed and all claims are answered.
+        """
+        closed = self.closed or self.close()
+        for claim in self.queue.openClaims:
+            claim.bring()
+        for cancel in self.queue.cancels:
+            if cancel.open:
+                cancel.take()
+        if not closed.called:
+            self.passTime(PAUSE)
+        self.successResultOf(closed)
+        self.settling.close()
+        self.leases.close()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def make(self, limit: int = 4, **options: Any) -> None:
+        """
+        Make the source and consume from it.
+        """
+        settings: dict[str, Any] = {
+            "wait": 20.0,
+            "lease": 60.0,
+            "interval": 1.0,
+            "prefetch": 0,
+            "pollers": 1,
+            "mostUnsettled": 4 * limit,
+        }
+        self.source = QueueTaskSource(
+            self.queue,
+            self.leases,
+            self.settling,
+            self.runTask,
+            self.clock,
+            **(settings | options),
+        )
+        self.consumer = ParallelLimitedTaskConsumer(limit)
+        self.end = self.consumer.consume(self.source)
+        self.passTime(0)
+
+    def runTask(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+        """
+        Run a task until L{endTask}; it ends at once where C{onRun} returns
+        anything.
+        """
+        self.ran.append((task, lease))
+        if self.onRun() is not None:
+            return None
+        self.running[task.id] = Deferred()
+        return self.running[task.id]
+
+    def endTask(self, *ids: int) -> None:
+        """
+        Tasks end, and are settled by nobody.
+        """
+        for id in ids:
+            for ran, lease in self.ran:
+                if ran.id == str(id) and lease is not None:
+                    self.leases.drop(lease)
+            self.running.pop(str(id)).callback(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the source, and let it fire.
+        """
+        self.closed = self.source.close()
+        return self.closed
+
+    def passTime(self, seconds: float) -> list[Claim]:
+        """
+        Let time pass.
+
+        @return: The claims that were made meanwhile.
+        """
+        before = len(self.queue.claims)
+        passTime(self.clock, seconds)
+        return self.queue.claims[before:]
+
+    @property
+    def claim(self) -> Claim:
+        """
+        The last claim.
+        """
+        return self.queue.claims[-1]
+
+    def ids(self) -> list[str | int]:
+        """
+        What was run, in order.
+        """
+        return [task.id for task, _ in self.ran]

@@ -1,0 +1,523 @@
+"""
+A source that is paused and resumed.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import capturedLogs
+
+from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.pipeline.claims import PAUSE
+from myconsumer.pipeline.source import QueueTaskSource
+from myconsumer.task import Settlement, Task
+from tests.model import (
+    Cancel,
+    busy,
+    fault,
+    refusal,
+    task,
+    tasks,
+)
+from tests.pipeline.case import SourceCase
+
+
+class PauseTests(SourceCase):
+    """
+    A source that is told to claim nothing for a while.
+    """
+
+    def pause(self, *reasons: str) -> list[str]:
+        """
+        Pause it.
+
+        @return: The names of the claims that are ended because of that.
+        """
+        before = len(self.queue.cancels)
+        for reason in reasons or ("a",):
+            self.source.pause(reason)
+        return [cancel.claim for cancel in self.queue.cancels[before:]]
+
+    def test_nothingIsClaimed(self) -> None:
+        """
+        Paused, nothing is claimed, whatever happens; resumed, what is free is, at
+        once.
+        """
+        self.make(4)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        self.pause()
+        self.endTask(1, 2)
+        self.leases.lose(["r-3"])
+        self.source.start(self.consumer)
+        self.assertEqual(self.passTime(100), [])
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 2)
+
+    def test_claimsAreEnded(self) -> None:
+        """
+        The open claims are ended by name.
+        """
+        self.make(4, pollers=2)
+        self.claim.bring(*tasks(1, 4))
+        self.passTime(0)
+        for id in (1, 2):
+            self.endTask(id)
+            self.passTime(0)
+        opened = [claim.claim for claim in self.queue.openClaims]
+        self.assertEqual(len(opened), 2)
+        self.assertCountEqual(self.pause(), opened)
+
+    def test_endedOnce(self) -> None:
+        """
+        They are ended once, whatever else there is to pause for.
+        """
+        self.make(4)
+        self.assertEqual(len(self.pause("a")), 1)
+        self.assertEqual(self.pause("b", "a"), [])
+
+    def test_endedClaimIsAnswered(self) -> None:
+        """
+        When the answer of an ended claim has come nothing else is claimed; resumed,
+        it is.
+        """
+        self.make(4)
+        self.pause()
+        self.claim.bring()
+        self.assertEqual(self.passTime(100), [])
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 4)
+
+    def test_endedClaimIsNotAwaitedForLong(self) -> None:
+        """
+        A claim that the endpoint says is ended, but is not answered, is dropped
+        after a second; that is no failure, and needs no word.
+        """
+        self.make(4)
+        self.assertEqual(len(self.pause()), 1)
+        with capturedLogs() as logs:
+            self.passTime(0.9)
+            self.assertFalse(self.claim.dropped)
+            self.passTime(0.1)
+        self.assertTrue(self.claim.dropped)
+        self.assertEqual(logs, [])
+        before = len(self.queue.cancels)
+        self.source.resume("a")
+        self.assertEqual(len(self.passTime(0)), 1)
+        self.assertEqual(self.queue.cancels[before:], [])
+
+    def test_resumedBeforeTheAnswer(self) -> None:
+        """
+        Resumed before an ended claim is answered, there is another once it is, or
+        is dropped; and what it brings all the same is run.
+        """
+        self.make(4)
+        self.pause()
+        self.source.resume("a")
+        self.assertEqual(self.passTime(0.9), [])
+        [claim] = self.passTime(0.1)
+        self.pause()
+        self.source.resume("a")
+        claim.bring(task(1))
+        [claim] = self.passTime(0)
+        self.assertEqual((self.ids(), claim.limit), (["1"], 3))
+
+    def test_resumedBeforeAnEmptyAnswer(self) -> None:
+        """
+        An ended claim that is answered early and empty is no reason to wait for the
+        interval.
+        """
+        self.make(4)
+        self.pause()
+        self.source.resume("a")
+        self.claim.bring()
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_claimsAreAwaited(self) -> None:
+        """
+        Where the endpoint cannot end claims they are not told of, and not dropped.
+        """
+        self.queue.onCancel = lambda request: request.take(False)
+        self.make(2)
+        self.assertEqual(self.pause(), [])
+        self.passTime(14)
+        self.assertFalse(self.claim.dropped)
+        self.claim.bring(task(1))
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(self.ids(), [])
+        self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
+
+    def test_endingRepeated(self) -> None:
+        """
+        An end that fails is tried again, three times in all, with some time between;
+        and then with the claims that are made later.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
+        self.passTime(14)
+        self.assertEqual(
+            [(each.claim, each.made) for each in self.queue.cancels[before:]],
+            [(name, 1000), (name, 1000 + PAUSE), (name, 1000 + 2 * PAUSE)],
+        )
+        self.assertFalse(self.claim.dropped)
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.source.resume("a")
+        self.passTime(1)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before + 3 :]], [name]
+        )
+
+    def test_endingRepeatedWhileAnswered(self) -> None:
+        """
+        A claim that is answered meanwhile needs no other try to end it.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        before = len(self.queue.cancels)
+        self.pause()
+        self.claim.bring()
+        self.passTime(14)
+        self.assertEqual(len(self.queue.cancels), before + 1)
+
+    def test_endingWhileTheEndpointIsAway(self) -> None:
+        """
+        An ended claim that breaks before the endpoint has been told is undone as soon
+        as it can be told.
+        """
+        self.make(2)
+        self.queue.onCancel = lambda request: request.fail(fault())
+        name, before = self.claim.claim, len(self.queue.cancels)
+        self.pause()
+        self.claim.fail(fault())
+        self.queue.onCancel = Cancel.take
+        self.passTime(14)
+        self.assertEqual(
+            [each.claim for each in self.queue.cancels[before:]], [name] * 2
+        )
+
+    def test_answeredAsItIsEnded(self) -> None:
+        """
+        What an ended claim brings is given back, if it comes while that is asked
+        for, too.
+        """
+        self.make(4)
+        claim = self.claim
+
+        def end(cancel: Cancel) -> None:
+            claim.bring(task(1))
+            cancel.take()
+
+        self.queue.onCancel = end
+        self.pause()
+        self.assertEqual(self.passTime(10), [])
+        self.assertEqual(self.ids(), [])
+        self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
+
+    def test_waitingIsGivenBack(self) -> None:
+        """
+        What waits is released, uncounted; what runs goes on.
+        """
+        self.make(1, prefetch=2)
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.pause()
+        self.passTime(0)
+        [request] = self.queue.outcomes
+        self.assertEqual(
+            request.settlements,
+            [
+                Settlement("r-2", "release", counted=False),
+                Settlement("r-3", "release", counted=False),
+            ],
+        )
+        request.take()
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1"])
+
+    def test_arrivingIsGivenBack(self) -> None:
+        """
+        So is what still arrives, and malformed ones are failed.
+        """
+        self.make(4)
+        self.pause()
+        bad = Settlement("r-9", "fail", error="no payload")
+        self.claim.bring(task(1), malformed=[bad])
+        self.passTime(0)
+        self.assertEqual(
+            [request.settlements for request in self.queue.outcomes],
+            [[bad], [Settlement("r-1", "release", counted=False)]],
+        )
+        self.assertEqual(self.ids(), [])
+
+    def test_withoutReceiptWaits(self) -> None:
+        """
+        What came without a receipt cannot be given back: it waits and is run later,
+        whether it waited before or arrives only then.
+        """
+        self.make(1)
+        self.claim.bring(Task("1", None), Task("2", None))
+        self.passTime(0)
+        self.endTask(1)
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.endTask(2)
+        [claim] = self.passTime(0)
+        with capturedLogs() as logs:
+            self.pause()
+            claim.bring(Task("3", None), task(4), Task("5", None))
+            self.passTime(100)
+            self.assertEqual(self.ids(), ["1", "2"])
+            self.assertEqual(self.queue.outcomes[0].receipts, ["r-4"])
+            self.source.resume("a")
+            self.passTime(0)
+            self.assertEqual(self.ids(), ["1", "2", "3"])
+            self.pause()
+            self.endTask(3)
+            self.passTime(100)
+            self.source.resume("a")
+            self.passTime(0)
+        self.assertEqual(self.ids(), ["1", "2", "3", "5"])
+        self.assertEqual(logs, [])
+
+    def test_runningGoesOn(self) -> None:
+        """
+        What runs goes on, its lease kept alive, and its end is its own.
+        """
+        self.make(2)
+        self.claim.bring(*tasks(1, 2))
+        self.pause()
+        self.passTime(20)
+        [beat] = self.queue.beats
+        self.assertEqual(beat.receipts, ["r-1", "r-2"])
+        beat.take()
+        self.assertEqual(len(self.running), 2)
+        self.endTask(1, 2)
+        self.assertEqual(self.consumer.running, 0)
+
+    def test_severalReasons(self) -> None:
+        """
+        It lasts as long as there is any reason, however often each was told.
+        """
+        self.make(4)
+        self.pause("a", "b", "b")
+        self.claim.bring()
+        for reason in ("a", "c", "a"):
+            self.source.resume(reason)
+            self.assertEqual(self.passTime(10), [])
+        self.source.resume("b")
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_resumedWithoutPause(self) -> None:
+        """
+        To resume what is not paused is harmless.
+        """
+        self.make(4)
+        for _ in range(3):
+            self.source.resume("a")
+        self.assertEqual(self.passTime(1), [])
+
+    def test_beforeItBegins(self) -> None:
+        """
+        Paused before it is started, it claims nothing when it is.
+        """
+        self.source = QueueTaskSource(
+            self.queue, self.leases, self.settling, self.runTask, self.clock,
+            wait=20, lease=60, interval=1, prefetch=0, pollers=1, mostUnsettled=16,
+        )  # fmt: skip
+        self.source.pause("a")
+        consumer = ParallelLimitedTaskConsumer(4)
+        consumer.consume(self.source)
+        self.assertEqual(self.passTime(100), [])
+        self.assertEqual(self.queue.cancels, [])
+        self.source.resume("a")
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_resumedBeforeItBegins(self) -> None:
+        """
+        Nor does it claim when it is resumed before that.
+        """
+        source = QueueTaskSource(
+            self.queue, self.leases, self.settling, self.runTask, self.clock,
+            wait=20, lease=60, interval=1, prefetch=0, pollers=1, mostUnsettled=16,
+        )  # fmt: skip
+        source.pause("a")
+        source.resume("a")
+        self.assertEqual(self.passTime(10), [])
+        self.source = source
+
+    def test_noFailureIsCounted(self) -> None:
+        """
+        A claim that was ended and fails has not failed: the next comes at once, and
+        nothing is logged; a failure after that is the first.
+        """
+        self.make(4)
+        with capturedLogs() as logs:
+            for error in (fault(), refusal(), busy(100)):
+                self.pause()
+                self.claim.fail(error)
+                self.source.resume("a")
+                self.assertEqual(len(self.passTime(0)), 1)
+        self.assertEqual(logs, [])
+        self.claim.fail(fault())
+        self.assertEqual(self.passTime(0.4), [])
+        self.assertEqual(len(self.passTime(1.2)), 1)
+
+    def test_noFailureIsCountedUntilEmpty(self) -> None:
+        """
+        Nor do such make a run to the end give up.
+        """
+        self.make(4, untilEmpty=True)
+        for error in (refusal(), *[fault()] * 5):
+            self.pause()
+            self.claim.fail(error)
+            self.source.resume("a")
+            self.assertEqual(len(self.passTime(0)), 1)
+        self.assertIsNone(self.source.hopeless)
+        self.assertNoResult(self.end)
+
+    def test_backoffGoesOn(self) -> None:
+        """
+        Where the endpoint is to be left alone, to pause and resume changes nothing
+        of that.
+        """
+        self.make(4)
+        self.claim.fail(busy(50))
+        self.pause()
+        self.passTime(10)
+        self.source.resume("a")
+        self.assertEqual(self.passTime(39.9), [])
+        self.assertEqual(len(self.passTime(1.2)), 1)
+
+    def test_backoffEndsWhilePaused(self) -> None:
+        """
+        Once that is over nothing is claimed, as long as it is paused.
+        """
+        self.make(4)
+        self.claim.fail(busy(5))
+        self.pause()
+        self.assertEqual(self.passTime(100), [])
+        self.source.resume("a")
+        self.assertEqual(len(self.passTime(0)), 1)
+
+    def test_untilEmpty(self) -> None:
+        """
+        An empty answer while it is paused does not end the run; the first one
+        after it does.
+        """
+        self.make(4, untilEmpty=True)
+        self.pause()
+        self.claim.bring()
+        self.passTime(100)
+        self.assertNoResult(self.end)
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_untilEmptyResumedBeforeTheAnswer(self) -> None:
+        """
+        Nor does the empty answer of a claim that was ended, if it comes once all
+        goes on: it is empty since it was ended.
+        """
+        self.make(4, untilEmpty=True)
+        self.pause()
+        self.source.resume("a")
+        self.claim.bring()
+        self.assertNoResult(self.end)
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_untilEmptyGivenBack(self) -> None:
+        """
+        What was given back is there when it goes on: the run does not end before
+        that is acknowledged.
+        """
+        self.make(1, untilEmpty=True)
+        self.pause()
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.source.resume("a")
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.assertNoResult(self.end)
+        self.queue.outcomes[0].take()
+        [claim] = self.passTime(1)
+        claim.bring()
+        self.successResultOf(self.end)
+
+    def test_afterTheEnd(self) -> None:
+        """
+        Once the run has ended nothing is claimed, paused and resumed or not.
+        """
+        self.make(4, untilEmpty=True)
+        self.claim.bring()
+        self.successResultOf(self.end)
+        self.assertEqual(self.pause(), [])
+        self.source.resume("a")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_closed(self) -> None:
+        """
+        Closed, neither has any meaning.
+        """
+        self.make(4)
+        closed = self.close()
+        self.claim.bring()
+        self.successResultOf(closed)
+        self.assertEqual(self.pause(), [])
+        self.source.resume("a")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_closedWhilePaused(self) -> None:
+        """
+        It can be closed while it is paused: it fires when the ended claim has come
+        back.
+        """
+        self.make(4)
+        self.pause()
+        closed = self.close()
+        self.assertNoResult(closed)
+        self.claim.bring(task(1))
+        self.successResultOf(closed)
+        self.passTime(0)
+        self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
+        self.source.resume("a")
+        self.assertEqual(self.passTime(100), [])
+
+    def test_pausedByATask(self) -> None:
+        """
+        Where a task pauses it, those that came with it are given back.
+        """
+        self.make(3)
+        self.onRun = self.pause
+        self.claim.bring(*tasks(1, 3))
+        self.passTime(0)
+        self.assertEqual(self.ids(), ["1"])
+        [request] = self.queue.outcomes
+        self.assertEqual(request.receipts, ["r-2", "r-3"])
+        self.assertEqual(self.passTime(100), [])
+
+    def test_rate(self) -> None:
+        """
+        A rate goes on meanwhile: resumed, what may start is claimed, no more.
+        """
+        self.make(4, rate=1.0)
+        self.claim.bring(task(1))
+        self.pause()
+        self.passTime(0.5)
+        self.source.resume("a")
+        self.assertEqual(self.passTime(0.4), [])
+        [claim] = self.passTime(0.1)
+        claim.bring(*tasks(2, 3))
+        self.pause()
+        self.passTime(10)
+        self.assertEqual(self.ids(), ["1", "2"])
+        self.source.resume("a")
+        [claim] = self.passTime(0)
+        self.assertEqual(claim.limit, 1)
