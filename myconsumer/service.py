@@ -238,7 +238,7 @@ class ConsumerService(MultiService):
         The run has ended, by itself or because it was stopped.
         """
         if self.running and self._onEnd is not None:
-            self._onEnd(pipeline.source.hopeless)
+            self._onEnd(pipeline.source.givenUp)
 
     async def _stop(self, pipeline: Pipeline | None) -> None:
         """
@@ -266,7 +266,7 @@ class ConsumerService(MultiService):
             "are given back",
             running=consumer.running,
             drain=self._drain,
-            waiting=len(source.waiting),
+            waiting=len(source.arrivals),
         )
         pipeline.breaker.close()
         closed = source.close()

@@ -15,7 +15,7 @@ from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed, Settlement, Task
 
 
-class Waiting:
+class Arrivals:
     """
     The tasks that have arrived and have not been started, the oldest first, and
     their leases.

@@ -21,7 +21,7 @@ from myconsumer.interfaces import (
     ITaskSlots,
     ITaskSource,
 )
-from myconsumer.pipeline.arrivals import Waiting
+from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.rate import RateLimit
@@ -49,15 +49,15 @@ class QueueTaskSource:
 
     It never ends a run, and never gives up, except with C{untilEmpty}.
 
-    @ivar waiting: The tasks that have arrived and wait for a slot.
-    @ivar hopeless: Why claiming has failed for good, with C{untilEmpty}.
+    @ivar arrivals: The tasks that have arrived and wait for a slot.
+    @ivar givenUp: Why claiming has failed for good, with C{untilEmpty}.
     @ivar trial: If set, runs the next task; one is claimed, and no more wait, until it
         is set to C{None}.
     """
 
     _log = Logger()
 
-    hopeless: Failure | None = None
+    givenUp: Failure | None = None
     trial: RunTask | None = None
     _consumer: ITaskConsumer | None = None
     _slots: ITaskSlots
@@ -122,7 +122,7 @@ class QueueTaskSource:
         self._claims = Claims(queue, clock, wait, lease, untilEmpty)
         self._rate = None if rate is None else RateLimit(rate, clock)
         self._pauses: set[str] = set()
-        self.waiting = Waiting(leases, settling, lease, clock)
+        self.arrivals = Arrivals(leases, settling, lease, clock)
         leases.whenLost = self._dropLost
         settling.whenSettled = self._actSoon
 
@@ -157,7 +157,7 @@ class QueueTaskSource:
         first = not self._pauses
         self._pauses.add(reason)
         if first:
-            self.waiting.giveBack(keepUnleased=True)
+            self.arrivals.giveBack(keepUnleased=True)
             self._claims.end()
 
     def resume(self, reason: str) -> None:
@@ -174,9 +174,9 @@ class QueueTaskSource:
         Keep a task that came without a receipt and could not be begun, unless this is
         the end.
         """
-        self.waiting.putBack(task)
+        self.arrivals.putBack(task)
         if self._closed:
-            self.waiting.giveBack()
+            self.arrivals.giveBack()
 
     def giveUp(self, reason: Failure) -> bool:
         """
@@ -188,8 +188,8 @@ class QueueTaskSource:
         """
         if not self._untilEmpty or self._slots.running:
             return False
-        self.waiting.giveBack()
-        self.hopeless = reason
+        self.arrivals.giveBack()
+        self.givenUp = reason
         self._actSoon()
         return True
 
@@ -205,7 +205,7 @@ class QueueTaskSource:
             if call is not None:
                 call.cancel()
         self._acting = self._timer = None
-        self.waiting.giveBack()
+        self.arrivals.giveBack()
         return self._claims.close()
 
     def abort(self) -> None:
@@ -230,8 +230,8 @@ class QueueTaskSource:
         self._handOver(consumer)
         if self._closed:
             return
-        if self.hopeless is not None and self._idle():
-            consumer.taskProductionFailed(self.hopeless)
+        if self.givenUp is not None and self._idle():
+            consumer.taskProductionFailed(self.givenUp)
         elif self._mayClaim():
             room = self._room()
             if room > 0:
@@ -241,7 +241,7 @@ class QueueTaskSource:
         """
         How many more tasks may be asked for.
         """
-        taken = len(self.waiting) + self._claims.asked
+        taken = len(self.arrivals) + self._claims.asked
         room = self._slots.freeSlots + self._prefetch - taken
         if self.trial is not None:
             room = min(room, 1 - taken)
@@ -288,7 +288,7 @@ class QueueTaskSource:
         Start what waits, as far as it may; where that takes long, because tasks
         block, go on in a later turn of the reactor.
         """
-        waiting, seconds = self.waiting, self._clock.seconds
+        waiting, seconds = self.arrivals, self._clock.seconds
         end = seconds() + TURN
         while self._started and waiting and not self._pauses:
             if self._rate is not None:
@@ -306,7 +306,7 @@ class QueueTaskSource:
         """
         Whether nothing runs or waits.
         """
-        return not self._slots.running and not self.waiting
+        return not self._slots.running and not self.arrivals
 
     def _isAllDone(self) -> bool:
         """
@@ -330,16 +330,16 @@ class QueueTaskSource:
         # There is nothing of it left to end, where what follows has claiming paused.
         self._claims.open.discard(claim)
         now = self._clock.seconds()
-        came = self.waiting.arrive(claimed, now)
+        came = self.arrivals.arrive(claimed, now)
         if self._retry.failures:
             self._claims.cancellation.afterOutage()
         self._retry.succeeded()
-        self.hopeless = None
+        self.givenUp = None
         self._full = came >= claim.limit
         if self._full:
             self._claims.wasFull(claim)
         if self._closed or self._pauses or consumer is None:
-            self.waiting.giveBack(keepUnleased=not self._closed)
+            self.arrivals.giveBack(keepUnleased=not self._closed)
         elif came:
             # What is asked for now lasts until the next claim is answered.  One that
             # took long may have waited for its first task.
@@ -370,7 +370,7 @@ class QueueTaskSource:
         self._backOff(failure, claim)
         refused = isinstance(failure.value, RefusalError)
         if self._untilEmpty and (refused or self._retry.failures >= MOST_FAILURES):
-            self.hopeless = failure
+            self.givenUp = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
             self._claims.cancellation.undo(claim.id)
@@ -388,5 +388,5 @@ class QueueTaskSource:
         self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
 
     def _dropLost(self) -> None:
-        self.waiting.dropLost()
+        self.arrivals.dropLost()
         self._actSoon()

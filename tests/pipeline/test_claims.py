@@ -340,5 +340,5 @@ class TooLongTests(SourceCase):
         self.fits = 1
         self.make(1000, untilEmpty=True)
         self.passTime(1.05)
-        self.assertIsNone(self.source.hopeless)
+        self.assertIsNone(self.source.givenUp)
         self.assertIn(1, self.limits())

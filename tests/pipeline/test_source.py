@@ -84,7 +84,7 @@ class RoomTests(SourceCase):
         claim.bring(task(7))
         self.assertEqual(self.passTime(1000), [])
         self.assertEqual(self.ids(), ["1", "2", "3", "4"])
-        self.assertEqual(len(self.source.waiting), 3)
+        self.assertEqual(len(self.source.arrivals), 3)
 
     def test_waitingIsStarted(self) -> None:
         """
@@ -326,7 +326,7 @@ class PollersTests(SourceCase):
         """
         self.failSideBySide(untilEmpty=True)
         [claim] = self.passTime(2.1)
-        self.assertIsNone(self.source.hopeless)
+        self.assertIsNone(self.source.givenUp)
         claim.fail(fault())
         self.assertEqual(len(self.passTime(2.1)), 1)
 
@@ -338,7 +338,7 @@ class PollersTests(SourceCase):
         self.queue.onClaim = lambda claim: claim.fail(fault())
         self.passTime(12)
         self.assertEqual(len(self.queue.claims), 6 + 4)
-        self.assertIsNotNone(self.source.hopeless)
+        self.assertIsNotNone(self.source.givenUp)
 
     def test_retryAfterOfOne(self) -> None:
         """
@@ -415,7 +415,7 @@ class StopTests(SourceCase):
         self.assertEqual(claim.limit, 2)
         claim.bring(*tasks(2, 2))
         self.assertEqual(self.ids(), ["1"])
-        self.assertEqual(len(self.source.waiting), 2)
+        self.assertEqual(len(self.source.arrivals), 2)
 
 
 class EmptyTests(SourceCase):
@@ -724,7 +724,7 @@ class UntilEmptyTests(SourceCase):
         self.make()
         self.claim.bring()
         self.successResultOf(self.end)
-        self.assertIsNone(self.source.hopeless)
+        self.assertIsNone(self.source.givenUp)
         self.assertEqual(self.passTime(1000), [])
 
     def test_dropped(self) -> None:
@@ -795,8 +795,8 @@ class UntilEmptyTests(SourceCase):
         self.claim.fail(error)
         self.passTime(0)
         self.successResultOf(self.end)
-        assert self.source.hopeless is not None
-        self.assertIs(self.source.hopeless.value, error)
+        assert self.source.givenUp is not None
+        self.assertIs(self.source.givenUp.value, error)
         self.assertEqual(self.passTime(1000), [])
 
     def test_failuresInARow(self) -> None:
@@ -821,8 +821,8 @@ class UntilEmptyTests(SourceCase):
         self.claim.fail(refusal())
         self.passTime(0)
         self.successResultOf(self.end)
-        assert self.source.hopeless is not None
-        self.assertIsInstance(self.source.hopeless.value, QueueError)
+        assert self.source.givenUp is not None
+        self.assertIsInstance(self.source.givenUp.value, QueueError)
 
     def test_refusalWhileRunning(self) -> None:
         """
@@ -837,7 +837,7 @@ class UntilEmptyTests(SourceCase):
         self.endTask(1)
         self.passTime(0)
         self.successResultOf(self.end)
-        self.assertIsNotNone(self.source.hopeless)
+        self.assertIsNotNone(self.source.givenUp)
 
     def test_refusalThenSuccess(self) -> None:
         """
@@ -849,13 +849,13 @@ class UntilEmptyTests(SourceCase):
         self.claim.fail(refusal())
         self.passTime(30)
         self.claim.bring()
-        self.assertIsNone(self.source.hopeless)
+        self.assertIsNone(self.source.givenUp)
         self.endTask(1)
         self.passTime(1)
         self.assertNoResult(self.end)
         self.claim.bring()
         self.successResultOf(self.end)
-        self.assertIsNone(self.source.hopeless)
+        self.assertIsNone(self.source.givenUp)
 
     def test_withoutIt(self) -> None:
         """

@@ -377,7 +377,7 @@ class PauseTests(SourceCase):
             self.claim.fail(error)
             self.source.resume("a")
             self.assertEqual(len(self.passTime(0)), 1)
-        self.assertIsNone(self.source.hopeless)
+        self.assertIsNone(self.source.givenUp)
         self.assertNoResult(self.end)
 
     def test_backoffGoesOn(self) -> None:

@@ -148,7 +148,7 @@ class RateTests(SourceCase):
         for _ in range(6):
             self.passTime(0.25)
             self.assertEqual(len(self.leases.held), len(self.starts))
-            self.assertEqual(len(self.source.waiting), 0)
+            self.assertEqual(len(self.source.arrivals), 0)
         self.assertEqual(len(self.starts), 7)
 
     def test_prefetch(self) -> None:
@@ -164,7 +164,7 @@ class RateTests(SourceCase):
                 for number in range(2, 10):
                     for claim in self.passTime(10):
                         claim.bring(task(number))
-                self.assertEqual(len(self.source.waiting), waiting)
+                self.assertEqual(len(self.source.arrivals), waiting)
                 self.successResultOf(self.close())
                 for lease in list(self.leases.held.values()):
                     self.leases.drop(lease)
@@ -180,7 +180,7 @@ class RateTests(SourceCase):
         self.assertEqual(claim.made, 1000 + 1 / 30)
         claim.bring(task(4))
         self.assertEqual(self.passTime(10), [])
-        self.assertEqual(len(self.source.waiting), 3)
+        self.assertEqual(len(self.source.arrivals), 3)
         self.assertEqual(self.wakings(), [])
 
     def test_surplusWaits(self) -> None:
