@@ -5,7 +5,6 @@ The service that consumes tasks from a queue, and drains when it is stopped.
 from __future__ import annotations
 
 from collections.abc import Callable
-from sys import float_info
 from typing import Any
 
 from msgspec import Struct
@@ -16,14 +15,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.fields import YEAR, checkCount, checkNumber, checkSeconds
+from myconsumer.fields import checkCount, checkSeconds
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
 from myconsumer.pipeline.breaker import Breaker
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
-from myconsumer.pipeline.rate import checkRate
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
+from myconsumer.pipeline.terms import Claiming
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -58,6 +57,8 @@ class ConsumerService(MultiService):
 
     Its own children are stopped after that, so that they can be what handler and
     queue need.
+
+    @ivar claiming: How tasks are claimed.
     """
 
     _log = Logger()
@@ -71,58 +72,52 @@ class ConsumerService(MultiService):
         handler: ITaskHandler,
         limit: int,
         *,
-        wait: float = 20.0,
-        lease: float = 60.0,
-        interval: float = 1.0,
-        prefetch: int = 0,
-        pollers: int = 1,
+        wait: float = Claiming.wait,
+        lease: float = Claiming.lease,
+        interval: float = Claiming.interval,
+        prefetch: int = Claiming.prefetch,
+        pollers: int = Claiming.pollers,
         timeout: float = 0.0,
         drain: float = 20.0,
         maxAttempts: int = 20,
-        untilEmpty: bool = False,
+        untilEmpty: bool = Claiming.untilEmpty,
         onEnd: Callable[[Failure | None], object] | None = None,
-        rate: float | None = None,
+        rate: float | None = Claiming.rate,
         clock: IReactorTime | None = None,
     ) -> None:
         """
         @param queue: Where the tasks come from.
         @param handler: What is done with each.
         @param limit: The most tasks to run at once, 1 or more.
-        @param wait: The seconds that a claim waits for its first task.
-        @param lease: The seconds for which a task is claimed; kept up while it is
-            held.
-        @param interval: The seconds between two claims, where the endpoint
-            answers at once with nothing.
-        @param prefetch: How many tasks to claim beyond the free slots.
-        @param pollers: The most claims open side by side.
+        @param wait: See L{Claiming}, as of C{lease}, C{interval}, C{prefetch},
+            C{pollers}, C{untilEmpty} and C{rate}.
         @param timeout: The seconds that a task may run for; 0 for no limit.
         @param drain: The seconds that running tasks get when the service is
             stopped; then they are cancelled and given back.
         @param maxAttempts: A task that fails in this attempt has failed for good;
             0 leaves that to the endpoint.
-        @param untilEmpty: Do not wait for tasks; end the run once none are left.
         @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
             with C{None} if nothing is left, with a failure if claiming failed for
             good.  The service runs on, idle, until it is stopped.
-        @param rate: The most tasks to start in a second; C{None} for any number.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.
         @raise ValueError: A number is out of range.
         """
         checkCount("limit", limit, 1)
-        checkCount("prefetch", prefetch)
-        checkCount("pollers", pollers, 1)
         checkCount("maxAttempts", maxAttempts)
-        checkSeconds("wait", wait)
-        checkSeconds("interval", interval)
         checkSeconds("timeout", timeout)
         checkSeconds("drain", drain)
-        above0 = float_info.min
-        checkNumber("lease", lease, above0, YEAR, f"seconds, above 0, up to {YEAR}")
-        if rate is not None:
-            checkRate(rate)
         super().__init__()
+        self.claiming = Claiming(
+            wait=wait,
+            lease=lease,
+            interval=interval,
+            prefetch=prefetch,
+            pollers=pollers,
+            untilEmpty=untilEmpty,
+            rate=rate,
+        )
         if clock is None:
             from twisted.internet import reactor
 
@@ -135,16 +130,6 @@ class ConsumerService(MultiService):
         self._maxAttempts = maxAttempts
         self._onEnd = onEnd
         self._clock = clock
-        self._claiming: dict[str, Any] = {
-            "wait": wait,
-            "lease": lease,
-            "interval": interval,
-            "prefetch": prefetch,
-            "pollers": pollers,
-            "mostUnsettled": 4 * limit,
-            "untilEmpty": untilEmpty,
-            "rate": rate,
-        }
         self._pauses: set[str] = set()
         self._waiting: list[Deferred[None]] = []
         self._skip: Callable[[], object] = lambda: None
@@ -225,8 +210,9 @@ class ConsumerService(MultiService):
             leases,
             settling,
             execution.run,
+            self.claiming,
+            4 * self._limit,
             self._clock,
-            **self._claiming,
         )
         breaker = Breaker(source, execution.run, self._clock)
         execution.whenNotBegun = breaker.notBegun

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.cancellation import Cancellation
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
 
@@ -76,29 +77,22 @@ class Claims:
     _most: float = inf
 
     def __init__(
-        self,
-        queue: ITaskQueue,
-        clock: IReactorTime,
-        wait: float,
-        lease: float,
-        untilEmpty: bool = False,
+        self, queue: ITaskQueue, claiming: Claiming, clock: IReactorTime
     ) -> None:
         """
         @param queue: Where to claim.
+        @param claiming: How long a claim waits, and for how long tasks are claimed.
         @param clock: What keeps the time.
-        @param wait: The seconds that a claim waits for its first task.
-        @param lease: The seconds for which tasks are claimed.
-        @param untilEmpty: Whether the endpoint is asked not to wait for tasks.
         """
         self._queue = queue
         self._clock = clock
-        self._wait = self._blindWait = wait
+        self._wait = self._blindWait = claiming.wait
         if not ISelfTimedTaskQueue.providedBy(queue):
-            self._wait = 0.0 if untilEmpty else wait
+            self._wait = 0.0 if claiming.untilEmpty else claiming.wait
             self._blindWait = min(self._wait, LONGEST_BLIND_WAIT)
-        self._lease = lease
+        self._lease = claiming.lease
         self.open: set[Claim] = set()
-        self.cancellation = Cancellation(queue, clock, lease)
+        self.cancellation = Cancellation(queue, clock, claiming.lease)
         self._tooLong = Quiet(clock)
         # Those that the endpoint is being told to end.
         self._ending: set[Deferred[None]] = set()

@@ -26,6 +26,7 @@ from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.rate import RateLimit
 from myconsumer.pipeline.settlements import Settling
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.retrying import Retry
 from myconsumer.task import Claimed, Task
 
@@ -81,16 +82,9 @@ class QueueTaskSource:
         leases: Leases,
         settling: Settling,
         run: RunTask,
-        clock: IReactorTime,
-        *,
-        wait: float,
-        lease: float,
-        interval: float,
-        prefetch: int,
-        pollers: int,
+        claiming: Claiming,
         mostUnsettled: int,
-        untilEmpty: bool = False,
-        rate: float | None = None,
+        clock: IReactorTime,
     ) -> None:
         """
         @param queue: Where to claim.
@@ -98,31 +92,21 @@ class QueueTaskSource:
         @param settling: Told of tasks that are given back, and asked how many
             have ended but are not settled.
         @param run: Runs a task.
-        @param clock: What keeps the time.
-        @param wait: The seconds that a claim waits for its first task.
-        @param lease: The seconds for which tasks are claimed.
-        @param interval: The seconds between two claims that are answered at once
-            with nothing.
-        @param prefetch: How many tasks to claim beyond the free slots.
-        @param pollers: The most claims open side by side.
+        @param claiming: When to claim, how many, and for how long.
         @param mostUnsettled: With more tasks unsettled than this, claim nothing.
-        @param untilEmpty: Do not wait for tasks, and tell the consumer when none
-            are left or claiming fails for good.
-        @param rate: The most tasks to start in a second; C{None} for any number.
+        @param clock: What keeps the time.
         """
         self._settling = settling
         self._run = run
         self._clock = clock
-        self._interval = interval
-        self._prefetch = prefetch
-        self._pollers = pollers
+        self._claiming = claiming
         self._mostUnsettled = mostUnsettled
-        self._untilEmpty = untilEmpty
         self._retry = Retry("Claims", clock)
-        self._claims = Claims(queue, clock, wait, lease, untilEmpty)
+        self._claims = Claims(queue, claiming, clock)
+        rate = claiming.rate
         self._rate = None if rate is None else RateLimit(rate, clock)
         self._pauses: set[str] = set()
-        self.arrivals = Arrivals(leases, settling, lease, clock)
+        self.arrivals = Arrivals(leases, settling, claiming.lease, clock)
         leases.whenLost = self._dropLost
         settling.whenSettled = self._actSoon
 
@@ -186,7 +170,7 @@ class QueueTaskSource:
 
         @return: Whether it ends.
         """
-        if not self._untilEmpty or self._slots.running:
+        if not self._claiming.untilEmpty or self._slots.running:
             return False
         self.arrivals.giveBack()
         self.givenUp = reason
@@ -242,13 +226,13 @@ class QueueTaskSource:
         How many more tasks may be asked for.
         """
         taken = len(self.arrivals) + self._claims.asked
-        room = self._slots.freeSlots + self._prefetch - taken
+        room = self._slots.freeSlots + self._claiming.prefetch - taken
         if self.trial is not None:
             room = min(room, 1 - taken)
         if self._rate is None or room <= 0:
             return room
         may = self._rate.available(self._ahead) - taken
-        if may <= 0 and self._untilEmpty and self._isAllDone():
+        if may <= 0 and self._claiming.untilEmpty and self._isAllDone():
             # Whether anything is left is known before another task may start.
             return 1
         if may <= 0 and taken < self._rate.most:
@@ -262,7 +246,7 @@ class QueueTaskSource:
         if self._pauses or self._settling.backlog > self._mostUnsettled:
             return False
         open = len(self._claims.open)
-        if open and (open >= self._pollers or not self._full):
+        if open and (open >= self._claiming.pollers or not self._full):
             return False
         delay = self._resumeAt - self._clock.seconds()
         if delay > 0:
@@ -346,10 +330,10 @@ class QueueTaskSource:
             twice = 2 * (now - claim.made)
             self._ahead = min(twice, 2 * self._ahead + 0.001, MOST_AHEAD)
             self._handOver(consumer)
-        elif self._untilEmpty and self._isTheEnd(claimed, claim):
+        elif self._claiming.untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()
         elif not claim.ending:
-            self._resumeAt = max(self._resumeAt, claim.made + self._interval)
+            self._resumeAt = max(self._resumeAt, claim.made + self._claiming.interval)
 
     def _isTheEnd(self, claimed: Claimed, claim: Claim) -> bool:
         """
@@ -369,7 +353,8 @@ class QueueTaskSource:
             return
         self._backOff(failure, claim)
         refused = isinstance(failure.value, RefusalError)
-        if self._untilEmpty and (refused or self._retry.failures >= MOST_FAILURES):
+        isHopeless = refused or self._retry.failures >= MOST_FAILURES
+        if self._claiming.untilEmpty and isHopeless:
             self.givenUp = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:

@@ -16,6 +16,7 @@ from myconsumer.pipeline.claims import PAUSE
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.task import Task
 from tests.model import (
     Claim,
@@ -65,25 +66,22 @@ class SourceCase(SynchronousTestCase):
         """
         Make the source and consume from it.
         """
-        settings: dict[str, Any] = {
-            "wait": 20.0,
-            "lease": 60.0,
-            "interval": 1.0,
-            "prefetch": 0,
-            "pollers": 1,
-            "mostUnsettled": 4 * limit,
-        }
-        self.source = QueueTaskSource(
+        options.setdefault("mostUnsettled", 4 * limit)
+        self.source = self.makeSource(**options)
+        self.consumer = ParallelLimitedTaskConsumer(limit)
+        self.end = self.consumer.consume(self.source)
+        self.passTime(0)
+
+    def makeSource(self, mostUnsettled: int = 16, **options: Any) -> QueueTaskSource:
+        return QueueTaskSource(
             self.queue,
             self.leases,
             self.settling,
             self.runTask,
+            Claiming(**options),
+            mostUnsettled,
             self.clock,
-            **(settings | options),
         )
-        self.consumer = ParallelLimitedTaskConsumer(limit)
-        self.end = self.consumer.consume(self.source)
-        self.passTime(0)
 
     def runTask(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
         """

@@ -12,7 +12,6 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.errors import QueueError
 from myconsumer.interfaces import ITaskSource
-from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.task import Settlement, Task
 from tests.model import (
     Cancel,
@@ -381,10 +380,7 @@ class StopTests(SourceCase):
         To stop it before it was started, and twice, is harmless.
         """
         self.make(4)
-        other = QueueTaskSource(
-            self.queue, self.leases, self.settling, self.runTask, self.clock,
-            wait=1, lease=1, interval=1, prefetch=0, pollers=1, mostUnsettled=1,
-        )  # fmt: skip
+        other = self.makeSource()
         for _ in range(2):
             self.assertTrue(self.successResultOf(other.stop()))
             self.assertTrue(self.successResultOf(self.source.stop()))

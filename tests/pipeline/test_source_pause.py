@@ -8,7 +8,6 @@ from twisted.logger import capturedLogs
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.pipeline.claims import PAUSE
-from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.task import Settlement, Task
 from tests.model import (
     Cancel,
@@ -325,10 +324,7 @@ class PauseTests(SourceCase):
         """
         Paused before it is started, it claims nothing when it is.
         """
-        self.source = QueueTaskSource(
-            self.queue, self.leases, self.settling, self.runTask, self.clock,
-            wait=20, lease=60, interval=1, prefetch=0, pollers=1, mostUnsettled=16,
-        )  # fmt: skip
+        self.source = self.makeSource()
         self.source.pause("a")
         consumer = ParallelLimitedTaskConsumer(4)
         consumer.consume(self.source)
@@ -341,10 +337,7 @@ class PauseTests(SourceCase):
         """
         Nor does it claim when it is resumed before that.
         """
-        source = QueueTaskSource(
-            self.queue, self.leases, self.settling, self.runTask, self.clock,
-            wait=20, lease=60, interval=1, prefetch=0, pollers=1, mostUnsettled=16,
-        )  # fmt: skip
+        source = self.makeSource()
         source.pause("a")
         source.resume("a")
         self.assertEqual(self.passTime(10), [])
