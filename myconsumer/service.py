@@ -7,21 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.fields import checkCount, checkSeconds
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
-from myconsumer.pipeline.breaker import Breaker
-from myconsumer.pipeline.execution import Execution
-from myconsumer.pipeline.leases import Leases
-from myconsumer.pipeline.settlements import Settling
-from myconsumer.pipeline.source import QueueTaskSource
+from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.terms import Claiming
 
 #: When stopping, the seconds that open claims get which cannot be ended.
@@ -35,19 +29,6 @@ CANCEL_GRACE = 0.5
 
 #: When stopping, the seconds that the last settlements get.
 SETTLE_GRACE = 5.0
-
-
-class Pipeline(Struct, eq=False):
-    """
-    What one run of the service is made of.
-    """
-
-    leases: Leases
-    settling: Settling
-    execution: Execution
-    source: QueueTaskSource
-    breaker: Breaker
-    consumer: ParallelLimitedTaskConsumer
 
 
 class ConsumerService(MultiService):
@@ -195,29 +176,15 @@ class ConsumerService(MultiService):
             stopped.callback(result)
 
     def _makePipeline(self) -> Pipeline:
-        leases = Leases(self._queue, self._clock)
-        settling = Settling(self._queue, leases, self._clock)
-        execution = Execution(
+        return makePipeline(
+            self._queue,
             self._handler,
-            settling.add,
-            leases,
-            self._clock,
+            self._limit,
+            self.claiming,
             self._timeout,
             self._maxAttempts,
-        )
-        source = QueueTaskSource(
-            self._queue,
-            leases,
-            settling,
-            execution.run,
-            self.claiming,
-            4 * self._limit,
             self._clock,
         )
-        breaker = Breaker(source, execution.run, self._clock)
-        execution.whenNotBegun = breaker.notBegun
-        consumer = ParallelLimitedTaskConsumer(self._limit)
-        return Pipeline(leases, settling, execution, source, breaker, consumer)
 
     def _ended(self, _: None, pipeline: Pipeline) -> None:
         """

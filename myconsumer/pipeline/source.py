@@ -23,7 +23,7 @@ from myconsumer.interfaces import (
 )
 from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.claims import Claim, Claims
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.leases import Lease
 from myconsumer.pipeline.rate import RateLimit
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Claiming
@@ -79,7 +79,7 @@ class QueueTaskSource:
     def __init__(
         self,
         queue: ITaskQueue,
-        leases: Leases,
+        arrivals: Arrivals,
         settling: Settling,
         run: RunTask,
         claiming: Claiming,
@@ -88,9 +88,8 @@ class QueueTaskSource:
     ) -> None:
         """
         @param queue: Where to claim.
-        @param leases: Keeps the leases of what arrives.
-        @param settling: Told of tasks that are given back, and asked how many
-            have ended but are not settled.
+        @param arrivals: Keeps what arrives until there is a slot.
+        @param settling: Asked how many tasks have ended but are not settled.
         @param run: Runs a task.
         @param claiming: When to claim, how many, and for how long.
         @param mostUnsettled: With more tasks unsettled than this, claim nothing.
@@ -106,9 +105,7 @@ class QueueTaskSource:
         rate = claiming.rate
         self._rate = None if rate is None else RateLimit(rate, clock)
         self._pauses: set[str] = set()
-        self.arrivals = Arrivals(leases, settling, claiming.lease, clock)
-        leases.whenLost = self._dropLost
-        settling.whenSettled = self._actSoon
+        self.arrivals = arrivals
 
     def start(self, consumer: ITaskConsumer) -> None:
         """
@@ -176,6 +173,20 @@ class QueueTaskSource:
         self.givenUp = reason
         self._actSoon()
         return True
+
+    def leasesLost(self) -> None:
+        """
+        Called after leases were lost: a task that waits and has lost its lease is never
+        started.
+        """
+        self.arrivals.dropLost()
+        self._actSoon()
+
+    def settled(self) -> None:
+        """
+        Called after settlements were acknowledged or given up: claiming may go on.
+        """
+        self._actSoon()
 
     def close(self) -> Deferred[None]:
         """
@@ -371,7 +382,3 @@ class QueueTaskSource:
         else:
             self._failedAt = now
         self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
-
-    def _dropLost(self) -> None:
-        self.arrivals.dropLost()
-        self._actSoon()

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.claims import PAUSE
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.settlements import Settling
@@ -73,15 +74,20 @@ class SourceCase(SynchronousTestCase):
         self.passTime(0)
 
     def makeSource(self, mostUnsettled: int = 16, **options: Any) -> QueueTaskSource:
-        return QueueTaskSource(
+        claiming = Claiming(**options)
+        arrivals = Arrivals(self.leases, self.settling, claiming.lease, self.clock)
+        source = QueueTaskSource(
             self.queue,
-            self.leases,
+            arrivals,
             self.settling,
             self.runTask,
-            Claiming(**options),
+            claiming,
             mostUnsettled,
             self.clock,
         )
+        self.leases.whenLost = source.leasesLost
+        self.settling.whenSettled = source.settled
+        return source
 
     def runTask(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
         """
