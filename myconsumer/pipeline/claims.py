@@ -4,12 +4,11 @@ The claims that are open, and how they are ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 from uuid import uuid4
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -36,26 +35,28 @@ TRIES = 3
 PAUSE = 0.25
 
 
-class Claim(Struct, eq=False):
+@dataclass(eq=False)
+class Claim:
     """
-    A claim that has not been answered.
+    A claim.
 
     @ivar id: Its name.
     @ivar limit: How many tasks it asks for.
     @ivar made: When it was made, by our clock.
-    @ivar idle: Whether nothing ran, waited or was unsettled then.
-    @ivar answer: Fires once the answer was dealt with.
-    @ivar ending: Whether the endpoint is told to end it.
-    @ivar answered: Whether there was a whole answer.
+    @ivar isIdle: Whether nothing ran, waited or was unsettled then.
+    @ivar answer: Fires with the answer, once the claim is open no longer.  Whoever made
+        the claim adds callbacks at once, and handles a failure.
+    @ivar isEnding: Whether the endpoint is told to end it.
+    @ivar isAnswered: Whether there was a whole answer.
     """
 
     id: str
     limit: int
     made: float
-    idle: bool
-    answer: Deferred[None]
-    ending: bool = False
-    answered: bool = False
+    isIdle: bool
+    answer: Deferred[Claimed]
+    isEnding: bool = False
+    isAnswered: bool = False
 
 
 class Claims:
@@ -72,7 +73,7 @@ class Claims:
 
     _log = Logger()
 
-    _aborted = False
+    _isAborted = False
     # The most tasks whose answer is not too long, as far as is known.
     _most: float = inf
 
@@ -104,46 +105,32 @@ class Claims:
         """
         return sum(claim.limit for claim in self.open)
 
-    def make(
-        self,
-        limit: int,
-        idle: bool,
-        answered: Callable[[Claimed, Claim], None],
-        failed: Callable[[Failure, Claim], None],
-        ended: Callable[[], None],
-    ) -> None:
+    def make(self, limit: int, isIdle: bool) -> Claim:
         """
         Ask the queue for tasks: fewer than there may be, if an answer was too long.
 
         @param limit: The most to ask for.
-        @param idle: Whether nothing runs, waits or is unsettled now.
-        @param answered: Called with the answer, while the claim is still open.
-        @param failed: Called with why there is no answer, likewise.
-        @param ended: Called after either, with the claim open no longer.
+        @param isIdle: Whether nothing runs, waits or is unsettled now.
+
+        @return: The claim, which may have been answered already.
         """
         self.cancellation.beforeClaim()
         limit = int(min(limit, self._most))
         wait = self._wait if self.cancellation.can else self._blindWait
-        claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
+        id, made = str(uuid4()), self._clock.seconds()
+        answer = maybeDeferred(self._queue.claim, id, limit, wait, self._lease)
+        claim = Claim(id, limit, made, isIdle, answer)
         self.open.add(claim)
+        answer.addBoth(self._over, claim)
+        return claim
 
-        def came(claimed: Claimed) -> None:
-            claim.answered = True
-            answered(claimed, claim)
-
-        def bug(failure: Failure) -> None:
-            self._log.failure("A claim's answer could not be dealt with", failure)
-
-        def over(_: None) -> None:
-            self.open.discard(claim)
-            ended()
-
-        answer: Deferred[Claimed] = maybeDeferred(
-            self._queue.claim, claim.id, limit, wait, self._lease
-        )
-        # An answer that cannot be dealt with is a failure, too.
-        claim.answer = answer.addCallback(came).addErrback(failed, claim)
-        claim.answer.addErrback(bug).addCallback(over)
+    def _over(self, result: Claimed | Failure, claim: Claim) -> Claimed | Failure:
+        """
+        There is nothing of a claim left to end, whatever comes of its answer.
+        """
+        self.open.discard(claim)
+        claim.isAnswered = not isinstance(result, Failure)
+        return result
 
     def wasFull(self, claim: Claim) -> None:
         """
@@ -179,7 +166,7 @@ class Claims:
         End the open claims: what they still bring is not wanted.
         """
         for claim in list(self.open):
-            claim.ending = True
+            claim.isEnding = True
             ending = Deferred.fromCoroutine(self._end(claim))
             self._ending.add(ending)
             ending.addBoth(self._ended, ending)
@@ -202,7 +189,7 @@ class Claims:
         leases under them all the same, unless it is being told to end them, is
         lost until the leases end.
         """
-        self._aborted = True
+        self._isAborted = True
         for claim in list(self.open):
             claim.answer.cancel()
 
@@ -221,9 +208,9 @@ class Claims:
                     claim.answer.addTimeout(GRACE, self._clock)
                 return
             tries -= 1
-            if not tries or self._aborted:
+            if not tries or self._isAborted:
                 self.cancellation.undoLater(claim.id)
                 return
             await deferLater(self._clock, PAUSE)
-            if claim.answered:
+            if claim.isAnswered:
                 return

@@ -313,17 +313,23 @@ class QueueTaskSource:
         """
         Ask for up to C{limit} tasks.
         """
-        self._claims.make(
-            limit, self._isAllDone(), self._claimed, self._failed, self._actSoon
-        )
+        claim = self._claims.make(limit, self._isAllDone())
+        answer = claim.answer.addCallback(self._claimed, claim)
+        # An answer that cannot be dealt with is a failure, too.
+        answer.addErrback(self._failed, claim).addErrback(self._broken)
+        answer.addCallback(self._dealtWith)
+
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("A claim's answer could not be dealt with", failure)
+
+    def _dealtWith(self, _: None) -> None:
+        self._actSoon()
 
     def _claimed(self, claimed: Claimed, claim: Claim) -> None:
         """
         A claim was answered.
         """
         consumer = self._consumer
-        # There is nothing of it left to end, where what follows has claiming paused.
-        self._claims.open.discard(claim)
         now = self._clock.seconds()
         came = self.arrivals.arrive(claimed, now)
         if self._retry.failures:
@@ -343,21 +349,21 @@ class QueueTaskSource:
             self._handOver(consumer)
         elif self._claiming.untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()
-        elif not claim.ending:
+        elif not claim.isEnding:
             self._resumeAt = max(self._resumeAt, claim.made + self._claiming.interval)
 
     def _isTheEnd(self, claimed: Claimed, claim: Claim) -> bool:
         """
         Whether an answer without a new task says that none are left.
         """
-        return claim.idle and not claim.ending and not claimed.dropped
+        return claim.isIdle and not claim.isEnding and not claimed.dropped
 
     def _failed(self, failure: Failure, claim: Claim) -> None:
         """
         A claim was not answered as it should be.
         """
         self._full = False
-        if self._closed or claim.ending:
+        if self._closed or claim.isEnding:
             return
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id)

@@ -4,18 +4,72 @@ The claims that are open, and how they are ended.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError
+from myconsumer.pipeline.claims import Claims
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.task import Settlement, Task
 from tests.model import (
     Claim,
+    ScriptedQueue,
     busy,
     fault,
     task,
     tasks,
 )
 from tests.pipeline.case import SourceCase
+
+
+class MakeTests(SynchronousTestCase):
+    """
+    L{Claims.make}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.queue = ScriptedQueue(self.clock)
+        self.claims = Claims(self.queue, Claiming(), self.clock)
+        self.addCleanup(self.claims.close)
+
+    def test_isNotOpenOnceItIsAnswered(self) -> None:
+        """
+        A claim is open no longer when its answer arrives at whoever made it, whether
+        that comes at once or later, and whether it is one or a failure.
+        """
+        open: list[int] = []
+
+        def arrived(_: object) -> None:
+            open.append(len(self.claims.open))
+
+        for answer in (Claim.bring, lambda claim: claim.fail(fault())):
+            claim = self.claims.make(1, True)
+            self.assertEqual(self.claims.open, {claim})
+            claim.answer.addBoth(arrived)
+            answer(self.queue.claims[-1])
+            self.queue.onClaim = answer
+            claim = self.claims.make(1, True)
+            claim.answer.addBoth(arrived)
+            self.queue.onClaim = lambda claim: None
+        self.assertEqual(open, [0, 0, 0, 0])
+
+    def test_closeWaitsForWhoeverMadeTheClaim(self) -> None:
+        """
+        The claims are closed only after an answer was dealt with, for as long as that
+        takes.
+        """
+        claim = self.claims.make(1, True)
+        dealt: Deferred[None] = Deferred()
+        claim.answer.addCallback(lambda _: dealt)
+        closed = self.claims.close()
+        self.queue.claims[0].bring()
+        self.assertNoResult(closed)
+        dealt.callback(None)
+        self.successResultOf(closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class CloseTests(SourceCase):
