@@ -4,8 +4,15 @@ is stopped: C{twistd consumer}, and the parts that it is made of.
 """
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.errors import AlreadyRunningError, NotRunningError, Reject, Release
+from myconsumer.errors import (
+    AlreadyRunningError,
+    NotRunningError,
+    Reject,
+    Release,
+    TaskFailedError,
+)
 from myconsumer.interfaces import (
+    IRunningTask,
     ITaskConsumer,
     ITaskHandler,
     ITaskQueue,
@@ -18,6 +25,7 @@ from myconsumer.task import Task
 __all__ = [
     "AlreadyRunningError",
     "ConsumerService",
+    "IRunningTask",
     "ITaskConsumer",
     "ITaskHandler",
     "ITaskQueue",
@@ -28,4 +36,5 @@ __all__ = [
     "Reject",
     "Release",
     "Task",
+    "TaskFailedError",
 ]

@@ -10,10 +10,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from myconsumer.task import Task
+from myconsumer.interfaces import IRunningTask
 
 
-def loadCallable(name: str) -> Callable[[Task], Any]:
+def loadCallable(name: str) -> Callable[[IRunningTask], Any]:
     """
     Find what a dotted name stands for, importing what it takes.
 
@@ -76,7 +76,7 @@ class NamedCallable(NamedTuple):
     """
 
     name: str
-    function: Callable[[Task], Any]
+    function: Callable[[IRunningTask], Any]
 
     @classmethod
     def load(cls, name: str) -> NamedCallable:

@@ -29,9 +29,8 @@ from myconsumer.http.answer import LONGEST_BODY, Answer
 from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, quoted, retryAfter
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IRunningTask, ITaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
-from myconsumer.task import Task
 
 #: The seconds that a request may take, and the most that C{Retry-After} may ask for.
 DAY = 86400.0
@@ -84,7 +83,7 @@ class ForwardHandler(Service):
     def __repr__(self) -> str:
         return f"<ForwardHandler {withoutSecrets(self._url)}>"
 
-    def handle(self, task: Task) -> Deferred[Any]:
+    def handle(self, task: IRunningTask) -> Deferred[Any]:
         """
         See L{ITaskHandler.handle}.
         """
@@ -108,11 +107,11 @@ class ForwardHandler(Service):
         super().stopService()
         return self._client.close()
 
-    def _answered(self, answer: Answer, task: Task) -> Any:
+    def _answered(self, answer: Answer, task: IRunningTask) -> Any:
         self._unreachable = 0
         return self._client.read(answer, partial(self._resultOf, task))
 
-    def _resultOf(self, task: Task, answer: Answer) -> Raw | None:
+    def _resultOf(self, task: IRunningTask, answer: Answer) -> Raw | None:
         if not (answer.tooLong or isCrowded(answer.body)):
             return resultOf(answer)
         self._log.warn(
@@ -150,7 +149,7 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
     return ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
 
 
-def headersOf(task: Task) -> dict[bytes, bytes]:
+def headersOf(task: IRunningTask) -> dict[bytes, bytes]:
     """
     @return: The headers that tell of a task.
     """

@@ -14,8 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError
+from myconsumer.interfaces import IRunningTask
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Lease, Leases
 from myconsumer.pipeline.run import RunningTask
@@ -96,6 +98,10 @@ class RunningTaskTests(RunCase):
         task = self.begin(attempt=3, lease=9.0, enqueued=5.5)
         self.assertIsInstance(task, RunningTask)
         self.assertIsInstance(task, Task)
+        self.assertTrue(verifyObject(IRunningTask, task))
+        self.assertEqual(
+            task.value, Task("1", {"n": 1}, 3, "r-1", lease=9.0, enqueued=5.5)
+        )
         self.assertEqual(
             (task.id, task.payload, task.attempt, task.receipt, task.lease),
             ("1", {"n": 1}, 3, "r-1", 9.0),
@@ -108,7 +114,7 @@ class RunningTaskTests(RunCase):
         A handler cannot change what others see.
         """
         task = self.begin()
-        for name in ("id", "attempt", "run", "deadline", "cancelled"):
+        for name in ("id", "attempt", "run", "value", "deadline", "cancelled"):
             with self.assertRaises(AttributeError):
                 setattr(task, name, 1)
         self.end()
@@ -213,16 +219,6 @@ class RunningTaskTests(RunCase):
         with capturedLogs():
             self.execution.abandon()
         self.assertIs(task.cancelled, True)
-
-    def test_plainTask(self) -> None:
-        """
-        A task that does not run has no deadline, is not cancelled, and cannot be
-        extended.
-        """
-        task = Task("1", None, receipt="r-1")
-        self.assertIsNone(task.deadline)
-        self.assertIs(task.cancelled, False)
-        self.failureResultOf(task.extend(1), LeaseLostError)
 
 
 class ExtendTests(RunCase):
