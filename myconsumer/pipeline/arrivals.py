@@ -9,7 +9,8 @@ from collections import deque
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed, Settlement, Task

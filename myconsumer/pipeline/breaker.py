@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError
-from myconsumer.pipeline.leases import Lease
+from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.source import MOST_FAILURES, QueueTaskSource, RunTask
 from myconsumer.retrying import QUIET, Policy, faultPolicy
 from myconsumer.task import Task

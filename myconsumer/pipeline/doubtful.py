@@ -18,7 +18,7 @@ from myconsumer.pipeline.batching import (
     partOf,
 )
 from myconsumer.pipeline.lane import PATIENCE, Lane, Road
-from myconsumer.pipeline.leases import Lease
+from myconsumer.pipeline.lease import Lease
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
 

@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.outcomes import delayOf, describe, encoded, textOf, unfinished
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.run import Run, RunningTask
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task

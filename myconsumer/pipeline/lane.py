@@ -21,7 +21,8 @@ from myconsumer.pipeline.batching import (
     deadlineFor,
     isForTheWhole,
 )
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.retrying import LONGEST, Retry
 from myconsumer.task import Settlement
 

@@ -14,7 +14,8 @@ from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import IRunningTask
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.task import LONGEST_LEASE, Task
 
 

@@ -21,7 +21,8 @@ from myconsumer.pipeline.batching import (
 )
 from myconsumer.pipeline.doubtful import DoubtfulLane
 from myconsumer.pipeline.lane import Lane, Road
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
 

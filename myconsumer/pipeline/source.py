@@ -23,7 +23,7 @@ from myconsumer.interfaces import (
 )
 from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.claims import Claim, Claims
-from myconsumer.pipeline.leases import Lease
+from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.rate import RateLimit
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Claiming

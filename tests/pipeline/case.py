@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.claims import PAUSE
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming

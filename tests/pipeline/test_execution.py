@@ -21,7 +21,8 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.pipeline.execution import Execution
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.task import LONGEST_RESULT, Settlement, Task
 from tests.model import (
     NOTHING,

@@ -16,7 +16,8 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import MEMORY
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.task import Settlement
 from tests.model import (
     ScriptedQueue,

@@ -19,7 +19,8 @@ from zope.interface.verify import verifyObject
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import IRunningTask
 from myconsumer.pipeline.execution import Execution
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.run import RunningTask
 from myconsumer.task import Settlement, Task
 from tests.model import NOTHING, ControlledHandler, ScriptedQueue, fault, passTime

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.errors import FaultError
 from myconsumer.pipeline.batching import MEMORY
 from myconsumer.pipeline.lane import PATIENCE
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.service import SETTLE_GRACE
 from myconsumer.task import Settlement
