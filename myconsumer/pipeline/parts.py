@@ -12,6 +12,7 @@ from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
 from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.breaker import Breaker
+from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
@@ -61,7 +62,8 @@ def makePipeline(
     leases = Leases(queue, clock)
     settling = Settling(queue, leases, clock)
     arrivals = Arrivals(leases, settling, claiming.lease, clock)
-    execution = Execution(handler, settling.add, leases, clock, timeout, maxAttempts)
+    conclusions = Conclusions(settling.add, maxAttempts)
+    execution = Execution(handler, conclusions, leases, clock, timeout)
     source = QueueTaskSource(
         queue,
         arrivals,
@@ -74,6 +76,6 @@ def makePipeline(
     breaker = Breaker(source, execution.run, clock)
     leases.whenLost = source.leasesLost
     settling.whenSettled = source.settled
-    execution.whenNotBegun = breaker.notBegun
+    conclusions.whenNotBegun = breaker.notBegun
     consumer = ParallelLimitedTaskConsumer(limit)
     return Pipeline(leases, settling, execution, source, breaker, consumer)

@@ -20,9 +20,11 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.errors import Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
+from myconsumer.pipeline.conclusions import Conclusions, retryPolicy
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.retrying import Policy
 from myconsumer.task import LONGEST_RESULT, Settlement, Task
 from tests.model import (
     NOTHING,
@@ -55,18 +57,22 @@ class ExecutionCase(SynchronousTestCase):
         self.assertEqual(self.execution.running, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def make(self, **options: Any) -> None:
-        """
-        Make another execution.
-        """
+    def make(
+        self,
+        timeout: float = 0.0,
+        maxAttempts: int = 0,
+        retryDelay: Policy = lambda failures: 10.0 * 2**failures,
+    ) -> None:
         self.execution = Execution(
             self.handler,
-            lambda lease, settlement: self.settled.append((lease, settlement)),
+            Conclusions(self.settle, maxAttempts, retryDelay),
             Leases(ScriptedQueue(self.clock), self.clock),
             self.clock,
-            retryDelay=lambda failures: 10.0 * 2**failures,
-            **options,
+            timeout,
         )
+
+    def settle(self, lease: Lease, settlement: Settlement) -> None:
+        self.settled.append((lease, settlement))
 
     def run_(self, **fields: Any) -> tuple[Lease, Deferred[None] | None]:
         """
@@ -313,12 +319,7 @@ class OutcomeTests(ExecutionCase):
         """
         The backoff begins at about a second and ends at ten minutes.
         """
-        self.execution = Execution(
-            self.handler,
-            lambda _, settled: self.settled.append((_, settled)),
-            Leases(ScriptedQueue(self.clock), self.clock),
-            self.clock,
-        )
+        self.make(retryDelay=retryPolicy)
         delays = [self.outcome(Release(), attempt=n).delay for n in (1, 2, 3, 500)]
         for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
             assert isinstance(delay, float)

@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import IRunningTask
+from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
@@ -52,12 +53,10 @@ class RunCase(SynchronousTestCase):
         self.assertEqual(self.execution.running, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def make(self, **options: Any) -> None:
-        """
-        Make another execution.
-        """
+    def make(self, timeout: float = 0.0) -> None:
+        conclusions = Conclusions(self.settle)
         self.execution = Execution(
-            self.handler, self.settle, self.leases, self.clock, **options
+            self.handler, conclusions, self.leases, self.clock, timeout
         )
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:
