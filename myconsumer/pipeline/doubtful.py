@@ -5,7 +5,9 @@ set aside.
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct
+from dataclasses import dataclass
+
+from msgspec import UNSET
 from msgspec.structs import replace
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,8 +19,9 @@ from myconsumer.pipeline.batching import (
     isForTheWhole,
     partOf,
 )
-from myconsumer.pipeline.lane import PATIENCE, Lane, Road
+from myconsumer.pipeline.lane import PATIENCE, Lane
 from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.road import Road
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
 
@@ -27,7 +30,8 @@ from myconsumer.task import Settlement
 MOST_ALONE = 3
 
 
-class Doubt(Struct, eq=False):
+@dataclass(eq=False)
+class Doubt:
     """
     What is known of a settlement that requests failed with.
 

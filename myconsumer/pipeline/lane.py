@@ -4,26 +4,23 @@ Settlements on their way to a queue, one request at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import FaultError
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import (
     DEADLINE,
-    BatchSize,
     deadlineFor,
     isForTheWhole,
 )
 from myconsumer.pipeline.lease import Lease
-from myconsumer.pipeline.leases import Leases
-from myconsumer.retrying import LONGEST, Retry
+from myconsumer.pipeline.road import Road
+from myconsumer.retrying import LONGEST
 from myconsumer.task import Settlement
 
 #: When flushing, the seconds that an answer may take.
@@ -32,33 +29,6 @@ PATIENCE = 2.0
 #: When flushing, the least seconds between a failure and the next request: not many,
 #: since there is no time for more.
 BREATH = 0.1
-
-
-class Road(Struct, eq=False):
-    """
-    What all lanes to one queue share.
-
-    @ivar queue: Where they lead.
-    @ivar leases: Where a lease is dropped once it is settled, or given up.
-    @ivar clock: What keeps the time.
-    @ivar retry: Counts the failures that are the endpoint's.
-    @ivar size: How much the endpoint takes.
-    @ivar acknowledged: Called with what was taken, and the receipts among it that
-        had been lost.
-    @ivar ended: Called after each request.
-    @ivar taken: How many requests were taken.
-    @ivar refusals: How many were refused since, though a part might be taken.
-    """
-
-    queue: ITaskQueue
-    leases: Leases
-    clock: IReactorTime
-    retry: Retry
-    size: BatchSize
-    acknowledged: Callable[[list[Lease], Collection[str]], object]
-    ended: Callable[[], object]
-    taken: int = 0
-    refusals: int = 0
 
 
 class Lane:

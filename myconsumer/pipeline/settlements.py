@@ -20,9 +20,10 @@ from myconsumer.pipeline.batching import (
     isForTheWhole,
 )
 from myconsumer.pipeline.doubtful import DoubtfulLane
-from myconsumer.pipeline.lane import Lane, Road
+from myconsumer.pipeline.lane import Lane
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.road import Road
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
 
