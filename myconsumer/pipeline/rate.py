@@ -11,6 +11,9 @@ from myconsumer.fields import YEAR, checkNumber
 #: For how many seconds' worth chances are saved up while they are not taken.
 SAVED = 0.1
 
+#: The most seconds before its start that a task is claimed.
+MOST_AHEAD = 1.0
+
 #: The most chances in a second.
 FASTEST = 1_000_000
 
@@ -83,3 +86,39 @@ class RateLimit:
 
     def _passed(self) -> float:
         return (self._clock.seconds() - self._began) * self._rate
+
+
+class StartRate(RateLimit):
+    """
+    How often tasks may be started, and how many may therefore be claimed: tasks are
+    claimed ahead of their start, by as much time as claims take.
+    """
+
+    # How many seconds before their start tasks are claimed.
+    _ahead = 0.0
+
+    def claimable(self, taken: int) -> int:
+        """
+        @param taken: How many tasks wait, or are asked for.
+
+        @return: How many more may be claimed now.
+        """
+        return self.available(self._ahead) - taken
+
+    def untilClaimable(self, taken: int) -> float | None:
+        """
+        @param taken: How many tasks wait, or are asked for.
+
+        @return: The seconds until one more may be claimed; C{None}: not before one of
+            those is started.
+        """
+        return self.wait(taken + 1, self._ahead) if taken < self.most else None
+
+    def claimTook(self, seconds: float) -> None:
+        """
+        A claim has brought tasks.  What is asked for now has to last until the next
+        claim is answered.  One that took long may have waited for its first task.
+
+        @param seconds: The time from the claim to its answer.
+        """
+        self._ahead = min(2 * seconds, 2 * self._ahead + 0.001, MOST_AHEAD)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import inf
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -22,12 +21,12 @@ from myconsumer.interfaces import (
     ITaskSource,
 )
 from myconsumer.pipeline.arrivals import Arrivals
+from myconsumer.pipeline.cadence import Cadence
 from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.lease import Lease
-from myconsumer.pipeline.rate import RateLimit
+from myconsumer.pipeline.rate import StartRate
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Claiming
-from myconsumer.retrying import Retry
 from myconsumer.task import Claimed, Task
 
 RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
@@ -37,9 +36,6 @@ MOST_FAILURES = 5
 
 #: After so many seconds of handing tasks over, the reactor has a turn.
 TURN = 0.05
-
-#: With a rate, the most seconds before its start that a task is claimed.
-MOST_AHEAD = 1.0
 
 
 @implementer(ITaskSource)
@@ -65,16 +61,8 @@ class QueueTaskSource:
     _started = False
     _closed = False
     _acting: IDelayedCall | None = None
-    # Nothing is claimed before this time.
-    _resumeAt = 0.0
     # Wakes us when there may be something to do.
     _timer: IDelayedCall | None = None
-    # Whether the last claim brought all that it asked for.
-    _full = False
-    # When a claim last failed, of those that count.
-    _failedAt = -inf
-    # With a rate, how many seconds before their start tasks are claimed.
-    _ahead = 0.0
 
     def __init__(
         self,
@@ -100,10 +88,10 @@ class QueueTaskSource:
         self._clock = clock
         self._claiming = claiming
         self._mostUnsettled = mostUnsettled
-        self._retry = Retry("Claims", clock)
         self._claims = Claims(queue, claiming, clock)
+        self._cadence = Cadence(self._claims, claiming, clock)
         rate = claiming.rate
-        self._rate = None if rate is None else RateLimit(rate, clock)
+        self._rate = None if rate is None else StartRate(rate, clock)
         self._pauses: set[str] = set()
         self.arrivals = arrivals
 
@@ -242,12 +230,12 @@ class QueueTaskSource:
             room = min(room, 1 - taken)
         if self._rate is None or room <= 0:
             return room
-        may = self._rate.available(self._ahead) - taken
+        may = self._rate.claimable(taken)
         if may <= 0 and self._claiming.untilEmpty and self._isAllDone():
             # Whether anything is left is known before another task may start.
             return 1
-        if may <= 0 and taken < self._rate.most:
-            self._wakeAfter(self._rate.wait(taken + 1, self._ahead))
+        if may <= 0:
+            self._wakeAfter(self._rate.untilClaimable(taken))
         return min(room, may)
 
     def _mayClaim(self) -> bool:
@@ -256,18 +244,18 @@ class QueueTaskSource:
         """
         if self._pauses or self._settling.backlog > self._mostUnsettled:
             return False
-        open = len(self._claims.open)
-        if open and (open >= self._claiming.pollers or not self._full):
-            return False
-        delay = self._resumeAt - self._clock.seconds()
-        if delay > 0:
+        delay = self._cadence.delay()
+        if delay:
             self._wakeAfter(delay)
-        return delay <= 0
+        return delay == 0
 
-    def _wakeAfter(self, delay: float) -> None:
+    def _wakeAfter(self, delay: float | None) -> None:
         """
-        Look again after C{delay} seconds, or earlier.
+        Look again after C{delay} seconds, or earlier; C{None}: something else happens
+        first.
         """
+        if delay is None:
+            return
         if self._timer is not None:
             if self._timer.getTime() <= self._clock.seconds() + delay:
                 return
@@ -332,25 +320,18 @@ class QueueTaskSource:
         consumer = self._consumer
         now = self._clock.seconds()
         came = self.arrivals.arrive(claimed, now)
-        if self._retry.failures:
-            self._claims.cancellation.afterOutage()
-        self._retry.succeeded()
+        self._cadence.answered(claim, came)
         self.givenUp = None
-        self._full = came >= claim.limit
-        if self._full:
-            self._claims.wasFull(claim)
         if self._closed or self._pauses or consumer is None:
             self.arrivals.giveBack(keepUnleased=not self._closed)
         elif came:
-            # What is asked for now lasts until the next claim is answered.  One that
-            # took long may have waited for its first task.
-            twice = 2 * (now - claim.made)
-            self._ahead = min(twice, 2 * self._ahead + 0.001, MOST_AHEAD)
+            if self._rate is not None:
+                self._rate.claimTook(now - claim.made)
             self._handOver(consumer)
         elif self._claiming.untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()
         elif not claim.isEnding:
-            self._resumeAt = max(self._resumeAt, claim.made + self._claiming.interval)
+            self._cadence.wasEmpty(claim)
 
     def _isTheEnd(self, claimed: Claimed, claim: Claim) -> bool:
         """
@@ -362,29 +343,17 @@ class QueueTaskSource:
         """
         A claim was not answered as it should be.
         """
-        self._full = False
+        self._cadence.missed()
         if self._closed or claim.isEnding:
             return
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id)
             return
-        self._backOff(failure, claim)
+        self._cadence.failed(failure, claim)
         refused = isinstance(failure.value, RefusalError)
-        isHopeless = refused or self._retry.failures >= MOST_FAILURES
+        isHopeless = refused or self._cadence.failures >= MOST_FAILURES
         if self._claiming.untilEmpty and isHopeless:
             self.givenUp = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
             self._claims.cancellation.undo(claim.id)
-
-    def _backOff(self, failure: Failure, claim: Claim) -> None:
-        """
-        Claim nothing for a while.  Claims that were open side by side and fail have
-        failed once, in one broken moment.
-        """
-        now = self._clock.seconds()
-        if claim.made <= self._failedAt:
-            self._retry.failures = max(0, self._retry.failures - 1)
-        else:
-            self._failedAt = now
-        self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))

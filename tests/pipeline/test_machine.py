@@ -26,8 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
-from myconsumer.pipeline.rate import SAVED
-from myconsumer.pipeline.source import MOST_AHEAD
+from myconsumer.pipeline.rate import MOST_AHEAD, SAVED
 from myconsumer.service import CANCEL_GRACE, ConsumerService
 from myconsumer.task import Settlement, Task
 from tests.model import (
