@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
@@ -61,12 +61,11 @@ class ParallelLimitedTaskConsumer:
 
     running = 0
     _source: ITaskSource | None = None
-    _starting = False
-    _startAgain = False
-    # Nothing more is asked of the source: the run has ended, or is drained.
-    _closed = False
-    _sourceStopped = False
-    _ended = False
+    _isStarting = False
+    _isToStartAgain = False
+    # Nothing more is asked of the source, once this is set: it is being stopped for
+    # good, it has stopped, and then the run is over.
+    _end: Literal["draining", "stopped", "over"] | None = None
 
     def __init__(
         self, worker_limit: int, logger: Logger | logging.Logger | None = None
@@ -136,7 +135,7 @@ class ParallelLimitedTaskConsumer:
                 self._taskFailed(result)
             else:
                 self._taskEnded(None)
-        if self._closed:
+        if self._end is not None:
             return
         if self.running >= self._limit:
             self._stopSource(source)
@@ -149,7 +148,7 @@ class ParallelLimitedTaskConsumer:
         """
         if self._source is None:
             raise NotRunningError(self)
-        if self.running == 0 and not self._closed:
+        if self.running == 0 and self._end is None:
             self._endRun(self._source)
 
     def taskProductionFailed(self, reason: Failure) -> None:
@@ -159,7 +158,7 @@ class ParallelLimitedTaskConsumer:
         """
         if self._source is None:
             raise NotRunningError(self)
-        if self._closed:
+        if self._end is not None:
             return
         self._log.warn(
             "Looking for tasks failed with {running} running: {reason}",
@@ -183,42 +182,43 @@ class ParallelLimitedTaskConsumer:
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._drained.append(drained)
-        if not self._closed:
-            self._closed = True
-            self._whenStopped(self._source).addCallback(self._drainedSource)
+        if self._end is None:
+            self._end = "draining"
+            self._whenStopped(self._source).addCallback(self._sourceStopped)
         self._endIfIdle()
         return drained
 
-    def _drainedSource(self, _: bool) -> None:
-        self._sourceStopped = True
-        self._endIfIdle()
+    def _sourceStopped(self, _: bool) -> None:
+        if self._end != "over":
+            self._end = "stopped"
+            self._endIfIdle()
 
     def _startSource(self, source: ITaskSource) -> None:
         """
         Start the source.  One start that would nest in another is done after it,
         so that tasks which end at once need no stack.
         """
-        if self._starting:
-            self._startAgain = True
+        if self._isStarting:
+            self._isToStartAgain = True
             return
-        self._starting = self._startAgain = True
+        self._isStarting = self._isToStartAgain = True
         try:
-            while self._startAgain:
-                self._startAgain = False
+            while self._isToStartAgain:
+                self._isToStartAgain = False
                 source.start(self)
         except Exception:
             failure = Failure()
             self._log.failure("{source} failed to start", failure, source=source)
-            self._starting = False
+            self._isStarting = False
             self.taskProductionFailed(failure)
         finally:
-            self._starting = False
+            self._isStarting = False
 
     def _stopSource(self, source: ITaskSource) -> None:
         """
         Stop the source, and forget that it was to be started.
         """
-        self._startAgain = False
+        self._isToStartAgain = False
         try:
             source.stop()
         except Exception:
@@ -236,7 +236,7 @@ class ParallelLimitedTaskConsumer:
             self._log.failure("{source} failed to stop", failure, source=source)
             return True
 
-        self._startAgain = False
+        self._isToStartAgain = False
         return maybeDeferred(source.stop).addErrback(failed)
 
     def _endRun(self, source: ITaskSource) -> None:
@@ -246,9 +246,8 @@ class ParallelLimitedTaskConsumer:
 
         def stopped(stillStopped: bool) -> None:
             # A start that waits for another to be done is one, too.
-            if stillStopped and self.running == 0 and not self._startAgain:
-                self._closed = self._sourceStopped = True
-                self._endIfIdle()
+            if stillStopped and self.running == 0 and not self._isToStartAgain:
+                self._sourceStopped(True)
 
         self._whenStopped(source).addCallback(stopped)
 
@@ -256,10 +255,10 @@ class ParallelLimitedTaskConsumer:
         """
         Tell whoever waits for the end, if this is it.
         """
-        if self.running or not self._sourceStopped:
+        if self.running or self._end not in ("stopped", "over"):
             return
-        if not self._ended:
-            self._ended = True
+        if self._end == "stopped":
+            self._end = "over"
             self._run.callback(None)
         waiting, self._drained = self._drained, []
         for drained in waiting:
@@ -267,7 +266,7 @@ class ParallelLimitedTaskConsumer:
 
     def _taskEnded(self, _: object) -> None:
         self.running -= 1
-        if self._closed:
+        if self._end is not None:
             self._endIfIdle()
         elif self.running < self._limit and self._source is not None:
             self._startSource(self._source)

@@ -127,5 +127,5 @@ class Arrivals:
         self._tasks = deque(
             (task, lease)
             for task, lease in self._tasks
-            if lease is None or not lease.lost
+            if lease is None or not lease.isLost
         )

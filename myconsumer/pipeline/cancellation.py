@@ -42,7 +42,7 @@ class Cancellation:
 
     can: bool | None = None
     _probeAt = -inf
-    _closed = False
+    _isClosed = False
 
     def __init__(self, queue: ITaskQueue, clock: IReactorTime, lease: float) -> None:
         """
@@ -100,7 +100,7 @@ class Cancellation:
         """
         Undo at once, side by side, what is still to be undone, and nothing after that.
         """
-        self._closed = True
+        self._isClosed = True
         undone, self._undone = self._undone, {}
         if self.can is not False:
             for claim in undone:
@@ -169,7 +169,7 @@ class Cancellation:
         self._undone = {
             claim: until for claim, until in self._undone.items() if until > now
         }
-        if len(self._undone) < MOST_UNDONE and not self._closed:
+        if len(self._undone) < MOST_UNDONE and not self._isClosed:
             self._undone[claim] = until
 
     def _request(self, claim: str) -> Deferred[bool | None]:

@@ -74,7 +74,7 @@ class DoubtfulLane(Lane):
         """
         How many there are that are not set aside.
         """
-        return sum(not lease.setAside for lease in self.pending)
+        return sum(not lease.isSetAside for lease in self.pending)
 
     @property
     def isDone(self) -> bool:
@@ -83,7 +83,7 @@ class DoubtfulLane(Lane):
         """
         now = self._road.clock.seconds()
         return all(
-            self._hurried and lease.setAside and self._doubts[lease].due > now
+            self._isHurried and lease.isSetAside and self._doubts[lease].due > now
             for lease in self.pending
         )
 
@@ -139,7 +139,7 @@ class DoubtfulLane(Lane):
         The smallest parts first: that one is taken shows what is at fault.
         """
         doubt = self._doubts[lease]
-        return lease.setAside, doubt.isLast, doubt.part
+        return lease.isSetAside, doubt.isLast, doubt.part
 
     def _failed(self, batch: list[Lease], failure: Failure) -> float:
         """
@@ -177,14 +177,14 @@ class DoubtfulLane(Lane):
         if refused:
             self._road.size.acquit()
         doubt.alone += MOST_ALONE if refused else 1
-        if lease.setAside:
+        if lease.isSetAside:
             doubt.due = now + LONGEST
         elif doubt.alone < MOST_ALONE:
             doubt.due = now + faultPolicy(doubt.alone)
         elif self._shorten(lease, reason):
             doubt.alone = 0
         elif othersAreTaken:
-            lease.setAside = True
+            lease.isSetAside = True
             doubt.due = now + LONGEST
             self._log.error(
                 "The endpoint does not take how task {id} ended; its lease is extended "

@@ -100,7 +100,7 @@ class Execution:
         Give back whatever still runs without waiting for its end.
         """
         for run in self.running:
-            run.abandoned = True
+            run.isAbandoned = True
             if run.cancelled == "lost":
                 continue
             self._log.warn(
@@ -112,7 +112,7 @@ class Execution:
 
     def _runSucceeded(self, result: Any, run: Run) -> None:
         run.ended()
-        if run.abandoned:
+        if run.isAbandoned:
             return
         self.running.discard(run)
         if run.cancelled == "lost":
@@ -122,7 +122,7 @@ class Execution:
 
     def _runFailed(self, failure: Failure, run: Run) -> None:
         run.ended()
-        if run.abandoned:
+        if run.isAbandoned:
             return
         self.running.discard(run)
         if run.cancelled == "lost":

@@ -160,7 +160,7 @@ class Extension:
         asked = [len(lease.extending) for lease in leases]
         deadline = self._deadline(lengths)
         for lease in leases:
-            lease.beating = True
+            lease.isBeating = True
         try:
             lost = await self._beats.queue.settle(
                 [_extension(lease) for lease in leases], deadline
@@ -186,7 +186,7 @@ class Extension:
         A request is over.  What was given another pace meanwhile has waited for that.
         """
         for lease in leases:
-            lease.beating = False
+            lease.isBeating = False
             if lease.pace != self._pace:
                 self._beats.of(lease.pace, self._isDoubtful).ask()
 
@@ -247,7 +247,7 @@ class Extension:
                 self._beats.of(pace, True).dueBy(due)
 
     def _isHeld(self, lease: Lease) -> bool:
-        return not lease.setAside and lease.receipt in self._beats.held
+        return not lease.isSetAside and lease.receipt in self._beats.held
 
 
 def _extension(lease: Lease) -> Settlement:

@@ -37,8 +37,8 @@ class Heartbeat:
     _began = 0.0
     due = inf
     # Somebody asks for a heartbeat now.
-    _asked = False
-    _closed = False
+    _isAsked = False
+    _isClosed = False
 
     def __init__(self, beats: Beats, pace: int, isDoubtful: bool) -> None:
         """
@@ -66,14 +66,14 @@ class Heartbeat:
         """
         Extend now; while a request is open, right after it.
         """
-        self._asked = True
+        self._isAsked = True
         self._schedule(self._clock.seconds())
 
     def close(self) -> None:
         """
         Send nothing any more.
         """
-        self._closed = True
+        self._isClosed = True
         self._extension.close()
         self._unschedule()
         if self._open is not None:
@@ -85,7 +85,7 @@ class Heartbeat:
             for lease in self._held.values()
             if lease.pace == self.pace
             and (lease.part > 0) is self._isDoubtful
-            and not (lease.setAside or lease.beating)
+            and not (lease.isSetAside or lease.isBeating)
         ]
 
     def _schedule(self, due: float) -> None:
@@ -104,7 +104,7 @@ class Heartbeat:
     def _begin(self) -> None:
         self._timer = None
         self.due = inf
-        self._asked = False
+        self._isAsked = False
         leases = self._mine()
         if leases:
             self._began = self._clock.seconds()
@@ -119,7 +119,7 @@ class Heartbeat:
         self._open = None
         due, self.due = self.due, inf
         leases = self._mine()
-        if self._closed or not leases:
+        if self._isClosed or not leases:
             return
         now = self._clock.seconds()
         third = min(lease.length for lease in leases) / 3
@@ -130,7 +130,7 @@ class Heartbeat:
                 # leaves a chance to extend the lease that ends first.
                 delay = min(delay, max(min(third, 0.5), 0.8 * min(left)))
             self._schedule(min(due, now + delay) if self._isDoubtful else now + delay)
-        elif self._asked:
+        elif self._isAsked:
             self._schedule(now)
         else:
             self._schedule(min(due, self._began + third))

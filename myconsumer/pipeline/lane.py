@@ -50,8 +50,8 @@ class Lane:
     _request: Deferred[Any] | None = None
     _began = 0.0
     _notBefore = 0.0
-    _closed = False
-    _hurried = False
+    _isClosed = False
+    _isHurried = False
     # How many requests in a row were not taken.
     _failures = 0
 
@@ -82,7 +82,7 @@ class Lane:
         Send what there is after C{delay} seconds; later only after a failure that
         asked for that, or while a request is open.
         """
-        if self._request is not None or self._closed:
+        if self._request is not None or self._isClosed:
             return
         now = self._road.clock.seconds()
         due = max(now + delay, self._notBefore)
@@ -98,7 +98,7 @@ class Lane:
         what waits for its time.  A request that is open gets a third of the deadline
         in all, if that is longer: so much time it was made for.
         """
-        self._hurried = True
+        self._isHurried = True
         self._notBefore = 0.0
         if self._request is None:
             self.wake()
@@ -110,7 +110,7 @@ class Lane:
         """
         Send no more.
         """
-        self._closed = True
+        self._isClosed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -125,7 +125,7 @@ class Lane:
 
     def _deadline(self, leases: Iterable[Lease]) -> float:
         deadline = deadlineFor(lease.length for lease in leases)
-        return min(deadline, self.patience) if self._hurried else deadline
+        return min(deadline, self.patience) if self._isHurried else deadline
 
     def _send(self) -> None:
         self._timer = None
@@ -164,11 +164,11 @@ class Lane:
                 f"no answer within {self.patience:g} s, and there is no time left"
             )
             failure = Failure(late)
-        if self._closed:
+        if self._isClosed:
             return 0.0
         self._failures += 1
         delay = self._failed(batch, failure)
-        if self._hurried and not isForTheWhole(failure.value):
+        if self._isHurried and not isForTheWhole(failure.value):
             delay = min(delay, BREATH)
         self._giveUp([lease for lease in batch if lease in self.pending])
         return delay
@@ -199,7 +199,7 @@ class Lane:
 
     def _answered(self, delay: float) -> None:
         self._request = None
-        if self._closed:
+        if self._isClosed:
             return
         self._notBefore = self._road.clock.seconds() + delay
         if self.pending:

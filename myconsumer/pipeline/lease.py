@@ -19,12 +19,12 @@ class Lease(Struct, eq=False):
     @ivar length: The seconds for which it lasts, once extended.
     @ivar expires: When it ends unless it is extended, by our clock.
     @ivar pace: See L{paceOf <myconsumer.pipeline.batching.paceOf>}.
-    @ivar lost: Whether the endpoint has said that it is no longer ours.
+    @ivar isLost: Whether the endpoint has said that it is no longer ours.
     @ivar onLost: Called when the endpoint says so.
     @ivar sent: How often the endpoint was told how the task ended.
     @ivar extending: Fire once the next heartbeat has extended it.
-    @ivar beating: Whether an open heartbeat extends it, if the endpoint hears of it.
-    @ivar setAside: Whether it is extended no longer: how the task ended cannot be
+    @ivar isBeating: Whether an open heartbeat extends it, if the endpoint hears of it.
+    @ivar isSetAside: Whether it is extended no longer: how the task ended cannot be
         told.
     @ivar part: 0, or the most leases that it may be extended with, since heartbeats
         failed with it.
@@ -37,11 +37,11 @@ class Lease(Struct, eq=False):
     length: float
     expires: float
     pace: int = 0
-    lost: bool = False
+    isLost: bool = False
     onLost: Callable[[], object] | None = None
     sent: int = 0
     extending: list[Deferred[None]] = []
-    beating: bool = False
-    setAside: bool = False
+    isBeating: bool = False
+    isSetAside: bool = False
     part: int = 0
     seen: int = 0

@@ -33,7 +33,7 @@ class Leases:
 
     _log = Logger()
 
-    _closed = False
+    _isClosed = False
     # The length of the lease that came last, and what extends it.
     _length = 0.0
     _beat: Heartbeat
@@ -91,7 +91,7 @@ class Leases:
             heartbeat is about to extend has not, until that is answered.
         """
         isOver = lease.expires <= self._clock.seconds()
-        return lease.lost or (isOver and not lease.beating)
+        return lease.isLost or (isOver and not lease.isBeating)
 
     def extend(self, lease: Lease, length: float) -> Deferred[None]:
         """
@@ -104,7 +104,7 @@ class Leases:
         @return: Fires once it is extended; fails with L{LeaseLostError} if it is
             held no longer.
         """
-        if self._closed or self.held.get(lease.receipt) is not lease:
+        if self._isClosed or self.held.get(lease.receipt) is not lease:
             return fail(LeaseLostError(f"the lease of task {lease.id} is lost"))
         lease.length = length
         lease.pace = paceOf(length)
@@ -128,7 +128,7 @@ class Leases:
         """
         lost = [self.held.pop(receipt) for receipt in receipts if receipt in self.held]
         for lease in lost:
-            lease.lost = True
+            lease.isLost = True
             if lease.onLost is not None:
                 lease.onLost()
             self._refuseToExtend(lease, f"the lease of task {lease.id} is lost")
@@ -148,7 +148,7 @@ class Leases:
         """
         Send no more heartbeats.  What is still held ends by itself.
         """
-        self._closed = True
+        self._isClosed = True
         for beat in self._beatsOf.values():
             beat.close()
         for lease in list(self.held.values()):

@@ -28,7 +28,7 @@ class Run(Struct, eq=False):
     @ivar deadline: When its time limit ends, in seconds since the epoch, if it has
         one.
     @ivar cancelled: Why it was told to end, if it was.
-    @ivar abandoned: Whether it was settled without waiting for its end.
+    @ivar isAbandoned: Whether it was settled without waiting for its end.
     @ivar handling: Fires when it has ended; cancelling that is to end it.
     @ivar timer: Ends it in time.
     """
@@ -38,7 +38,7 @@ class Run(Struct, eq=False):
     leases: Leases
     deadline: float | None
     cancelled: Literal["timeout", "stop", "lost"] | None = None
-    abandoned: bool = False
+    isAbandoned: bool = False
     handling: Deferred[Any] | None = None
     timer: IDelayedCall | None = None
 

@@ -62,11 +62,11 @@ class PromptLane(Lane):
         delay = 0.0
         if not 0 < self._road.refusals <= MOST_REFUSED:
             delay = self._road.retry.failed(failure)
-        isSecond = self._failures > 1 or self._hurried
+        isSecond = self._failures > 1 or self._isHurried
         if refused or (isSecond and not isForTheWhole(failure.value)):
             self._road.size.failed(len(batch), refused)
             moved = {lease: self.pending.pop(lease) for lease in batch}
-            self._doubtful.take(moved, failure, 0.0 if self._hurried else delay)
+            self._doubtful.take(moved, failure, 0.0 if self._isHurried else delay)
         return delay
 
 
@@ -171,7 +171,7 @@ class Settling:
         late = [
             lease
             for lease in batch
-            if lease.receipt in lost and lease.sent == 1 and not lease.lost
+            if lease.receipt in lost and lease.sent == 1 and not lease.isLost
         ]
         if late:
             self._log.warn(

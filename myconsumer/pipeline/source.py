@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -58,8 +59,8 @@ class QueueTaskSource:
     trial: RunTask | None = None
     _consumer: ITaskConsumer | None = None
     _slots: ITaskSlots
-    _started = False
-    _closed = False
+    # Whether tasks are handed over; C{closed} is for good.
+    _state: Literal["stopped", "started", "closed"] = "stopped"
     _acting: IDelayedCall | None = None
     # Wakes us when there may be something to do.
     _timer: IDelayedCall | None = None
@@ -105,7 +106,8 @@ class QueueTaskSource:
         if consumer is not self._consumer:
             self._consumer = consumer
             self._slots = ITaskSlots(consumer)
-        self._started = True
+        if self._state == "stopped":
+            self._state = "started"
         self._actSoon()
 
     def stop(self) -> Deferred[bool]:
@@ -113,7 +115,8 @@ class QueueTaskSource:
         See L{ITaskSource.stop}.  Nothing is handed over any more; to claim what is
         missing of the prefetch goes on.
         """
-        self._started = False
+        if self._state == "started":
+            self._state = "stopped"
         return succeed(True)
 
     def pause(self, reason: str) -> None:
@@ -144,7 +147,7 @@ class QueueTaskSource:
         the end.
         """
         self.arrivals.putBack(task)
-        if self._closed:
+        if self._state == "closed":
             self.arrivals.giveBack()
 
     def giveUp(self, reason: Failure) -> bool:
@@ -183,7 +186,7 @@ class QueueTaskSource:
 
         @return: Fires once no claim is open, or being ended.
         """
-        self._closed = True
+        self._state = "closed"
         for call in (self._acting, self._timer):
             if call is not None:
                 call.cancel()
@@ -199,7 +202,8 @@ class QueueTaskSource:
         self._claims.abort()
 
     def _actSoon(self) -> None:
-        if self._acting is None and self._consumer is not None and not self._closed:
+        isClosed = self._consumer is None or self._state == "closed"
+        if self._acting is None and not isClosed:
             self._acting = self._clock.callLater(0, self._act)
 
     def _act(self) -> None:
@@ -208,12 +212,12 @@ class QueueTaskSource:
         """
         self._acting = None
         consumer = self._consumer
-        if consumer is None or not (self._started or self._slots.running):
+        if consumer is None or not (self._state == "started" or self._slots.running):
             return
         self._handOver(consumer)
-        if self._closed:
+        if self._state == "closed":
             return
-        if self.givenUp is not None and self._idle():
+        if self.givenUp is not None and self._isIdle():
             consumer.taskProductionFailed(self.givenUp)
         elif self._mayClaim():
             room = self._room()
@@ -273,7 +277,7 @@ class QueueTaskSource:
         """
         waiting, seconds = self.arrivals, self._clock.seconds
         end = seconds() + TURN
-        while self._started and waiting and not self._pauses:
+        while self._state == "started" and waiting and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
                     self._wakeAfter(self._rate.wait())
@@ -285,7 +289,7 @@ class QueueTaskSource:
                 self._actSoon()
                 return
 
-    def _idle(self) -> bool:
+    def _isIdle(self) -> bool:
         """
         Whether nothing runs or waits.
         """
@@ -295,7 +299,7 @@ class QueueTaskSource:
         """
         Whether nothing runs, waits, is unsettled or may still be brought by a claim.
         """
-        return self._idle() and not self._settling.backlog and not self._claims.open
+        return self._isIdle() and not self._settling.backlog and not self._claims.open
 
     def _claim(self, limit: int) -> None:
         """
@@ -322,8 +326,9 @@ class QueueTaskSource:
         came = self.arrivals.arrive(claimed, now)
         self._cadence.answered(claim, came)
         self.givenUp = None
-        if self._closed or self._pauses or consumer is None:
-            self.arrivals.giveBack(keepUnleased=not self._closed)
+        isClosed = self._state == "closed"
+        if isClosed or self._pauses or consumer is None:
+            self.arrivals.giveBack(keepUnleased=not isClosed)
         elif came:
             if self._rate is not None:
                 self._rate.claimTook(now - claim.made)
@@ -344,7 +349,7 @@ class QueueTaskSource:
         A claim was not answered as it should be.
         """
         self._cadence.missed()
-        if self._closed or claim.isEnding:
+        if self._state == "closed" or claim.isEnding:
             return
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id)

@@ -279,7 +279,7 @@ class HeartbeatTests(LeasesCase):
         self.queue.onSettle = lambda beat: beat.fail(fault())
         self.passTime(1000)
         self.assertEqual(self.leases.held, {"a": a})
-        self.assertFalse(a.lost)
+        self.assertFalse(a.isLost)
 
     def test_close(self) -> None:
         """
@@ -493,7 +493,7 @@ class FailureTests(LeasesCase):
         What is set aside is extended no longer.
         """
         a, _ = self.hold("a", "b")
-        a.setAside = True
+        a.isSetAside = True
         self.queue.onSettle = Settle.take
         self.assertEqual([beat.receipts for beat in self.passTime(40)], [["b"]] * 2)
 
@@ -601,7 +601,7 @@ class LostTests(LeasesCase):
         with capturedLogs() as logs:
             self.passTime(20)[0].take("a", "c")
         self.assertEqual(self.cancelled, ["a", "c"])
-        self.assertEqual([a.lost, b.lost, c.lost], [True, False, True])
+        self.assertEqual([a.isLost, b.isLost, c.isLost], [True, False, True])
         self.assertEqual(self.leases.held, {"b": b})
         self.assertEqual(self.told, 1)
         [event] = logs
@@ -616,7 +616,7 @@ class LostTests(LeasesCase):
         """
         [a] = self.hold("a")
         self.leases.lose(["a"])
-        self.assertTrue(a.lost)
+        self.assertTrue(a.isLost)
         self.assertEqual(self.told, 1)
 
     def test_unknown(self) -> None:

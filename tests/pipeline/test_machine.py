@@ -372,7 +372,7 @@ class PipelineMachine(RuleBasedStateMachine):
         assert self.service is not None
         pipeline = self.service._pipeline
         held = {} if pipeline is None else pipeline.leases.held
-        return receipt in held and held[receipt].setAside
+        return receipt in held and held[receipt].isSetAside
 
     def checkOutcome(self, told: Settlement) -> None:
         """

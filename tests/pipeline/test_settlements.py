@@ -794,7 +794,7 @@ class LostTests(SettlingCase):
         self.add("a")
         [request] = self.passTime(0)
         self.warnings(request, "other")
-        self.assertTrue(other.lost)
+        self.assertTrue(other.isLost)
 
 
 class FlushTests(SettlingCase):
