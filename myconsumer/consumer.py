@@ -1,5 +1,7 @@
 """
 A consumer of tasks that bounds how many run at once.
+
+Promise 2: never more than C{limit} handlers run at once.
 """
 
 from __future__ import annotations

@@ -22,10 +22,14 @@ class AlreadyRunningError(Exception):
 
 class NotRunningError(Exception):
     """
-    A consumer was told of a task, or of none, before it was told to consume.
+    A method of L{ITaskConsumer <myconsumer.interfaces.ITaskConsumer>} was called before
+    C{consume()} was, and for no other reason.
     """
 
     def __init__(self, consumer: object) -> None:
+        """
+        @param consumer: What does not consume yet.
+        """
         super().__init__(f"{consumer!r} does not consume yet: call consume() first")
 
 

@@ -1,5 +1,7 @@
 """
 The service that consumes tasks from a queue, and drains when it is stopped.
+
+Promise 5: a stop leaves nothing leased, while the endpoint answers.
 """
 
 from __future__ import annotations

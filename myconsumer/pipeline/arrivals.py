@@ -1,5 +1,9 @@
 """
 Tasks that have arrived and wait for a slot.
+
+Promise 5: a stop leaves nothing leased: what waits is released.
+
+Promise 7: a task that waits and whose lease is lost is never started.
 """
 
 from __future__ import annotations

@@ -1,5 +1,8 @@
 """
 When the next claim may be made.
+
+Promise 4: no fault of the endpoint makes the consumer spin, nor leaves a free slot idle
+for longer than the backoff's cap after the fault has ended.
 """
 
 from __future__ import annotations

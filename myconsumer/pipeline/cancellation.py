@@ -1,5 +1,7 @@
 """
 The requests that end claims, and whether the endpoint can do that at all.
+
+Promise 5: a stop leaves nothing leased, while the endpoint answers.
 """
 
 from __future__ import annotations
@@ -84,9 +86,8 @@ class Cancellation:
 
     def undo(self, claim: str) -> None:
         """
-        Have what was leased under a failed claim go back.  If the endpoint cannot be
-        told, as when it is down, try again with later claims, until the leases must
-        have expired.
+        Send C{DELETE} for a failed claim, so that tasks leased under it go back.  If
+        that fails, retry with later claims, until the leases must have expired.
         """
         self._undo(claim, self._clock.seconds() + self._lease)
 

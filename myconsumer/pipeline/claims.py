@@ -1,5 +1,7 @@
 """
 The claims that are open, and how they are ended.
+
+Promise 5: a stop leaves nothing leased: what an open claim would still lease goes back.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 What comes of a task once it has ended: its settlement.
+
+Promise 1: at least once.  A task is completed only after its handler ended well.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """
 Settlements on their way to a queue, one request at a time.
+
+Promise 6: a settlement is retried until its lease has ended, and sent at least once.
 """
 
 from __future__ import annotations

@@ -1,5 +1,9 @@
 """
 All leases that are held, kept alive in few requests.
+
+Promise 2: a task that has ended keeps its lease until its settlement is acknowledged.
+
+Promise 7: the task of a lost lease is cancelled, or never started.
 """
 
 from __future__ import annotations

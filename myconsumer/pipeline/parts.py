@@ -48,7 +48,7 @@ def makePipeline(
     clock: IReactorTime,
 ) -> Pipeline:
     """
-    Make the parts, and tell each which of the others wants to know what.
+    Make the parts, and connect each to those that it calls.
 
     @param queue: Where the tasks come from.
     @param handler: What is done with each.

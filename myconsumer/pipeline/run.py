@@ -1,5 +1,7 @@
 """
 A task that runs, and how it is made to end.
+
+Promise 7: a task whose lease is lost is cancelled.
 """
 
 from __future__ import annotations

@@ -1,5 +1,13 @@
 """
 A source that claims from a queue as many tasks as there is room for, and no more.
+
+Promise 2: never more than C{limit + prefetch} tasks are claimed and not ended, a claim
+asks for no more than is free of that, and claims pause past four times C{limit} tasks
+that have ended and are not settled.
+
+Promise 3: no slot is idle while work waits, but for one round trip.
+
+Promise 8: memory is bounded by C{limit}, C{prefetch} and the largest payload.
 """
 
 from __future__ import annotations
