@@ -19,7 +19,7 @@ class ArrivalTests(SourceCase):
     What a claim's answer may hold.
     """
 
-    def test_surplus(self) -> None:
+    def test_keepsASurplus(self) -> None:
         """
         More tasks than asked for wait, leased, for a slot; nothing is claimed
         until they have one.
@@ -37,7 +37,7 @@ class ArrivalTests(SourceCase):
         [claim] = self.passTime(0)
         self.assertEqual(claim.limit, 1)
 
-    def test_receiptHeldAlready(self) -> None:
+    def test_ignoresAReceiptHeldAlready(self) -> None:
         """
         A task whose receipt is held already is ignored, with a warning a minute that
         counts such tasks.
@@ -55,7 +55,7 @@ class ArrivalTests(SourceCase):
             [(LogLevel.warn, 1, "1"), (LogLevel.warn, 3, "1")],
         )
 
-    def test_malformed(self) -> None:
+    def test_failsMalformedTasks(self) -> None:
         """
         What is malformed is settled as failed, with the reason, and an error in the
         log; its neighbours run.
@@ -72,7 +72,7 @@ class ArrivalTests(SourceCase):
         self.assertEqual(self.ids(), ["1"])
         self.assertEqual(self.claim.limit, 3)
 
-    def test_malformedTwice(self) -> None:
+    def test_failsAMalformedTaskOnce(self) -> None:
         """
         One that is malformed and comes again, before it is settled, is settled once.
         """
@@ -82,7 +82,7 @@ class ArrivalTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.queue.settles[0].settlements, [bad])
 
-    def test_lostWhileWaiting(self) -> None:
+    def test_neverStartsALostTask(self) -> None:
         """
         A waiting task whose lease is lost is never started, and its place claimed.
         """

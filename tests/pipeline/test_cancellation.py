@@ -24,9 +24,9 @@ class ProbeTests(SourceCase):
     Whether the endpoint can be told to end a claim.
     """
 
-    def test_atTheStart(self) -> None:
+    def test_probesAtTheStart(self) -> None:
         """
-        It is asked once, at the start, by the end of a claim never made.
+        The endpoint is probed once, at the start, by the end of a claim never made.
         """
         self.make(1)
         [probe] = self.queue.cancels
@@ -37,9 +37,10 @@ class ProbeTests(SourceCase):
             self.passTime(100)
         self.assertEqual(self.queue.cancels, [probe])
 
-    def test_unknown(self) -> None:
+    def test_waitsBrieflyUntilItIsKnown(self) -> None:
         """
-        While that is not known no claim waits longer than 5 s.
+        While it is not known whether claims can be ended, no claim waits longer than 5
+        s.
         """
         self.queue.onCancel = lambda request: None
         self.make(1)
@@ -50,10 +51,10 @@ class ProbeTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.claim.wait, 20)
 
-    def test_lacking(self) -> None:
+    def test_waitsBrieflyWhereItIsLacking(self) -> None:
         """
-        Where it cannot, no claim waits longer than 5 s; it is asked again every ten
-        minutes, and a change is logged.
+        Where claims cannot be ended, none waits longer than 5 s; the endpoint is probed
+        again every ten minutes, and a change is logged.
         """
         self.queue.onCancel = lambda request: request.take(False)
         with capturedLogs() as logs:
@@ -71,9 +72,10 @@ class ProbeTests(SourceCase):
         self.assertIn("cannot end claims", event["log_format"])
         self.assertEqual(event["log_level"], LogLevel.info)
 
-    def test_foundLater(self) -> None:
+    def test_waitsLongOnceItIsFound(self) -> None:
         """
-        Where it can after all, claims wait for as long as they are to; that is logged.
+        Where claims turn out later to be endable, they wait for as long as they are to;
+        that is logged.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(1)
@@ -89,7 +91,7 @@ class ProbeTests(SourceCase):
             [e["log_format"] for e in logs], ["The endpoint can end claims now"]
         )
 
-    def test_notFoundOnce(self) -> None:
+    def test_probesAgainAfterA404(self) -> None:
         """
         An endpoint that could end claims, and says once that it cannot end a certain
         one, is probed with the next claim.
@@ -106,10 +108,10 @@ class ProbeTests(SourceCase):
         self.assertEqual(len(names), 4)
         self.assertEqual(names.count(self.queue.claims[0].claim), 2)
 
-    def test_askedAfterAnOutage(self) -> None:
+    def test_probesAfterAnOutage(self) -> None:
         """
-        Where it was lacking it is asked again once claims work after failures, and
-        what could not be undone meanwhile is.
+        Where it was lacking the endpoint is probed again once claims work after
+        failures, and what could not be undone meanwhile is undone.
         """
         self.make(1)
         self.queue.onCancel = lambda request: request.take(False)
@@ -129,9 +131,9 @@ class ProbeTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.claim.wait, 20)
 
-    def test_notAskedAfterAnOutage(self) -> None:
+    def test_doesNotProbeAfterAnOutage(self) -> None:
         """
-        Where it is known that it can, an outage is no reason to ask.
+        Where it is known that claims can be ended, an outage is no reason to probe.
         """
         self.make(1)
         self.claim.fail(busy(1))
@@ -139,7 +141,7 @@ class ProbeTests(SourceCase):
         self.claim.bring(task(1))
         self.assertEqual(len(self.queue.cancels), 1)
 
-    def test_refused(self) -> None:
+    def test_logsARefusalOnce(self) -> None:
         """
         Where the endpoint refuses to be asked, the log has the reason, once.
         """
@@ -157,7 +159,7 @@ class ProbeTests(SourceCase):
             (LogLevel.error, "Requests to end claims", "the token is wrong"),
         )
 
-    def test_selfTimed(self) -> None:
+    def test_waitsLongForASelfTimedQueue(self) -> None:
         """
         A queue that is not told of a wait has all of it in any case: it cannot end
         claims, and it may be read to its end.
@@ -171,17 +173,18 @@ class ProbeTests(SourceCase):
                 self.close()
                 self.claim.bring()
 
-    def test_shorterWait(self) -> None:
+    def test_keepsAShorterWait(self) -> None:
         """
-        A wait that is shorter than that is kept.
+        A wait that is shorter than 5 s is kept.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(1, wait=2.0)
         self.assertEqual(self.claim.wait, 2)
 
-    def test_askedAgain(self) -> None:
+    def test_probesAgainAfterAFailure(self) -> None:
         """
-        Where asking fails it is asked again, with a claim, half a minute later.
+        Where a probe fails the endpoint is probed again, with a claim, half a minute
+        later.
         """
         self.queue.onCancel = lambda request: request.fail(fault())
         self.make(1)
@@ -236,10 +239,10 @@ class UndoneTests(SourceCase):
         self.before = len(self.queue.cancels)
         return told
 
-    def test_toldAgain(self) -> None:
+    def test_retriesWithEachClaim(self) -> None:
         """
-        It is told again with each claim until it is heard: of one claim at a time,
-        and once that is heard of the others.
+        The end of a failed claim is sent again with each claim until it is answered: of
+        one claim at a time, and then of the others.
         """
         self.assertEqual(self.told(), [self.lost])
         self.passTime(2)
@@ -256,9 +259,9 @@ class UndoneTests(SourceCase):
         self.passTime(10)
         self.assertEqual(self.told(), [])
 
-    def test_notForLongerThanTheLease(self) -> None:
+    def test_givesUpAfterTheLease(self) -> None:
         """
-        Once what may be leased has gone back by itself nothing is told.
+        Once what may be leased has expired, no request to end its claim is sent.
         """
         self.told()
         self.source.pause("a")
@@ -268,9 +271,10 @@ class UndoneTests(SourceCase):
         self.passTime(0)
         self.assertNotIn(self.lost, self.told())
 
-    def test_notMany(self) -> None:
+    def test_keepsFew(self) -> None:
         """
-        In a long outage no more are kept than may have been heard of.
+        In a long outage no more failed claims are remembered than the endpoint may know
+        of.
         """
         for _ in range(3 * MOST_UNDONE):
             self.passTime(1 if self.queue.openClaims else 40)
@@ -281,9 +285,9 @@ class UndoneTests(SourceCase):
         self.passTime(40)
         self.assertLessEqual(len(self.told()), MOST_UNDONE)
 
-    def test_close(self) -> None:
+    def test_undoesAtTheEnd(self) -> None:
         """
-        It is told when the source is closed.
+        Failed claims are undone when the source is closed.
         """
         self.told()
         self.queue.onCancel = lambda cancel: cancel.take()

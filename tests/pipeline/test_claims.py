@@ -77,9 +77,9 @@ class CloseTests(SourceCase):
     The end.
     """
 
-    def test_nothingIsClaimed(self) -> None:
+    def test_claimsNothing(self) -> None:
         """
-        After it nothing is claimed, whatever happens.
+        After the source is closed nothing is claimed, whatever happens.
         """
         self.make(2)
         self.claim.bring(*tasks(1, 2))
@@ -89,7 +89,7 @@ class CloseTests(SourceCase):
         self.leases.lose(["r-2"])
         self.assertEqual(self.passTime(100), [])
 
-    def test_notBeforeItBegan(self) -> None:
+    def test_claimsNothingIfClosedFirst(self) -> None:
         """
         Closed before it has made its first claim it makes none.
         """
@@ -98,7 +98,7 @@ class CloseTests(SourceCase):
         self.successResultOf(self.close())
         self.assertEqual(self.passTime(100), [])
 
-    def test_notInTheBackoff(self) -> None:
+    def test_claimsNothingAfterTheBackoff(self) -> None:
         """
         Closed while it leaves the endpoint alone it makes no claim later.
         """
@@ -108,9 +108,9 @@ class CloseTests(SourceCase):
         self.successResultOf(self.close())
         self.assertEqual(self.passTime(100), [])
 
-    def test_closedByATask(self) -> None:
+    def test_claimsNothingWhenATaskClosesIt(self) -> None:
         """
-        Where a task that waited closes it, nothing is claimed either.
+        Where a task that waited closes the source nothing is claimed.
         """
         self.make(1)
         self.claim.bring(*tasks(1, 2))
@@ -119,7 +119,7 @@ class CloseTests(SourceCase):
         self.endTask(1)
         self.assertEqual(self.passTime(100), [])
 
-    def test_claimsAreEnded(self) -> None:
+    def test_endsOpenClaims(self) -> None:
         """
         The open claims are ended by name; it fires when the answer has come.
         """
@@ -134,7 +134,7 @@ class CloseTests(SourceCase):
         self.successResultOf(closed)
         self.assertEqual(self.passTime(100), [])
 
-    def test_endedClaimIsNotAwaitedForLong(self) -> None:
+    def test_dropsAnEndedClaim(self) -> None:
         """
         A claim that the endpoint says is ended, but is not answered, is dropped
         after a second.
@@ -147,9 +147,10 @@ class CloseTests(SourceCase):
         self.successResultOf(closed)
         self.assertTrue(self.claim.dropped)
 
-    def test_claimsAreAwaited(self) -> None:
+    def test_awaitsClaimsThatCannotBeEnded(self) -> None:
         """
-        Where the endpoint cannot end claims they are awaited, and not told of.
+        Where the endpoint cannot end claims they are awaited, and no request to end one
+        is sent.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(2)
@@ -161,9 +162,9 @@ class CloseTests(SourceCase):
         self.claim.bring()
         self.successResultOf(closed)
 
-    def test_claimsAreAwaitedWhereEndingFails(self) -> None:
+    def test_awaitsClaimsWhereEndingFails(self) -> None:
         """
-        So they are where ending them fails.
+        Claims are awaited where ending them fails.
         """
         self.make(2)
         self.queue.onCancel = lambda request: request.fail(fault())
@@ -173,9 +174,10 @@ class CloseTests(SourceCase):
         self.claim.bring()
         self.successResultOf(closed)
 
-    def test_endingFoundLacking(self) -> None:
+    def test_awaitsClaimsWhereEndingIsFoundLacking(self) -> None:
         """
-        Where only then it turns out that they cannot be ended they are awaited, too.
+        Where it turns out only at the end that claims cannot be ended, they are
+        awaited.
         """
         self.queue.onCancel = lambda request: None
         self.make(2)
@@ -200,7 +202,7 @@ class CloseTests(SourceCase):
             cancel.take()
         self.successResultOf(closed)
 
-    def test_waitingIsGivenBack(self) -> None:
+    def test_givesBackWhatWaits(self) -> None:
         """
         What waits is released, uncounted.
         """
@@ -221,7 +223,7 @@ class CloseTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.ids(), ["1"])
 
-    def test_arrivingIsGivenBack(self) -> None:
+    def test_givesBackWhatArrives(self) -> None:
         """
         What still arrives is released, uncounted, and malformed ones are failed.
         """
@@ -236,7 +238,7 @@ class CloseTests(SourceCase):
         )
         self.assertEqual(self.ids(), [])
 
-    def test_withoutReceiptIsLost(self) -> None:
+    def test_losesTasksWithoutReceipt(self) -> None:
         """
         What came without a receipt cannot be given back, which the log says.
         """
@@ -247,7 +249,7 @@ class CloseTests(SourceCase):
         [event] = [e for e in logs if e["log_level"] == LogLevel.error]
         self.assertEqual((event["count"], event["ids"]), (2, "2, 3"))
 
-    def test_failing(self) -> None:
+    def test_takesAFailedClaimForAnEndedOne(self) -> None:
         """
         A claim that fails is a claim that is open no longer.
         """
@@ -256,7 +258,7 @@ class CloseTests(SourceCase):
         self.claim.fail(fault())
         self.successResultOf(closed)
 
-    def test_abort(self) -> None:
+    def test_waitsForNoClaimOnceAborted(self) -> None:
         """
         Aborted, it waits for no claim, but lets the endpoint hear of their ends.
         """
@@ -329,9 +331,9 @@ class TooLongTests(SourceCase):
         )
         self.assertIn("--limit", event["log_format"])
 
-    def test_undone(self) -> None:
+    def test_undoesTheClaim(self) -> None:
         """
-        What was leased under such a claim goes back.
+        What was leased under a claim whose answer is too long goes back.
         """
         self.make(20)
         self.passTime(0.1)
@@ -357,9 +359,9 @@ class TooLongTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.claim.limit, 8)
 
-    def test_sideBySide(self) -> None:
+    def test_halvesOnceForClaimsSideBySide(self) -> None:
         """
-        Claims that were open side by side halve it once.
+        Claims that were open side by side halve the limit once.
         """
         self.queue.onClaim = lambda claim: None
         self.onRun = lambda: None
@@ -375,7 +377,7 @@ class TooLongTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.claim.limit, 2)
 
-    def test_oneTask(self) -> None:
+    def test_backsOffWhereOneTaskIsTooLong(self) -> None:
         """
         Where the answer to a claim of one task is too long, it is a fault as any.
         """
@@ -387,9 +389,10 @@ class TooLongTests(SourceCase):
         self.assertLess(len(self.limits()), 12)
         self.assertIn("Claims", [event.get("what") for event in logs])
 
-    def test_untilEmpty(self) -> None:
+    def test_doesNotGiveUp(self) -> None:
         """
-        To be halved often is no reason to give up.
+        Answers that are too long, and halve the limit again and again, do not make a
+        run to the end give up.
         """
         self.fits = 1
         self.make(1000, untilEmpty=True)

@@ -30,7 +30,7 @@ class RoomTests(SourceCase):
     How much is claimed, and when.
     """
 
-    def test_interface(self) -> None:
+    def test_providesITaskSource(self) -> None:
         """
         It is a task source.
         """
@@ -49,7 +49,7 @@ class RoomTests(SourceCase):
         self.assertEqual(claim.limit, 1)
         self.assertEqual(self.ids(), ["1", "2", "3"])
 
-    def test_otherNames(self) -> None:
+    def test_namesEachClaimAnew(self) -> None:
         """
         No two claims have the same name.
         """
@@ -59,7 +59,7 @@ class RoomTests(SourceCase):
             self.passTime(0)
         self.assertEqual(len({claim.claim for claim in self.queue.claims}), 4)
 
-    def test_full(self) -> None:
+    def test_claimsNothingWhenFull(self) -> None:
         """
         With every slot taken no claim is open.
         """
@@ -67,7 +67,7 @@ class RoomTests(SourceCase):
         self.claim.bring(*tasks(1, 4))
         self.assertEqual(self.passTime(1000), [])
 
-    def test_prefetch(self) -> None:
+    def test_claimsThePrefetch(self) -> None:
         """
         The prefetch is claimed beyond the free slots, and what is missing of it
         while they are taken; it waits.
@@ -98,7 +98,7 @@ class RoomTests(SourceCase):
         self.assertEqual(self.ids(), ["1", "2"])
         self.assertEqual(claim.limit, 1)
 
-    def test_slotFreed(self) -> None:
+    def test_claimsAFreedSlot(self) -> None:
         """
         The moment a slot is free it is claimed.
         """
@@ -109,7 +109,7 @@ class RoomTests(SourceCase):
         [claim] = self.passTime(0)
         self.assertEqual(claim.limit, 1)
 
-    def test_slotsGathered(self) -> None:
+    def test_gathersFreedSlots(self) -> None:
         """
         Slots that are freed in one turn of the reactor are claimed together.
         """
@@ -132,7 +132,7 @@ class RoomTests(SourceCase):
             self.assertEqual(claim.limit, 2)
         self.assertEqual(len(self.ran), 20)
 
-    def test_withoutReceipt(self) -> None:
+    def test_runsWithoutReceipt(self) -> None:
         """
         A task without a receipt is run without a lease.
         """
@@ -142,7 +142,7 @@ class RoomTests(SourceCase):
         self.assertIsNone(lease)
         self.assertEqual(self.leases.held, {})
 
-    def test_leaseLength(self) -> None:
+    def test_takesTheLengthOfALease(self) -> None:
         """
         A lease is as long as the task says, else as long as was asked for, counted
         from its arrival.
@@ -186,9 +186,9 @@ class TurnTests(SourceCase):
         self.passTime(2)
         return ran
 
-    def test_slow(self) -> None:
+    def test_leavesTheReactorATurnAfterALongTask(self) -> None:
         """
-        After each task that takes long, other things have their turn; then the next
+        After each task that takes long other things have their turn; then the next task
         that waits is run.
         """
         self.make(5)
@@ -197,18 +197,19 @@ class TurnTests(SourceCase):
         self.assertEqual(self.ranInTurns(6), [1, 2, 3, 4, 5, 5])
         self.assertEqual(self.ids(), ["1", "2", "3", "4", "5"])
 
-    def test_short(self) -> None:
+    def test_runsShortTasksTogether(self) -> None:
         """
-        Short ones are run one right after the other, for 50 ms at a time.
+        Short tasks are run one right after the other, for 50 ms at a time.
         """
         self.make(100)
         self.block(0.003)
         self.claim.bring(*tasks(1, 40))
         self.assertEqual(self.ranInTurns(4), [17, 34, 40, 40])
 
-    def test_closed(self) -> None:
+    def test_givesBackWhenClosedInATurn(self) -> None:
         """
-        Closed in such a turn, it gives back what has not been run.
+        Closed while tasks wait for the next turn of the reactor, the source gives back
+        what has not been run.
         """
         self.make(3)
         self.block(0.2)
@@ -219,9 +220,10 @@ class TurnTests(SourceCase):
         [request] = self.queue.outcomes
         self.assertEqual(request.receipts, ["r-2", "r-3"])
 
-    def test_roomMeanwhile(self) -> None:
+    def test_countsWhatWaitsForATurn(self) -> None:
         """
-        Meanwhile no more is claimed than is free of what still waits.
+        While tasks wait for the next turn of the reactor, no more is claimed than is
+        free besides them.
         """
         self.make(5)
         self.block(0.2)
@@ -236,7 +238,7 @@ class PollersTests(SourceCase):
     Claims that are open side by side.
     """
 
-    def test_oneWhileIdle(self) -> None:
+    def test_makesOneClaimWhileIdle(self) -> None:
         """
         While a claim is open another is not made, though slots become free.
         """
@@ -247,9 +249,9 @@ class PollersTests(SourceCase):
         self.assertEqual(self.passTime(10), [])
         self.assertEqual(len(self.queue.openClaims), 1)
 
-    def test_oneByDefault(self) -> None:
+    def test_makesOneClaimByDefault(self) -> None:
         """
-        With one poller there is one, even while claims come back full.
+        With one poller there is one claim, even while claims come back full.
         """
         self.make(4)
         self.claim.bring(*tasks(1, 4))
@@ -258,7 +260,7 @@ class PollersTests(SourceCase):
         self.endTask(2)
         self.assertEqual(self.passTime(10), [])
 
-    def test_moreWhileFull(self) -> None:
+    def test_makesMoreClaimsWhileFull(self) -> None:
         """
         While claims come back full there are as many as there may be, no more, and
         together they ask for no more than is free.
@@ -274,9 +276,9 @@ class PollersTests(SourceCase):
         [claim] = self.passTime(0)
         self.assertEqual(claim.limit, 1)
 
-    def test_oneAfterPartial(self) -> None:
+    def test_makesOneClaimAfterAPartialOne(self) -> None:
         """
-        Once one does not come back full, there is one again.
+        Once a claim does not come back full, only one is open again.
         """
         self.make(4, pollers=2)
         self.claim.bring(*tasks(1, 4))
@@ -290,9 +292,9 @@ class PollersTests(SourceCase):
         self.assertEqual(self.passTime(10), [])
         self.assertEqual(len(self.queue.openClaims), 1)
 
-    def test_oneAfterFailure(self) -> None:
+    def test_makesOneClaimAfterAFailure(self) -> None:
         """
-        So it is once one has failed.
+        Once a claim has failed, only one is open again.
         """
         self.make(4, pollers=2)
         self.claim.bring(*tasks(1, 4))
@@ -318,7 +320,7 @@ class PollersTests(SourceCase):
             self.passTime(0.01)
         self.assertEqual(len(self.queue.claims), 6)
 
-    def test_failuresOfOneMoment(self) -> None:
+    def test_countsFailuresOfOneMomentOnce(self) -> None:
         """
         Claims that were open side by side and fail have failed once: the next comes
         soon, and a run to the end goes on.
@@ -329,9 +331,9 @@ class PollersTests(SourceCase):
         claim.fail(fault())
         self.assertEqual(len(self.passTime(2.1)), 1)
 
-    def test_failuresAfterwards(self) -> None:
+    def test_countsLaterFailures(self) -> None:
         """
-        Those after that count.
+        Failures of claims that were made after a failure count as further ones.
         """
         self.failSideBySide(untilEmpty=True)
         self.queue.onClaim = lambda claim: claim.fail(fault())
@@ -339,10 +341,10 @@ class PollersTests(SourceCase):
         self.assertEqual(len(self.queue.claims), 6 + 4)
         self.assertIsNotNone(self.source.givenUp)
 
-    def test_retryAfterOfOne(self) -> None:
+    def test_obeysTheLongestWait(self) -> None:
         """
-        When one is told to leave the endpoint alone, the failure of another does
-        not cut that short.
+        When one claim is answered with C{Retry-After}, the failure of another does not
+        cut that time short.
         """
         self.make(4, pollers=2)
         self.claim.bring(*tasks(1, 4))
@@ -375,7 +377,7 @@ class StopTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.ids(), ["1", "2"])
 
-    def test_stopBeforeStart(self) -> None:
+    def test_stopsBeforeStart(self) -> None:
         """
         To stop it before it was started, and twice, is harmless.
         """
@@ -419,7 +421,7 @@ class EmptyTests(SourceCase):
     Answers that bring nothing new.
     """
 
-    def test_early(self) -> None:
+    def test_waitsOutTheIntervalAfterAnEarlyAnswer(self) -> None:
         """
         After an empty answer that came early the interval, counted from the claim,
         is waited out.
@@ -430,18 +432,18 @@ class EmptyTests(SourceCase):
         self.assertEqual(self.passTime(1.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_late(self) -> None:
+    def test_claimsAtOnceAfterALateAnswer(self) -> None:
         """
-        After one that came late the next claim is made at once.
+        After an empty answer that came late the next claim is made at once.
         """
         self.make(interval=3.0)
         self.passTime(3)
         self.claim.bring()
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_slotFreedMeanwhile(self) -> None:
+    def test_waitsThoughASlotIsFreed(self) -> None:
         """
-        A slot that is freed meanwhile does not cut that short.
+        A slot that is freed during the interval does not cut that short.
         """
         self.make(4, interval=3.0)
         self.claim.bring(*tasks(1, 3))
@@ -452,7 +454,7 @@ class EmptyTests(SourceCase):
         [claim] = self.passTime(0.1)
         self.assertEqual(claim.limit, 2)
 
-    def test_notEmpty(self) -> None:
+    def test_claimsAtOnceAfterATask(self) -> None:
         """
         After an answer that brings something the next claim is made at once.
         """
@@ -460,7 +462,7 @@ class EmptyTests(SourceCase):
         self.claim.bring(task(1))
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_nothingNew(self) -> None:
+    def test_takesRepeatedTasksForNone(self) -> None:
         """
         An answer that brings only what is held already is an empty one.
         """
@@ -472,7 +474,7 @@ class EmptyTests(SourceCase):
         self.assertEqual(self.passTime(2.9), [])
         self.assertLess(len(self.passTime(30)), 12)
 
-    def test_malformedOnly(self) -> None:
+    def test_doesNotSpinOnMalformedTasks(self) -> None:
         """
         An endpoint that has nothing but malformed tasks does not make it spin while
         they cannot be settled.
@@ -495,7 +497,7 @@ class FailureTests(SourceCase):
     Claims that are not answered as they should be.
     """
 
-    def test_fault(self) -> None:
+    def test_backsOffAfterAFault(self) -> None:
         """
         After a fault it claims again, with backoff, under another name.
         """
@@ -509,7 +511,7 @@ class FailureTests(SourceCase):
         self.assertEqual(self.passTime(0.9), [])
         self.assertEqual(len(self.passTime(1.2)), 1)
 
-    def test_faultEndsTheClaim(self) -> None:
+    def test_endsAFailedClaim(self) -> None:
         """
         After a fault the claim is ended, without waiting for that, since it may
         have leased something.
@@ -522,7 +524,7 @@ class FailureTests(SourceCase):
         self.assertEqual(len(self.passTime(1.6)), 1)
         cancel.take()
 
-    def test_faultWithoutEnding(self) -> None:
+    def test_endsNoFailedClaimWhereThatIsLacking(self) -> None:
         """
         Where the endpoint cannot end claims it is not asked to.
         """
@@ -532,7 +534,7 @@ class FailureTests(SourceCase):
         self.claim.fail(fault())
         self.assertEqual(len(self.queue.cancels), before)
 
-    def test_retryAfter(self) -> None:
+    def test_obeysRetryAfter(self) -> None:
         """
         C{Retry-After} is obeyed; such an answer is a whole one, so that nothing
         is to be ended.
@@ -544,16 +546,16 @@ class FailureTests(SourceCase):
         self.assertEqual(self.passTime(119.9), [])
         self.assertEqual(len(self.passTime(0.2)), 1)
 
-    def test_retryAfterNothing(self) -> None:
+    def test_backsOffAfterRetryAfterNothing(self) -> None:
         """
-        C{Retry-After: 0} leaves the backoff.
+        C{Retry-After: 0} leaves the backoff as it is.
         """
         self.make(4)
         self.claim.fail(busy(0))
         self.assertEqual(self.passTime(0.4), [])
         self.assertEqual(len(self.passTime(1.2)), 1)
 
-    def test_slotFreedMeanwhile(self) -> None:
+    def test_backsOffThoughASlotIsFreed(self) -> None:
         """
         A slot that is freed meanwhile does not cut the backoff short.
         """
@@ -566,7 +568,7 @@ class FailureTests(SourceCase):
         [claim] = self.passTime(0.2)
         self.assertEqual(claim.limit, 3)
 
-    def test_refusal(self) -> None:
+    def test_retriesARefusalLate(self) -> None:
         """
         After a refusal it claims again after 30 s; nothing is to be ended.
         """
@@ -579,7 +581,7 @@ class FailureTests(SourceCase):
         self.assertEqual(self.passTime(29.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_refusalIsLoggedOnce(self) -> None:
+    def test_logsARefusalOnce(self) -> None:
         """
         The same refusal again and again is not logged each time.
         """
@@ -590,7 +592,7 @@ class FailureTests(SourceCase):
         self.assertEqual(len(self.queue.claims), 2)
         self.assertEqual(len(logs), 1)
 
-    def test_unexpected(self) -> None:
+    def test_asksAgainAfterABug(self) -> None:
         """
         A queue that raises what it should not is asked again.
         """
@@ -607,7 +609,7 @@ class FailureTests(SourceCase):
         self.assertEqual(self.ids(), ["1"])
         self.flushLoggedErrors(ZeroDivisionError)
 
-    def test_unexpectedAnswer(self) -> None:
+    def test_asksAgainAfterAWrongAnswer(self) -> None:
         """
         A queue that answers what it should not is asked again, without spinning.
         """
@@ -619,9 +621,10 @@ class FailureTests(SourceCase):
         self.assertEqual(len(self.passTime(31)), 1)
         self.flushLoggedErrors()
 
-    def test_unexpectedEnding(self) -> None:
+    def test_asksAgainWhereEndingRaises(self) -> None:
         """
-        So it is with one that raises when a claim is to be ended.
+        A queue that raises what it should not when a claim is to be ended is asked
+        again.
         """
 
         def broken(cancel: Cancel) -> None:
@@ -661,10 +664,10 @@ class UnsettledTests(SourceCase):
             assert lease is not None
             self.settling.add(lease, Settlement(lease.receipt, "complete"))
 
-    def test_pauses(self) -> None:
+    def test_pausesPastTheBound(self) -> None:
         """
-        With more than that unsettled nothing is claimed; once it is settled, claims
-        go on at once.
+        With more tasks unsettled than the bound nothing is claimed; once they are
+        settled, claims go on at once.
         """
         self.make(2, mostUnsettled=8)
         self.settle(9)
@@ -673,18 +676,18 @@ class UnsettledTests(SourceCase):
         self.queue.outcomes[0].take()
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_atTheBound(self) -> None:
+    def test_claimsAtTheBound(self) -> None:
         """
-        With just that many, claims go on.
+        With as many tasks unsettled as the bound allows, claims go on.
         """
         self.make(2, mostUnsettled=8)
         self.settle(8)
         self.claim.bring()
         self.assertEqual(len(self.passTime(1)), 1)
 
-    def test_givenUp(self) -> None:
+    def test_claimsOnceSettlementsAreGivenUp(self) -> None:
         """
-        They go on too when those are given up.
+        Claims go on when settlements are given up.
         """
         self.make(2, mostUnsettled=8)
         self.settle(9)
@@ -713,7 +716,7 @@ class UntilEmptyTests(SourceCase):
         self.make()
         self.assertEqual(self.claim.wait, 0)
 
-    def test_empty(self) -> None:
+    def test_endsAtAnEmptyAnswer(self) -> None:
         """
         It ends at an empty answer, with nothing running.
         """
@@ -723,10 +726,10 @@ class UntilEmptyTests(SourceCase):
         self.assertIsNone(self.source.givenUp)
         self.assertEqual(self.passTime(1000), [])
 
-    def test_dropped(self) -> None:
+    def test_doesNotEndWhereTasksWereDropped(self) -> None:
         """
-        An answer of which nothing could be used is not an empty one; nor is it
-        asked for again at once.
+        An answer of which nothing could be used ends nothing, and the next claim is not
+        made at once.
         """
         self.make()
         self.claim.bring(dropped=1)
@@ -736,7 +739,7 @@ class UntilEmptyTests(SourceCase):
         claim.bring()
         self.successResultOf(self.end)
 
-    def test_running(self) -> None:
+    def test_doesNotEndIfSomethingRanAtTheClaim(self) -> None:
         """
         An empty answer to a claim that was made while something ran ends nothing,
         even if nothing runs any more.
@@ -751,9 +754,10 @@ class UntilEmptyTests(SourceCase):
         claim.bring()
         self.successResultOf(self.end)
 
-    def test_unsettled(self) -> None:
+    def test_doesNotEndIfSomethingWasUnsettled(self) -> None:
         """
-        Nor does one to a claim made while something was unsettled.
+        An empty answer to a claim that was made while something was unsettled ends
+        nothing.
         """
         self.make()
         self.claim.bring(malformed=[Settlement("bad", "fail", error="bad")])
@@ -765,9 +769,9 @@ class UntilEmptyTests(SourceCase):
         self.claim.bring()
         self.successResultOf(self.end)
 
-    def test_runningWhenAnswered(self) -> None:
+    def test_doesNotEndIfSomethingRuns(self) -> None:
         """
-        Nor does one that comes while something runs.
+        An empty answer that comes while something runs ends nothing.
         """
         self.make()
         self.consumer.taskStarted(lambda: self.runTask(task(1), None))
@@ -778,7 +782,7 @@ class UntilEmptyTests(SourceCase):
         self.claim.bring()
         self.successResultOf(self.end)
 
-    def test_failures(self) -> None:
+    def test_endsAfterFiveFailures(self) -> None:
         """
         Five failures in a row, with nothing running, end it; the reason is kept.
         """
@@ -795,7 +799,7 @@ class UntilEmptyTests(SourceCase):
         self.assertIs(self.source.givenUp.value, error)
         self.assertEqual(self.passTime(1000), [])
 
-    def test_failuresInARow(self) -> None:
+    def test_countsFailuresInARow(self) -> None:
         """
         A success in between begins the count anew.
         """
@@ -809,9 +813,9 @@ class UntilEmptyTests(SourceCase):
             self.passTime(0)
         self.assertNoResult(self.end)
 
-    def test_refusal(self) -> None:
+    def test_endsAtARefusal(self) -> None:
         """
-        One refusal ends it.
+        One refusal ends the run.
         """
         self.make()
         self.claim.fail(refusal())
@@ -820,9 +824,9 @@ class UntilEmptyTests(SourceCase):
         assert self.source.givenUp is not None
         self.assertIsInstance(self.source.givenUp.value, QueueError)
 
-    def test_refusalWhileRunning(self) -> None:
+    def test_endsAfterARefusalOnceNothingRuns(self) -> None:
         """
-        While something runs it goes on, and ends with it.
+        After a refusal the run goes on while something runs, and ends with that.
         """
         self.make()
         self.claim.bring(task(1))
@@ -835,9 +839,9 @@ class UntilEmptyTests(SourceCase):
         self.successResultOf(self.end)
         self.assertIsNotNone(self.source.givenUp)
 
-    def test_refusalThenSuccess(self) -> None:
+    def test_forgetsARefusalAfterASuccess(self) -> None:
         """
-        A claim that succeeds meanwhile gives new hope.
+        A claim that succeeds after a refusal, while something runs, lets the run go on.
         """
         self.make()
         self.claim.bring(task(1))
@@ -853,7 +857,7 @@ class UntilEmptyTests(SourceCase):
         self.successResultOf(self.end)
         self.assertIsNone(self.source.givenUp)
 
-    def test_withoutIt(self) -> None:
+    def test_neverEndsInAService(self) -> None:
         """
         In a service neither empty answers nor failures ever end the run.
         """

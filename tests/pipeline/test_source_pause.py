@@ -36,7 +36,7 @@ class PauseTests(SourceCase):
             self.source.pause(reason)
         return [cancel.claim for cancel in self.queue.cancels[before:]]
 
-    def test_nothingIsClaimed(self) -> None:
+    def test_claimsNothing(self) -> None:
         """
         Paused, nothing is claimed, whatever happens; resumed, what is free is, at
         once.
@@ -53,7 +53,7 @@ class PauseTests(SourceCase):
         [claim] = self.passTime(0)
         self.assertEqual(claim.limit, 2)
 
-    def test_claimsAreEnded(self) -> None:
+    def test_endsOpenClaims(self) -> None:
         """
         The open claims are ended by name.
         """
@@ -67,15 +67,15 @@ class PauseTests(SourceCase):
         self.assertEqual(len(opened), 2)
         self.assertCountEqual(self.pause(), opened)
 
-    def test_endedOnce(self) -> None:
+    def test_endsClaimsOnce(self) -> None:
         """
-        They are ended once, whatever else there is to pause for.
+        Open claims are ended once, whatever further reasons to pause there are.
         """
         self.make(4)
         self.assertEqual(len(self.pause("a")), 1)
         self.assertEqual(self.pause("b", "a"), [])
 
-    def test_endedClaimIsAnswered(self) -> None:
+    def test_claimsNothingAfterAnEndedClaim(self) -> None:
         """
         When the answer of an ended claim has come nothing else is claimed; resumed,
         it is.
@@ -88,7 +88,7 @@ class PauseTests(SourceCase):
         [claim] = self.passTime(0)
         self.assertEqual(claim.limit, 4)
 
-    def test_endedClaimIsNotAwaitedForLong(self) -> None:
+    def test_dropsAnEndedClaim(self) -> None:
         """
         A claim that the endpoint says is ended, but is not answered, is dropped
         after a second; that is no failure, and needs no word.
@@ -106,7 +106,7 @@ class PauseTests(SourceCase):
         self.assertEqual(len(self.passTime(0)), 1)
         self.assertEqual(self.queue.cancels[before:], [])
 
-    def test_resumedBeforeTheAnswer(self) -> None:
+    def test_claimsAgainOnceAnEndedClaimIsOver(self) -> None:
         """
         Resumed before an ended claim is answered, there is another once it is, or
         is dropped; and what it brings all the same is run.
@@ -122,7 +122,7 @@ class PauseTests(SourceCase):
         [claim] = self.passTime(0)
         self.assertEqual((self.ids(), claim.limit), (["1"], 3))
 
-    def test_resumedBeforeAnEmptyAnswer(self) -> None:
+    def test_claimsAtOnceAfterAnEndedClaim(self) -> None:
         """
         An ended claim that is answered early and empty is no reason to wait for the
         interval.
@@ -133,9 +133,10 @@ class PauseTests(SourceCase):
         self.claim.bring()
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_claimsAreAwaited(self) -> None:
+    def test_awaitsClaimsThatCannotBeEnded(self) -> None:
         """
-        Where the endpoint cannot end claims they are not told of, and not dropped.
+        Where the endpoint cannot end claims, no request to end one is sent, and none is
+        dropped.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(2)
@@ -147,7 +148,7 @@ class PauseTests(SourceCase):
         self.assertEqual(self.ids(), [])
         self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
 
-    def test_endingRepeated(self) -> None:
+    def test_repeatsAnEndThatFails(self) -> None:
         """
         An end that fails is tried again, three times in all, with some time between;
         and then with the claims that are made later.
@@ -170,7 +171,7 @@ class PauseTests(SourceCase):
             [each.claim for each in self.queue.cancels[before + 3 :]], [name]
         )
 
-    def test_endingRepeatedWhileAnswered(self) -> None:
+    def test_stopsEndingAnAnsweredClaim(self) -> None:
         """
         A claim that is answered meanwhile needs no other try to end it.
         """
@@ -182,7 +183,7 @@ class PauseTests(SourceCase):
         self.passTime(14)
         self.assertEqual(len(self.queue.cancels), before + 1)
 
-    def test_endingWhileTheEndpointIsAway(self) -> None:
+    def test_undoesAnEndedClaimLater(self) -> None:
         """
         An ended claim that breaks before the endpoint has been told is undone as soon
         as it can be told.
@@ -198,10 +199,10 @@ class PauseTests(SourceCase):
             [each.claim for each in self.queue.cancels[before:]], [name] * 2
         )
 
-    def test_answeredAsItIsEnded(self) -> None:
+    def test_givesBackWhatAnEndedClaimBrings(self) -> None:
         """
-        What an ended claim brings is given back, if it comes while that is asked
-        for, too.
+        What an ended claim brings is given back, also if it comes while the request to
+        end it is sent.
         """
         self.make(4)
         claim = self.claim
@@ -216,7 +217,7 @@ class PauseTests(SourceCase):
         self.assertEqual(self.ids(), [])
         self.assertEqual(self.queue.outcomes[0].receipts, ["r-1"])
 
-    def test_waitingIsGivenBack(self) -> None:
+    def test_givesBackWhatWaits(self) -> None:
         """
         What waits is released, uncounted; what runs goes on.
         """
@@ -238,9 +239,9 @@ class PauseTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.ids(), ["1"])
 
-    def test_arrivingIsGivenBack(self) -> None:
+    def test_givesBackWhatArrives(self) -> None:
         """
-        So is what still arrives, and malformed ones are failed.
+        What still arrives is released, uncounted, and malformed tasks are failed.
         """
         self.make(4)
         self.pause()
@@ -253,7 +254,7 @@ class PauseTests(SourceCase):
         )
         self.assertEqual(self.ids(), [])
 
-    def test_withoutReceiptWaits(self) -> None:
+    def test_keepsTasksWithoutReceipt(self) -> None:
         """
         What came without a receipt cannot be given back: it waits and is run later,
         whether it waited before or arrives only then.
@@ -283,7 +284,7 @@ class PauseTests(SourceCase):
         self.assertEqual(self.ids(), ["1", "2", "3", "5"])
         self.assertEqual(logs, [])
 
-    def test_runningGoesOn(self) -> None:
+    def test_leavesRunningTasksAlone(self) -> None:
         """
         What runs goes on, its lease kept alive, and its end is its own.
         """
@@ -298,7 +299,7 @@ class PauseTests(SourceCase):
         self.endTask(1, 2)
         self.assertEqual(self.consumer.running, 0)
 
-    def test_severalReasons(self) -> None:
+    def test_lastsForAsLongAsAReason(self) -> None:
         """
         It lasts as long as there is any reason, however often each was told.
         """
@@ -311,7 +312,7 @@ class PauseTests(SourceCase):
         self.source.resume("b")
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_resumedWithoutPause(self) -> None:
+    def test_resumesWithoutPause(self) -> None:
         """
         To resume what is not paused is harmless.
         """
@@ -320,7 +321,7 @@ class PauseTests(SourceCase):
             self.source.resume("a")
         self.assertEqual(self.passTime(1), [])
 
-    def test_beforeItBegins(self) -> None:
+    def test_claimsNothingWhenStartedPaused(self) -> None:
         """
         Paused before it is started, it claims nothing when it is.
         """
@@ -333,9 +334,9 @@ class PauseTests(SourceCase):
         self.source.resume("a")
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_resumedBeforeItBegins(self) -> None:
+    def test_claimsNothingWhenResumedBeforeItStarts(self) -> None:
         """
-        Nor does it claim when it is resumed before that.
+        Resumed before it is started, the source claims nothing until it is.
         """
         source = self.makeSource()
         source.pause("a")
@@ -343,7 +344,7 @@ class PauseTests(SourceCase):
         self.assertEqual(self.passTime(10), [])
         self.source = source
 
-    def test_noFailureIsCounted(self) -> None:
+    def test_countsNoFailureOfAnEndedClaim(self) -> None:
         """
         A claim that was ended and fails has not failed: the next comes at once, and
         nothing is logged; a failure after that is the first.
@@ -360,9 +361,9 @@ class PauseTests(SourceCase):
         self.assertEqual(self.passTime(0.4), [])
         self.assertEqual(len(self.passTime(1.2)), 1)
 
-    def test_noFailureIsCountedUntilEmpty(self) -> None:
+    def test_doesNotGiveUpForEndedClaims(self) -> None:
         """
-        Nor do such make a run to the end give up.
+        Ended claims that fail do not make a run to the end give up.
         """
         self.make(4, untilEmpty=True)
         for error in (refusal(), *[fault()] * 5):
@@ -373,7 +374,7 @@ class PauseTests(SourceCase):
         self.assertIsNone(self.source.givenUp)
         self.assertNoResult(self.end)
 
-    def test_backoffGoesOn(self) -> None:
+    def test_keepsTheBackoff(self) -> None:
         """
         Where the endpoint is to be left alone, to pause and resume changes nothing
         of that.
@@ -386,9 +387,9 @@ class PauseTests(SourceCase):
         self.assertEqual(self.passTime(39.9), [])
         self.assertEqual(len(self.passTime(1.2)), 1)
 
-    def test_backoffEndsWhilePaused(self) -> None:
+    def test_staysPausedAfterTheBackoff(self) -> None:
         """
-        Once that is over nothing is claimed, as long as it is paused.
+        Once the backoff is over nothing is claimed, as long as the source is paused.
         """
         self.make(4)
         self.claim.fail(busy(5))
@@ -397,10 +398,10 @@ class PauseTests(SourceCase):
         self.source.resume("a")
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_untilEmpty(self) -> None:
+    def test_doesNotEndWhilePaused(self) -> None:
         """
-        An empty answer while it is paused does not end the run; the first one
-        after it does.
+        An empty answer while the source is paused does not end the run; the first one
+        after the pause does.
         """
         self.make(4, untilEmpty=True)
         self.pause()
@@ -412,10 +413,10 @@ class PauseTests(SourceCase):
         claim.bring()
         self.successResultOf(self.end)
 
-    def test_untilEmptyResumedBeforeTheAnswer(self) -> None:
+    def test_doesNotEndAtTheAnswerOfAnEndedClaim(self) -> None:
         """
-        Nor does the empty answer of a claim that was ended, if it comes once all
-        goes on: it is empty since it was ended.
+        The empty answer of a claim that was ended does not end the run, though it comes
+        after the pause: it is empty since it was ended.
         """
         self.make(4, untilEmpty=True)
         self.pause()
@@ -426,7 +427,7 @@ class PauseTests(SourceCase):
         claim.bring()
         self.successResultOf(self.end)
 
-    def test_untilEmptyGivenBack(self) -> None:
+    def test_doesNotEndBeforeReleasesAreAcknowledged(self) -> None:
         """
         What was given back is there when it goes on: the run does not end before
         that is acknowledged.
@@ -444,7 +445,7 @@ class PauseTests(SourceCase):
         claim.bring()
         self.successResultOf(self.end)
 
-    def test_afterTheEnd(self) -> None:
+    def test_claimsNothingAfterTheEnd(self) -> None:
         """
         Once the run has ended nothing is claimed, paused and resumed or not.
         """
@@ -455,9 +456,9 @@ class PauseTests(SourceCase):
         self.source.resume("a")
         self.assertEqual(self.passTime(100), [])
 
-    def test_closed(self) -> None:
+    def test_changesNothingOnceClosed(self) -> None:
         """
-        Closed, neither has any meaning.
+        Once the source is closed, pause and resume change nothing.
         """
         self.make(4)
         closed = self.close()
@@ -467,7 +468,7 @@ class PauseTests(SourceCase):
         self.source.resume("a")
         self.assertEqual(self.passTime(100), [])
 
-    def test_closedWhilePaused(self) -> None:
+    def test_closesWhilePaused(self) -> None:
         """
         It can be closed while it is paused: it fires when the ended claim has come
         back.
@@ -483,7 +484,7 @@ class PauseTests(SourceCase):
         self.source.resume("a")
         self.assertEqual(self.passTime(100), [])
 
-    def test_pausedByATask(self) -> None:
+    def test_pausesWhenATaskAsks(self) -> None:
         """
         Where a task pauses it, those that came with it are given back.
         """
@@ -496,7 +497,7 @@ class PauseTests(SourceCase):
         self.assertEqual(request.receipts, ["r-2", "r-3"])
         self.assertEqual(self.passTime(100), [])
 
-    def test_rate(self) -> None:
+    def test_keepsItsRate(self) -> None:
         """
         A rate goes on meanwhile: resumed, what may start is claimed, no more.
         """

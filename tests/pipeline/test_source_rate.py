@@ -94,7 +94,7 @@ class RateTests(SourceCase):
         self.assertEqual(self.passTime(0.49), [])
         self.assertEqual(len(self.passTime(0.01)), 1)
 
-    def test_ahead(self) -> None:
+    def test_claimsAhead(self) -> None:
         """
         Where claims take their time they are made that much earlier, so that tasks
         start as often as they may: at a slow rate, and at one of several a claim.
@@ -117,7 +117,7 @@ class RateTests(SourceCase):
                 self.close()
                 self.passTime(1)
 
-    def test_waitingIsNotAhead(self) -> None:
+    def test_claimsASecondAheadAtMost(self) -> None:
         """
         Claims that wait for their tasks make it claim a second ahead, no more; the
         first that need not wait ends that.
@@ -151,7 +151,7 @@ class RateTests(SourceCase):
             self.assertEqual(len(self.source.arrivals), 0)
         self.assertEqual(len(self.starts), 7)
 
-    def test_prefetch(self) -> None:
+    def test_claimsThePrefetch(self) -> None:
         """
         With all slots taken the prefetch is claimed, but no more of it than may
         start at once when they are free.
@@ -169,7 +169,7 @@ class RateTests(SourceCase):
                 for lease in list(self.leases.held.values()):
                     self.leases.drop(lease)
 
-    def test_prefetchIsFilled(self) -> None:
+    def test_fillsThePrefetch(self) -> None:
         """
         What is missing of the prefetch is claimed as soon as one more may start
         than waits, without any other event.
@@ -208,7 +208,7 @@ class RateTests(SourceCase):
         self.passTime(0)
         self.assertEqual(self.starts, [0, 1, 5.25])
 
-    def test_slotFreed(self) -> None:
+    def test_claimsAFreedSlotInTime(self) -> None:
         """
         A slot that is freed is claimed when a task may start in it, whichever is
         later.
@@ -235,13 +235,13 @@ class RateTests(SourceCase):
 
     def test_sleepsWhileAClaimIsOpen(self) -> None:
         """
-        Nor while it waits for an answer.
+        While it waits for an answer the source does not wake again and again.
         """
         self.make(4, rate=2.0)
         self.passTime(1)
         self.assertEqual(self.wakings(), [])
 
-    def test_saved(self) -> None:
+    def test_claimsSavedPermitsTogether(self) -> None:
         """
         At a quick rate a tenth of a second's worth is claimed together.
         """
@@ -253,7 +253,7 @@ class RateTests(SourceCase):
         [claim] = self.passTime(1)
         self.assertEqual(claim.limit, 10)
 
-    def test_throughput(self) -> None:
+    def test_startsAsManyAsTheRateSays(self) -> None:
         """
         With work enough and an endpoint that answers at once, as many start as the
         rate says: no more, and none fewer.
@@ -281,7 +281,7 @@ class RateTests(SourceCase):
                     self.source.close()
         self.closed = self.source.close()
 
-    def test_backoffIsLonger(self) -> None:
+    def test_waitsOutALongerBackoff(self) -> None:
         """
         Where the endpoint is to be left alone it is, though a task may start.
         """
@@ -292,10 +292,9 @@ class RateTests(SourceCase):
         self.assertEqual(self.passTime(4.9), [])
         self.assertEqual(len(self.passTime(1.7)), 1)
 
-    def test_backoffIsShorter(self) -> None:
+    def test_waitsForThePermitAfterAShorterBackoff(self) -> None:
         """
-        And where it need not be left alone any more nothing is claimed before a
-        task may start.
+        Where the backoff is over nothing is claimed before a task may start.
         """
         self.make(4, rate=0.1)
         self.claim.bring(task(1))
@@ -308,7 +307,7 @@ class RateTests(SourceCase):
         self.assertEqual(self.passTime(9.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_interval(self) -> None:
+    def test_waitsOutTheInterval(self) -> None:
         """
         An early empty answer makes it wait for the interval, not for its rate.
         """
@@ -350,7 +349,7 @@ class RateTests(SourceCase):
         self.assertEqual(self.passTime(49.7), [])
         self.assertEqual(len(self.passTime(1.3)), 1)
 
-    def test_oneTimer(self) -> None:
+    def test_hasOneTimer(self) -> None:
         """
         Whatever happens there is one timer at most.
         """
@@ -372,7 +371,7 @@ class RateTests(SourceCase):
         gaps = [after - before for before, after in pairwise(self.starts)]
         self.assertGreaterEqual(min(gaps), 1 / 3 - 1e-5)
 
-    def test_untilEmpty(self) -> None:
+    def test_endsWithItsRate(self) -> None:
         """
         A run to the end is as slow, and ends.
         """
@@ -410,9 +409,10 @@ class RateTests(SourceCase):
         claim.bring()
         self.successResultOf(self.end)
 
-    def test_untilEmptyWaits(self) -> None:
+    def test_keepsWhatALastClaimFinds(self) -> None:
         """
-        What such a claim finds waits for its time, and nothing is claimed meanwhile.
+        What the claim of a run to the end finds ahead of its time waits for that, and
+        nothing is claimed meanwhile.
         """
         self.onRun = lambda: True
         self.make(4, rate=1 / 3600, untilEmpty=True)
@@ -424,7 +424,7 @@ class RateTests(SourceCase):
         self.passTime(1)
         self.assertEqual(self.ids(), ["1", "2"])
 
-    def test_closed(self) -> None:
+    def test_sleepsOnceClosed(self) -> None:
         """
         Closed, it does not wake any more, and what waits is given back.
         """
@@ -438,7 +438,7 @@ class RateTests(SourceCase):
         [request] = self.queue.outcomes
         self.assertEqual(request.receipts, ["r-2"])
 
-    def test_lostWhileWaiting(self) -> None:
+    def test_countsNoLostTask(self) -> None:
         """
         What waits and is lost takes no turn.
         """
