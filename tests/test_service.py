@@ -150,15 +150,15 @@ class RunTests(ServiceCase):
     While it runs.
     """
 
-    def test_interface(self) -> None:
+    def test_providesIService(self) -> None:
         """
-        It is a service with children.
+        The service is one with children.
         """
         self.make()
         verifyObject(IService, self.service)
         self.assertIsInstance(self.service, MultiService)
 
-    def test_wayOfATask(self) -> None:
+    def test_claimsRunsAndSettles(self) -> None:
         """
         Tasks are claimed, run and settled; a slot that is freed is claimed.
         """
@@ -171,15 +171,15 @@ class RunTests(ServiceCase):
         self.assertEqual(self.queue.claims[-1].limit, 1)
         self.handler.of("2").succeed()
 
-    def test_settings(self) -> None:
+    def test_claimsAsItIsTold(self) -> None:
         """
-        What it was told of waits, leases and prefetch is what it does.
+        The service claims with the wait, the lease and the prefetch that it was given.
         """
         self.make(2, wait=3.0, lease=30.0, prefetch=4)
         [claim] = self.queue.claims
         self.assertEqual((claim.limit, claim.wait, claim.lease), (6, 3, 30))
 
-    def test_unfitNumbers(self) -> None:
+    def test_refusesUnfitNumbers(self) -> None:
         """
         A number that is out of range, or none, is refused at once, by the argument's
         name and what it takes.
@@ -209,7 +209,7 @@ class RunTests(ServiceCase):
                         if error is ValueError:
                             self.assertIn(takes, str(r.exception))
 
-    def test_fitNumbers(self) -> None:
+    def test_takesFitNumbers(self) -> None:
         """
         The least of each number is taken, and whole seconds too.
         """
@@ -226,9 +226,10 @@ class RunTests(ServiceCase):
             rate=1,
         )
 
-    def test_timeLimit(self) -> None:
+    def test_limitsTimeAndAttempts(self) -> None:
         """
-        So it is with the time limit of a task, and the most attempts.
+        A task runs no longer than the time limit, and fails for good in the last
+        attempt.
         """
         self.make(2, timeout=7.0, maxAttempts=2)
         self.queue.claims[0].bring(task(1), task(2, attempt=2))
@@ -237,9 +238,9 @@ class RunTests(ServiceCase):
             [each.outcome for each in self.settlements()], ["release", "fail"]
         )
 
-    def test_interval(self) -> None:
+    def test_waitsOutTheInterval(self) -> None:
         """
-        And with the interval.
+        The next claim after an empty answer waits out the interval.
         """
         self.make(interval=5.0)
         self.queue.claims[0].bring()
@@ -248,7 +249,7 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0.1)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_lostIsCancelled(self) -> None:
+    def test_cancelsALostTask(self) -> None:
         """
         A running task whose lease is lost is cancelled, and its slot used again.
         """
@@ -278,9 +279,9 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.openClaims), 1)
 
-    def test_rate(self) -> None:
+    def test_keepsToTheRate(self) -> None:
         """
-        And with the rate.
+        Tasks are started no faster than the rate says.
         """
         self.make(4, rate=2.0)
         self.assertEqual(self.queue.claims[0].limit, 1)
@@ -290,9 +291,9 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0.1)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_noRate(self) -> None:
+    def test_startsAtOnceWithoutRate(self) -> None:
         """
-        Without a rate there is none.
+        Without a rate tasks are started at once.
         """
         self.handler.script = lambda handling: NOTHING
         self.make(50)
@@ -300,7 +301,7 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(self.queue.claims[1].limit, 50)
 
-    def test_extend(self) -> None:
+    def test_extendsALease(self) -> None:
         """
         A running task extends its lease, beside all that are like it, and from then
         on it is renewed to as much.
@@ -360,7 +361,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual([claim.limit for claim in self.queue.openClaims], [3])
 
-    def test_runningIsKept(self) -> None:
+    def test_leavesRunningTasksAlone(self) -> None:
         """
         What runs is not cancelled, and its lease is kept alive.
         """
@@ -372,7 +373,7 @@ class PauseTests(ServiceCase):
         self.assertEqual(self.handler.of("1").cancels, 0)
         self.handler.of("1").succeed()
 
-    def test_severalReasons(self) -> None:
+    def test_pausesForAsLongAsAReason(self) -> None:
         """
         As long as there is any reason it is paused.
         """
@@ -387,7 +388,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_beforeItIsStarted(self) -> None:
+    def test_claimsNothingWhenStartedPaused(self) -> None:
         """
         Paused before it is started, it claims nothing once it is.
         """
@@ -400,9 +401,9 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_resumedBeforeItIsStarted(self) -> None:
+    def test_claimsWhenResumedBeforeTheStart(self) -> None:
         """
-        Paused and resumed before that, it claims as ever.
+        Paused and resumed before it is started, the service claims as ever.
         """
         self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
         self.service.pause("a")
@@ -413,7 +414,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_pausedByAChild(self) -> None:
+    def test_pausesWhenAChildAsks(self) -> None:
         """
         A child may pause it when it is started: nothing is claimed before.
         """
@@ -440,7 +441,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_overARestart(self) -> None:
+    def test_staysPausedOverARestart(self) -> None:
         """
         A pause outlasts a stop and a start, until it is resumed.
         """
@@ -457,9 +458,9 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_resumedWhileStopped(self) -> None:
+    def test_claimsWhenResumedWhileStopped(self) -> None:
         """
-        Resumed between the two, it claims as ever.
+        Resumed between a stop and a start, the service claims as ever.
         """
         self.make(1)
         self.child.stopping.callback(None)
@@ -473,7 +474,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_whileItStops(self) -> None:
+    def test_changesNothingWhileItStops(self) -> None:
         """
         While it stops, to pause and resume changes nothing.
         """
@@ -492,7 +493,7 @@ class PauseTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertEqual(self.queue.openClaims, [])
 
-    def test_stoppedWhilePaused(self) -> None:
+    def test_stopsWhilePaused(self) -> None:
         """
         It can be stopped while it is paused, as soon as what runs has ended.
         """
@@ -508,7 +509,7 @@ class PauseTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertEqual(self.settlements(), [Settlement("r-1", "complete")])
 
-    def test_untilEmpty(self) -> None:
+    def test_doesNotEndWhilePaused(self) -> None:
         """
         While it is paused no run ends; the first empty answer after that ends it.
         """
@@ -528,7 +529,7 @@ class StopTests(ServiceCase):
     A stop.
     """
 
-    def test_idle(self) -> None:
+    def test_stopsWhenIdle(self) -> None:
         """
         Idle, its claim is ended, and it stops as soon as that is answered.
         """
@@ -543,7 +544,7 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertFalse(self.service.running)
 
-    def test_beforeItsFirstClaim(self) -> None:
+    def test_stopsBeforeItsFirstClaim(self) -> None:
         """
         Stopped in the turn in which it was started, nothing is claimed.
         """
@@ -554,7 +555,7 @@ class StopTests(ServiceCase):
         self.assertEqual(self.queue.claims, [])
         self.successResultOf(self.stopped[0])
 
-    def test_beforeStart(self) -> None:
+    def test_stopsBeforeStart(self) -> None:
         """
         To stop it before it was started is harmless.
         """
@@ -562,7 +563,7 @@ class StopTests(ServiceCase):
         self.stop()
         self.successResultOf(self.stopped[0])
 
-    def test_atOnce(self) -> None:
+    def test_endsGivesBackAndExtendsAtOnce(self) -> None:
         """
         At once, side by side: the claims are ended, what waits is given back, and
         what runs goes on, its leases kept alive.
@@ -583,7 +584,7 @@ class StopTests(ServiceCase):
         self.assertEqual(self.handler.of("1").cancels, 0)
         self.assertNoResult(stopped)
 
-    def test_runningEnds(self) -> None:
+    def test_stopsOnceTasksHaveEnded(self) -> None:
         """
         Once the last running task has ended, it is settled and the stop is done.
         """
@@ -603,7 +604,7 @@ class StopTests(ServiceCase):
         self.assertEqual(len(self.settlements()), 2)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_drain(self) -> None:
+    def test_cancelsAfterTheDrain(self) -> None:
         """
         What runs longer than C{drain} seconds is cancelled and given back,
         uncounted.
@@ -618,7 +619,7 @@ class StopTests(ServiceCase):
         self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
         self.assertTrue(self.isDone())
 
-    def test_noDrain(self) -> None:
+    def test_cancelsAtOnceWithoutDrain(self) -> None:
         """
         With no drain what runs is cancelled at once.
         """
@@ -631,7 +632,7 @@ class StopTests(ServiceCase):
         self.assertEqual(self.handler.of("1").cancels, 1)
         self.assertEqual(self.settlements(), [self.released(1)])
 
-    def test_stubborn(self) -> None:
+    def test_abandonsAStubbornTask(self) -> None:
         """
         A task that does not end upon being cancelled is given half a second, and
         then given back all the same; it is not waited for.
@@ -649,9 +650,9 @@ class StopTests(ServiceCase):
         passTime(self.clock, 10)
         self.assertEqual(len(self.settlements()), 1)
 
-    def test_endsWellUponCancel(self) -> None:
+    def test_completesWhatEndsWellUponCancel(self) -> None:
         """
-        One that ends well upon being cancelled is completed.
+        A task that ends well upon being cancelled is completed.
         """
         self.make(1, drain=7.0)
         self.queue.claims[0].bring(task(1))
@@ -661,7 +662,7 @@ class StopTests(ServiceCase):
         [settlement] = self.settlements()
         self.assertEqual(settlement.outcome, "complete")
 
-    def test_brokenCancel(self) -> None:
+    def test_survivesABrokenCancel(self) -> None:
         """
         A handler that raises while it is cancelled does not keep the service from
         being stopped.
@@ -679,7 +680,7 @@ class StopTests(ServiceCase):
         self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
-    def test_claimGrace(self) -> None:
+    def test_awaitsAClaimFor15Seconds(self) -> None:
         """
         A claim that can neither be ended nor comes back is awaited for 15 s.
         """
@@ -693,9 +694,10 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertTrue(claim.dropped)
 
-    def test_claimGraceIsNotDrain(self) -> None:
+    def test_awaitsAClaimNoLongerForALongDrain(self) -> None:
         """
-        With nothing running it is not awaited for longer, however long the drain.
+        With nothing running a claim is awaited for no longer than that, however long
+        the drain.
         """
         self.queue.onCancel = lambda cancel: cancel.take(False)
         self.make(2, drain=100.0)
@@ -703,7 +705,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 15)
         self.assertTrue(self.isDone())
 
-    def test_strandedTasks(self) -> None:
+    def test_givesBackStrandedTasks(self) -> None:
         """
         What a claim brings that is awaited is given back.
         """
@@ -717,7 +719,7 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertEqual(self.handler.handled, [])
 
-    def test_endingRepeated(self) -> None:
+    def test_repeatsAnEndThatFails(self) -> None:
         """
         Where ending the claim fails it is tried again, before the claim is dropped.
         """
@@ -730,7 +732,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 60)
         self.assertIn(claim.claim, [each.claim for each in self.queue.cancels[2:]])
 
-    def test_extendWhileItStops(self) -> None:
+    def test_extendsWhileItStops(self) -> None:
         """
         A task that runs on while it stops can still extend its lease; one that is
         abandoned, or asks later, hears that there is none, and leaves nothing.
@@ -758,7 +760,7 @@ class StopTests(ServiceCase):
         self.assertEqual(len(self.queue.settles), requests)
         handling.succeed()
 
-    def test_settleGrace(self) -> None:
+    def test_settlesFor5Seconds(self) -> None:
         """
         What cannot be settled is tried for 5 s; then it is logged and left.
         """
@@ -777,7 +779,7 @@ class StopTests(ServiceCase):
         errors = [e for e in logs if e["log_level"] == LogLevel.error]
         self.assertEqual([(e["count"], e["ids"]) for e in errors], [(1, "1")])
 
-    def test_settleAtOnce(self) -> None:
+    def test_settlesAtOnce(self) -> None:
         """
         What waits for its time is settled at once, when all has ended.
         """
@@ -792,7 +794,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertTrue(self.isDone())
 
-    def test_inTime(self) -> None:
+    def test_stopsInTime(self) -> None:
         """
         With everything against it, the default stop takes 25.5 s.
         """
@@ -808,7 +810,7 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.handler.of("1").succeed()
 
-    def test_order(self) -> None:
+    def test_stopsChildrenLast(self) -> None:
         """
         Children are stopped, and the queue closed, after everything is settled; it
         has stopped once the children have.
@@ -826,7 +828,7 @@ class StopTests(ServiceCase):
         self.child.stopping.callback(None)
         self.successResultOf(stopped)
 
-    def test_asAChild(self) -> None:
+    def test_stopsAsAChild(self) -> None:
         """
         As a child of another service, that waits for its drain.
         """
@@ -842,7 +844,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 0)
         self.successResultOf(stopped)
 
-    def test_stoppedByAHandler(self) -> None:
+    def test_stopsWhenAHandlerAsks(self) -> None:
         """
         A handler may stop it: nothing is claimed any more, and its own task is
         settled.
@@ -870,7 +872,7 @@ class StopTests(ServiceCase):
             ],
         )
 
-    def test_restart(self) -> None:
+    def test_consumesAfterARestart(self) -> None:
         """
         Stopped, it can be started again, and consumes as before.
         """
@@ -921,7 +923,7 @@ class HurryTests(ServiceCase):
         self.successResultOf(first)
         self.successResultOf(second)
 
-    def test_claims(self) -> None:
+    def test_doesNotAwaitClaims(self) -> None:
         """
         Claims that cannot be ended are not awaited.
         """
@@ -935,7 +937,7 @@ class HurryTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertTrue(self.queue.claims[0].dropped)
 
-    def test_endsOfClaims(self) -> None:
+    def test_sendsTheEndsOfClaims(self) -> None:
         """
         The endpoint is told all the same that the claims are over, for a second
         at most.
@@ -950,9 +952,9 @@ class HurryTests(ServiceCase):
         passTime(self.clock, 0.1)
         self.assertTrue(self.isDone())
 
-    def test_inTheClaimGrace(self) -> None:
+    def test_skipsTheClaimGrace(self) -> None:
         """
-        Nor are they when that is all that is left.
+        Claims are awaited no longer where that is all that is left.
         """
         self.queue.onCancel = lambda cancel: cancel.take(False)
         self.make(2, drain=1.0)
@@ -961,9 +963,9 @@ class HurryTests(ServiceCase):
         self.stop()
         self.assertTrue(self.isDone())
 
-    def test_stubborn(self) -> None:
+    def test_abandonsAStubbornTask(self) -> None:
         """
-        One that does not end upon being cancelled is given back in half a second.
+        A task that does not end upon being cancelled is given back in half a second.
         """
         self.make(1)
         self.queue.claims[0].bring(task(1))
@@ -975,7 +977,7 @@ class HurryTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.handler.of("1").succeed()
 
-    def test_whileSettling(self) -> None:
+    def test_goesOnSettling(self) -> None:
         """
         When all that is left is to settle, that is done all the same.
         """
@@ -992,7 +994,7 @@ class HurryTests(ServiceCase):
         request.take()
         self.assertTrue(self.isDone())
 
-    def test_thrice(self) -> None:
+    def test_changesNothingTheThirdTime(self) -> None:
         """
         A third call changes nothing more.
         """
@@ -1006,7 +1008,7 @@ class HurryTests(ServiceCase):
         self.queue.outcomes[-1].take()
         self.assertTrue(self.isDone())
 
-    def test_afterwards(self) -> None:
+    def test_forgetsTheHurryAfterARestart(self) -> None:
         """
         A restart forgets the hurry.
         """
@@ -1029,7 +1031,7 @@ class EndTests(ServiceCase):
     A run that ends by itself.
     """
 
-    def test_empty(self) -> None:
+    def test_tellsOfTheEndOnce(self) -> None:
         """
         Once nothing is left the end is told, once, with L{None}; the service runs
         on, idle.
@@ -1044,9 +1046,9 @@ class EndTests(ServiceCase):
         self.stop()
         self.assertTrue(self.isDone())
 
-    def test_worked(self) -> None:
+    def test_tellsOfTheEndOnceAllIsSettled(self) -> None:
         """
-        It is told only when all that came was run and settled.
+        The end is told only when all that came was run and settled.
         """
         self.make(untilEmpty=True)
         self.queue.claims[0].bring(task(1))
@@ -1058,7 +1060,7 @@ class EndTests(ServiceCase):
         self.queue.claims[-1].bring()
         self.assertEqual(self.ends, [None])
 
-    def test_failed(self) -> None:
+    def test_tellsOfAFailure(self) -> None:
         """
         When claiming has failed for good the end is told with the failure.
         """
@@ -1072,7 +1074,7 @@ class EndTests(ServiceCase):
         passTime(self.clock, 1000)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_stopped(self) -> None:
+    def test_tellsNothingOfAStop(self) -> None:
         """
         A stop is no end by itself: nothing is told.
         """
@@ -1083,7 +1085,7 @@ class EndTests(ServiceCase):
         passTime(self.clock, 30)
         self.assertEqual(self.ends, [])
 
-    def test_stopsItself(self) -> None:
+    def test_stopsWhenToldOfTheEnd(self) -> None:
         """
         Whoever is told may stop the service at once.
         """

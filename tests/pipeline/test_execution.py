@@ -114,35 +114,35 @@ class OutcomeTests(ExecutionCase):
     What comes of a handler's end.
     """
 
-    def test_fake(self) -> None:
+    def test_usesARealHandler(self) -> None:
         """
-        The handler under control is one.
+        The handler under control provides L{ITaskHandler}.
         """
         verifyObject(ITaskHandler, self.handler)
 
-    def test_none(self) -> None:
+    def test_completesWithoutResult(self) -> None:
         """
         A handler that returns L{None} completes without a result.
         """
         self.assertEqual(self.outcome(NOTHING), Settlement("r-1", "complete"))
 
-    def test_result(self) -> None:
+    def test_completesWithResult(self) -> None:
         """
-        What it returns is the result, as JSON.
+        What a handler returns is the result, as JSON.
         """
         self.assertEqual(
             self.outcome({"n": [1, "two"]}),
             Settlement("r-1", "complete", result=Raw(b'{"n":[1,"two"]}')),
         )
 
-    def test_falseResult(self) -> None:
+    def test_keepsAFalseResult(self) -> None:
         """
         A result is one, even if it is false.
         """
         for result, json in ((0, b"0"), (False, b"false"), ("", b'""'), ([], b"[]")):
             self.assertEqual(self.outcome(result).result, Raw(json))
 
-    def test_resultOfOtherType(self) -> None:
+    def test_dropsAResultThatIsNoJSON(self) -> None:
         """
         A result that is no JSON completes all the same, with an error in the log.
         """
@@ -154,7 +154,7 @@ class OutcomeTests(ExecutionCase):
             self.assertEqual(logs[0]["id"], "1")
             self.assertIn("it is no JSON", logs[0]["error"])
 
-    def test_opaqueResult(self) -> None:
+    def test_settlesAnOpaqueResult(self) -> None:
         """
         A result that cannot even be looked at does not keep its task leased: it is
         completed without, or has failed where not even its type can be told.
@@ -175,7 +175,7 @@ class OutcomeTests(ExecutionCase):
         self.assertEqual(self.outcome(Unbound()).outcome, "release")
         self.flushLoggedErrors(RuntimeError)
 
-    def test_longResult(self) -> None:
+    def test_dropsALongResult(self) -> None:
         """
         A result may have 8 MiB of JSON; with a byte more the task is completed without
         it, with an error in the log.
@@ -188,7 +188,7 @@ class OutcomeTests(ExecutionCase):
         self.assertEqual(event["log_level"], LogLevel.error)
         self.assertIn("8388609 bytes", formatEvent(event))
 
-    def test_unfinishedResult(self) -> None:
+    def test_failsForUnfinishedWork(self) -> None:
         """
         What is only work that nobody does is no success: the task fails, with what
         was probably meant.
@@ -204,18 +204,19 @@ class OutcomeTests(ExecutionCase):
             self.assertIn(meant, str(settlement.error))
             self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
 
-    def test_failureReturned(self) -> None:
+    def test_failsForAReturnedFailure(self) -> None:
         """
-        A L{Failure} that is returned is one, as everywhere in Twisted.
+        A L{Failure} that is returned counts as one that is raised, as everywhere in
+        Twisted.
         """
         for error, outcome in ((Reject("no"), "fail"), (ValueError(), "release")):
             settlement = self.outcome(Failure(error))
             self.assertEqual(settlement.outcome, outcome)
         self.flushLoggedErrors(ValueError)
 
-    def test_release(self) -> None:
+    def test_releasesAfterItsDelay(self) -> None:
         """
-        L{Release} gives it back after the delay that it names, counted.
+        L{Release} gives the task back after the delay that it names, counted.
         """
         self.assertEqual(
             self.outcome(Release("later", delay=7)),
@@ -223,32 +224,32 @@ class OutcomeTests(ExecutionCase):
         )
         self.assertEqual(self.outcome(Release(delay=0)).delay, 0)
 
-    def test_releaseWithoutDelay(self) -> None:
+    def test_releasesWithBackoff(self) -> None:
         """
         L{Release} that names no delay gets the backoff of a failure.
         """
         self.assertEqual(self.outcome(Release()).delay, 10)
         self.assertEqual(self.outcome(Release(), attempt=3).delay, 40)
 
-    def test_releaseInTheLastAttempt(self) -> None:
+    def test_releasesInTheLastAttempt(self) -> None:
         """
         L{Release} is no failure: it is obeyed in the last attempt too.
         """
         self.make(maxAttempts=2)
         self.assertEqual(self.outcome(Release(), attempt=2).outcome, "release")
 
-    def test_reject(self) -> None:
+    def test_failsForAReject(self) -> None:
         """
-        L{Reject} fails it for good, with the reason.
+        L{Reject} fails the task for good, with the reason.
         """
         self.assertEqual(
             self.outcome(Reject("no such user")),
             Settlement("r-1", "fail", error="no such user"),
         )
 
-    def test_exception(self) -> None:
+    def test_releasesAfterAnException(self) -> None:
         """
-        Any other exception releases it with backoff, and is logged.
+        Any other exception releases the task with backoff, and is logged.
         """
         self.assertEqual(
             self.outcome(ValueError("bad")),
@@ -259,14 +260,14 @@ class OutcomeTests(ExecutionCase):
         self.assertEqual(self.outcome(ValueError("bad"), attempt=4).delay, 80)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
 
-    def test_exceptionWithoutText(self) -> None:
+    def test_namesAnExceptionWithoutText(self) -> None:
         """
         An exception that says nothing is told by its name.
         """
         self.assertEqual(self.outcome(KeyError()).error, "KeyError")
         self.flushLoggedErrors(KeyError)
 
-    def test_longError(self) -> None:
+    def test_cutsALongError(self) -> None:
         """
         What the endpoint is told is of a bounded length.
         """
@@ -276,7 +277,7 @@ class OutcomeTests(ExecutionCase):
             self.assertEqual(len(settlement.error), 1000)
         self.flushLoggedErrors(ValueError)
 
-    def test_exit(self) -> None:
+    def test_survivesAnExit(self) -> None:
         """
         A handler that wants to end the process ends its task only.
         """
@@ -284,7 +285,7 @@ class OutcomeTests(ExecutionCase):
             self.assertEqual(self.outcome(error).outcome, "release")
         self.assertEqual(len(self.flushLoggedErrors()), 2)
 
-    def test_lastAttempt(self) -> None:
+    def test_failsAfterTheLastAttempt(self) -> None:
         """
         A task that fails in the last attempt has failed for good; before, not.
         """
@@ -296,7 +297,7 @@ class OutcomeTests(ExecutionCase):
         )
         self.flushLoggedErrors(ValueError)
 
-    def test_pastTheLastAttempt(self) -> None:
+    def test_refusesPastTheLastAttempt(self) -> None:
         """
         A task that is delivered past the last attempt is failed without being run.
         """
@@ -307,7 +308,7 @@ class OutcomeTests(ExecutionCase):
         self.assertEqual(self.handler.handled, [])
         self.assertEqual(self.outcome(NOTHING, attempt=3).outcome, "complete")
 
-    def test_noLastAttempt(self) -> None:
+    def test_leavesAttemptsToTheEndpoint(self) -> None:
         """
         With 0 the endpoint decides how many attempts there are.
         """
@@ -315,7 +316,7 @@ class OutcomeTests(ExecutionCase):
         self.assertEqual(self.outcome(ValueError(), attempt=1000).outcome, "release")
         self.flushLoggedErrors(ValueError)
 
-    def test_defaultBackoff(self) -> None:
+    def test_backsOff(self) -> None:
         """
         The backoff begins at about a second and ends at ten minutes.
         """
@@ -365,7 +366,7 @@ class CarelessExceptionTests(ExecutionCase):
     What handlers raise is settled, whatever they have put into it.
     """
 
-    def test_withoutInit(self) -> None:
+    def test_toleratesAReleaseWithoutInit(self) -> None:
         """
         A L{Release} whose own C{__init__} was never called gets the backoff.
         """
@@ -392,7 +393,7 @@ class CarelessExceptionTests(ExecutionCase):
         self.assertEqual(settlement.error, "what it raised cannot be told: no delay")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_wrongDelay(self) -> None:
+    def test_dropsAWrongDelay(self) -> None:
         """
         A delay that was set later, past all checks, is made a float or left out.
         """
@@ -403,7 +404,7 @@ class CarelessExceptionTests(ExecutionCase):
             self.assertEqual(settlement.delay, told)
             self.assertIn(type(settlement.delay), (float, int))
 
-    def test_unencodableText(self) -> None:
+    def test_replacesUnencodableText(self) -> None:
         """
         Halves of surrogate pairs, as the names of files have them that are no UTF-8,
         are replaced in whatever the endpoint is told.
@@ -420,7 +421,7 @@ class TaskFailedTests(ExecutionCase):
     Handlers that say why they have failed.
     """
 
-    def test_released(self) -> None:
+    def test_releasesWithBackoff(self) -> None:
         """
         The task is released with backoff, counted, and the reason is its error.
         """
@@ -432,18 +433,18 @@ class TaskFailedTests(ExecutionCase):
                 ),
             )
 
-    def test_delay(self) -> None:
+    def test_releasesAfterItsDelay(self) -> None:
         """
-        A delay that it names takes the place of the backoff.
+        A delay that the exception names takes the place of the backoff.
         """
         for delay in (0, 7.5):
             settlement = self.outcome(TaskFailedError("slow down", delay=delay))
             self.assertEqual(settlement.delay, delay)
 
-    def test_oneLine(self) -> None:
+    def test_logsOneLine(self) -> None:
         """
-        The log has one line of it, a warning without a traceback, that names the
-        task, the attempt and the reason.
+        The log has one line, a warning without a traceback, that names the task, the
+        attempt and the reason.
         """
         with capturedLogs() as logs:
             self.outcome(TaskFailedError("exit status 3"), attempt=2)
@@ -455,10 +456,10 @@ class TaskFailedTests(ExecutionCase):
         self.assertNotIn("log_failure", event)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_lastAttempt(self) -> None:
+    def test_failsAfterTheLastAttempt(self) -> None:
         """
-        It counts: in the last attempt the task has failed for good, whatever delay
-        it names.
+        In the last attempt the task has failed for good, whatever delay the exception
+        names.
         """
         self.make(maxAttempts=3)
         error = TaskFailedError("exit status 3", delay=5)
@@ -471,7 +472,7 @@ class TaskFailedTests(ExecutionCase):
         self.assertEqual(logs[-1]["log_level"], LogLevel.error)
         self.assertEqual([e for e in logs if "log_failure" in e], [])
 
-    def test_long(self) -> None:
+    def test_cutsALongReason(self) -> None:
         """
         What the endpoint and the log are told is of a bounded length.
         """
@@ -480,9 +481,9 @@ class TaskFailedTests(ExecutionCase):
         self.assertEqual(settlement.error, "x" * 1000)
         self.assertEqual(logs[0]["reason"], "x" * 1000)
 
-    def test_later(self) -> None:
+    def test_countsInADeferred(self) -> None:
         """
-        So it is where a Deferred fails with it.
+        A Deferred that fails with the exception releases the task with the reason, too.
         """
         _, ended = self.run_()
         assert ended is not None
@@ -495,7 +496,7 @@ class TaskFailedTests(ExecutionCase):
         )
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_uponCancel(self) -> None:
+    def test_doesNotCountUponCancel(self) -> None:
         """
         What a handler fails with upon being cancelled is not its reason.
         """
@@ -508,9 +509,9 @@ class TaskFailedTests(ExecutionCase):
         passTime(self.clock, 5)
         self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
 
-    def test_withoutReceipt(self) -> None:
+    def test_losesTasksWithoutReceipt(self) -> None:
         """
-        Without a receipt it is lost, which the log says.
+        Without a receipt the task is lost, which the log says.
         """
         self.scripted(TaskFailedError("exit status 3"))
         with capturedLogs() as logs:
@@ -526,7 +527,7 @@ class DeferredTests(ExecutionCase):
     Handlers that end later.
     """
 
-    def test_succeeds(self) -> None:
+    def test_settlesOnceItFires(self) -> None:
         """
         The task ends, and is settled, once the handler's Deferred fires.
         """
@@ -540,9 +541,9 @@ class DeferredTests(ExecutionCase):
             self.settled, [(lease, Settlement("r-1", "complete", result=Raw(b"5")))]
         )
 
-    def test_fails(self) -> None:
+    def test_settlesOnceItFails(self) -> None:
         """
-        What it fails with decides, as what a handler raises.
+        What the Deferred fails with decides, as what a handler raises.
         """
         for error, outcome in (
             (ValueError("bad"), "release"),
@@ -556,9 +557,9 @@ class DeferredTests(ExecutionCase):
             self.assertEqual(self.settled.pop()[1].outcome, outcome)
         self.flushLoggedErrors(ValueError)
 
-    def test_fired(self) -> None:
+    def test_takesAFiredDeferred(self) -> None:
         """
-        A Deferred that has fired already is as good.
+        A Deferred that has fired already is as good as one that fires later.
         """
         for result, outcome in ((succeed(1), "complete"), (fail(Reject()), "fail")):
             self.scripted(result)
@@ -567,7 +568,7 @@ class DeferredTests(ExecutionCase):
             self.assertIsNone(self.successResultOf(ended))
             self.assertEqual(self.settled.pop()[1].outcome, outcome)
 
-    def test_firedWithTimeLimit(self) -> None:
+    def test_forgetsTheTimeLimit(self) -> None:
         """
         A Deferred that has fired leaves no time limit behind.
         """
@@ -594,9 +595,9 @@ class WithoutReceiptTests(ExecutionCase):
     Tasks of which nobody wants to hear again.
     """
 
-    def test_nothingIsSettled(self) -> None:
+    def test_settlesNothing(self) -> None:
         """
-        However it ends, nothing is settled.
+        However a task without a receipt ends, nothing is settled.
         """
         for result in (
             NOTHING, 5, Release(), Reject(), ValueError(), succeed(1), fail(Reject())
@@ -606,7 +607,7 @@ class WithoutReceiptTests(ExecutionCase):
         self.assertEqual(self.settled, [])
         self.flushLoggedErrors(ValueError)
 
-    def test_unfinished(self) -> None:
+    def test_losesUnfinishedWork(self) -> None:
         """
         Work that nobody does is lost, which the log says.
         """
@@ -617,9 +618,9 @@ class WithoutReceiptTests(ExecutionCase):
             [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
         )
 
-    def test_notDoneIsLost(self) -> None:
+    def test_losesWhatWasNotDone(self) -> None:
         """
-        One that was to be given back is lost, which the log says.
+        A task without a receipt that was to be given back is lost, which the log says.
         """
         self.scripted(Release())
         with capturedLogs() as logs:
@@ -627,17 +628,17 @@ class WithoutReceiptTests(ExecutionCase):
         self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
         self.assertEqual(logs[0]["id"], "1")
 
-    def test_pastTheLastAttempt(self) -> None:
+    def test_refusesPastTheLastAttempt(self) -> None:
         """
-        One that was delivered too often is not run either.
+        A task without a receipt that was delivered too often is not run either.
         """
         self.make(maxAttempts=1)
         self.execution.run(Task("1", None, attempt=2), None)
         self.assertEqual((self.handler.handled, self.settled), ([], []))
 
-    def test_stopped(self) -> None:
+    def test_settlesNothingAtAStop(self) -> None:
         """
-        One that was cut short, or does not end, settles nothing.
+        A task without a receipt that was cut short, or does not end, settles nothing.
         """
         self.execution.run(Task("1", None), None)
         self.execution.stop()
@@ -653,7 +654,7 @@ class CancelTests(ExecutionCase):
     Tasks that are told to end.
     """
 
-    def test_timeout(self) -> None:
+    def test_cancelsAfterTheTimeLimit(self) -> None:
         """
         A task that runs for too long is cancelled, and released as a failure is.
         """
@@ -672,7 +673,7 @@ class CancelTests(ExecutionCase):
             ),
         )
 
-    def test_timeoutInTheLastAttempt(self) -> None:
+    def test_failsAfterATimeOutInTheLastAttempt(self) -> None:
         """
         A time-out in the last attempt fails it for good.
         """
@@ -681,7 +682,7 @@ class CancelTests(ExecutionCase):
         passTime(self.clock, 5)
         self.assertEqual(self.settled[0][1].outcome, "fail")
 
-    def test_endsBeforeTimeout(self) -> None:
+    def test_doesNotCancelWhatEndsInTime(self) -> None:
         """
         A task that ends in time is not cancelled later.
         """
@@ -691,15 +692,15 @@ class CancelTests(ExecutionCase):
             end(self.handler.of("1"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noTimeLimit(self) -> None:
+    def test_hasNoTimeLimit(self) -> None:
         """
-        Without a time limit there is none.
+        Without a time limit no task is cancelled, however long it runs.
         """
         self.run_()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.handler.of("1").succeed()
 
-    def test_lost(self) -> None:
+    def test_cancelsALostTask(self) -> None:
         """
         A task whose lease is lost is cancelled, and nothing is settled.
         """
@@ -711,7 +712,7 @@ class CancelTests(ExecutionCase):
         self.assertEqual(self.handler.of("1").cancels, 1)
         self.assertEqual(self.settled, [])
 
-    def test_lostAboveAll(self) -> None:
+    def test_settlesNothingOfALostTask(self) -> None:
         """
         Once a lease is lost nothing is told of it: not that the task ended well, nor
         that it was cut short by its time limit or by a stop, before or after that.
@@ -747,7 +748,7 @@ class CancelTests(ExecutionCase):
         """
         self.execution.stop()
 
-    def test_lostAndAbandoned(self) -> None:
+    def test_doesNotGiveBackALostTask(self) -> None:
         """
         A task that has lost its lease and does not end is not given back either.
         """
@@ -759,7 +760,7 @@ class CancelTests(ExecutionCase):
         self.execution.abandon()
         self.assertEqual(self.settled, [])
 
-    def test_cancelledOnce(self) -> None:
+    def test_cancelsOnce(self) -> None:
         """
         A task that takes its time to clean up after its time limit is not disturbed
         when its lease is lost.
@@ -774,7 +775,7 @@ class CancelTests(ExecutionCase):
         self.assertEqual(handling.cancels, 1)
         handling.succeed()
 
-    def test_timeoutBeforeStop(self) -> None:
+    def test_cancelsAgainAtAStop(self) -> None:
         """
         A stop cancels again what does not end after its time limit; what is told is
         that its time was over.
@@ -789,7 +790,7 @@ class CancelTests(ExecutionCase):
         handling.fail(CancelledError())
         self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
 
-    def test_stop(self) -> None:
+    def test_givesBackAtAStop(self) -> None:
         """
         A stop cancels all tasks, and releases them uncounted.
         """
@@ -799,7 +800,7 @@ class CancelTests(ExecutionCase):
         for _, settlement in self.settled:
             self.assertEqual(settlement, Settlement("r-1", "release", counted=False))
 
-    def test_stopInTheLastAttempt(self) -> None:
+    def test_givesBackTheLastAttempt(self) -> None:
         """
         A stop is no failure: the last attempt is given back too.
         """
@@ -808,7 +809,7 @@ class CancelTests(ExecutionCase):
         self.execution.stop()
         self.assertEqual(self.settled[0][1].outcome, "release")
 
-    def test_cancelRaised(self) -> None:
+    def test_ignoresWhatACancelRaises(self) -> None:
         """
         What a handler fails with, upon being cancelled by a stop, does not count.
         """
@@ -854,7 +855,7 @@ class CancelTests(ExecutionCase):
         self.successResultOf(ended)
         self.assertEqual(self.settled[0][1].outcome, "complete")
 
-    def test_cancelledByItself(self) -> None:
+    def test_failsWhenCancelledByItself(self) -> None:
         """
         A handler whose own Deferred is cancelled by somebody else has failed.
         """
@@ -863,7 +864,7 @@ class CancelTests(ExecutionCase):
         self.assertEqual(self.settled[0][1].counted, True)
         self.flushLoggedErrors(CancelledError)
 
-    def test_abandon(self) -> None:
+    def test_abandonsWhatDoesNotEnd(self) -> None:
         """
         What does not end although it was cancelled is released, uncounted; its end
         is not settled any more, but frees its slot.
@@ -883,7 +884,7 @@ class CancelTests(ExecutionCase):
             self.assertEqual(len(self.settled), 1)
             self.settled.clear()
 
-    def test_abandonNothing(self) -> None:
+    def test_abandonsNothing(self) -> None:
         """
         Where all have ended, nothing is abandoned.
         """
@@ -892,7 +893,7 @@ class CancelTests(ExecutionCase):
         self.execution.abandon()
         self.assertEqual(len(self.settled), 1)
 
-    def test_cancelFails(self) -> None:
+    def test_cancelsTheOthers(self) -> None:
         """
         A handler whose Deferred cannot be cancelled without an exception does not
         keep the others from being cancelled.

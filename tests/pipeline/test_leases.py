@@ -93,13 +93,13 @@ class HeartbeatTests(LeasesCase):
     When heartbeats are sent, and with what.
     """
 
-    def test_fake(self) -> None:
+    def test_usesARealQueue(self) -> None:
         """
-        The queue that the test answers is one.
+        The queue that the test answers provides L{ITaskQueue}.
         """
         verifyObject(ITaskQueue, self.queue)
 
-    def test_thirdOfTheLease(self) -> None:
+    def test_beatsAtAThirdOfTheLease(self) -> None:
         """
         A heartbeat is sent at a third of the lease, and again.
         """
@@ -112,13 +112,14 @@ class HeartbeatTests(LeasesCase):
 
     def test_countsFromArrival(self) -> None:
         """
-        The third is counted from the arrival, even if it is held only later.
+        The third is counted from the arrival of a lease, even if that is held only
+        later.
         """
         self.leases.hold("a", "1", 60.0, self.clock.seconds() - 15)
         self.assertEqual(self.passTime(4.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_allInOneRequest(self) -> None:
+    def test_extendsAllInOneRequest(self) -> None:
         """
         All that are held go in one request, those too that came later.
         """
@@ -128,7 +129,7 @@ class HeartbeatTests(LeasesCase):
         [beat] = self.passTime(10)
         self.assertEqual(beat.receipts, ["a", "b", "c"])
 
-    def test_shortest(self) -> None:
+    def test_beatsForTheShortest(self) -> None:
         """
         Of those that are much alike the shortest says when; each is extended by its
         own length.
@@ -144,7 +145,7 @@ class HeartbeatTests(LeasesCase):
             ],
         )
 
-    def test_afterTheShortest(self) -> None:
+    def test_beatsForTheNextShortest(self) -> None:
         """
         Once the shortest is dropped the next shortest says when.
         """
@@ -156,10 +157,10 @@ class HeartbeatTests(LeasesCase):
         self.assertEqual(self.passTime(19), [])
         self.assertEqual(len(self.passTime(1)), 1)
 
-    def test_muchShorter(self) -> None:
+    def test_beatsApartForTheMuchShorter(self) -> None:
         """
-        One that is much shorter than the others has heartbeats of its own, and takes
-        no other with it.
+        A lease that is much shorter than the others has heartbeats of its own, and
+        takes no other with it.
         """
         leases = self.hold(*"abc", length=60.0)
         self.hold("short", length=0.1)
@@ -170,7 +171,7 @@ class HeartbeatTests(LeasesCase):
         self.assertGreater(min(ends), self.clock.seconds() + 30)
         self.assertLess(len(beats), 40)
 
-    def test_deadline(self) -> None:
+    def test_setsADeadline(self) -> None:
         """
         A heartbeat may take a third of the shortest lease, and 10 s at most.
         """
@@ -180,7 +181,7 @@ class HeartbeatTests(LeasesCase):
         self.hold("short", length=6.0)
         self.assertEqual(self.passTime(2)[0].deadline, 2)
 
-    def test_dropped(self) -> None:
+    def test_extendsNothingThatIsDropped(self) -> None:
         """
         What is dropped is not extended, and with nothing held nothing is sent.
         """
@@ -193,7 +194,7 @@ class HeartbeatTests(LeasesCase):
         self.assertEqual(self.passTime(1000), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_heldAgain(self) -> None:
+    def test_beatsAgain(self) -> None:
         """
         After a time with nothing held, heartbeats begin again.
         """
@@ -203,7 +204,7 @@ class HeartbeatTests(LeasesCase):
         self.hold("b")
         self.assertEqual([b.receipts for b in self.passTime(20)], [["b"]])
 
-    def test_droppedWhileBeating(self) -> None:
+    def test_extendsWhatComesLater(self) -> None:
         """
         Where all are dropped while a heartbeat is open, one of them newly held,
         those that come later are extended all the same.
@@ -218,7 +219,7 @@ class HeartbeatTests(LeasesCase):
         self.hold("c")
         self.assertEqual([b.receipts for b in self.passTime(20)], [["c"]])
 
-    def test_oneAtATime(self) -> None:
+    def test_beatsOnceAtATime(self) -> None:
         """
         While a heartbeat is open no other is sent; the next comes a third of the
         shortest after it was sent, or at once if that has passed.
@@ -233,7 +234,7 @@ class HeartbeatTests(LeasesCase):
         beat.take()
         self.assertEqual(len(self.passTime(0)), 1)
 
-    def test_shorterWhileBeating(self) -> None:
+    def test_extendsAShorterLeaseInTime(self) -> None:
         """
         A shorter lease that comes while a heartbeat is open is extended in time.
         """
@@ -246,7 +247,7 @@ class HeartbeatTests(LeasesCase):
         [beat] = self.passTime(0.1)
         self.assertEqual(beat.receipts, ["a", "b"])
 
-    def test_receiptHeldAlready(self) -> None:
+    def test_holdsAReceiptOnce(self) -> None:
         """
         A receipt is held once; dropped, it can be held again.
         """
@@ -281,9 +282,9 @@ class HeartbeatTests(LeasesCase):
         self.assertEqual(self.leases.held, {"a": a})
         self.assertFalse(a.isLost)
 
-    def test_close(self) -> None:
+    def test_stopsOnceClosed(self) -> None:
         """
-        Closed, no heartbeat is sent, and the open one is dropped.
+        Closed, the leases send no heartbeat, and drop the open one.
         """
         self.hold("a")
         [beat] = self.passTime(20)
@@ -297,7 +298,7 @@ class FailureTests(LeasesCase):
     Heartbeats that fail.
     """
 
-    def test_retried(self) -> None:
+    def test_retriesInParts(self) -> None:
         """
         A heartbeat that fails is retried in parts; if they fail as well, with
         backoff.
@@ -330,7 +331,7 @@ class FailureTests(LeasesCase):
         self.assertGreaterEqual(min(gaps), 0.5)
         self.assertLessEqual(max(gaps), 30)
 
-    def test_triedBeforeTheLeaseEnds(self) -> None:
+    def test_retriesBeforeTheLeaseEnds(self) -> None:
         """
         Where a heartbeat took all the time that it may, the next one is sent
         while the lease lasts, whatever the jitter.
@@ -345,7 +346,7 @@ class FailureTests(LeasesCase):
             self.leases.drop(lease)
             self.passTime(3)
 
-    def test_retryAfter(self) -> None:
+    def test_obeysRetryAfter(self) -> None:
         """
         C{Retry-After} is obeyed where the leases allow it.
         """
@@ -355,10 +356,10 @@ class FailureTests(LeasesCase):
         self.assertEqual(self.passTime(14.9), [])
         self.assertEqual(len(self.passTime(0.2)), 1)
 
-    def test_retryAfterPastTheLease(self) -> None:
+    def test_cutsRetryAfterShort(self) -> None:
         """
-        C{Retry-After} that would let a lease end is not: the last fifth of it is
-        for another try.
+        C{Retry-After} that would let a lease end is not obeyed: the last fifth of the
+        lease is for another try.
         """
         self.hold("a")
         [beat] = self.passTime(20)
@@ -366,7 +367,7 @@ class FailureTests(LeasesCase):
         self.assertEqual(self.passTime(31.9), [])
         self.assertEqual(len(self.passTime(0.2)), 1)
 
-    def test_refusal(self) -> None:
+    def test_retriesARefusal(self) -> None:
         """
         A refused heartbeat is tried again, while the lease lasts.
         """
@@ -376,7 +377,7 @@ class FailureTests(LeasesCase):
         self.assertEqual(self.passTime(29.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_divided(self) -> None:
+    def test_dividesARefusedHeartbeat(self) -> None:
         """
         A heartbeat refused for its size is sent in parts, one after the other.
         """
@@ -412,7 +413,7 @@ class FailureTests(LeasesCase):
         self.passTime(MEMORY)
         self.assertEqual([len(beat.settlements) for beat in self.passTime(60)][-1], 8)
 
-    def test_oscillates(self) -> None:
+    def test_findsTheSizeThatIsTaken(self) -> None:
         """
         At an endpoint that takes 100 leases at once, few requests are refused.
         """
@@ -448,7 +449,7 @@ class FailureTests(LeasesCase):
 
         self.queue.onSettle = answer
 
-    def test_oneFails(self) -> None:
+    def test_isolatesALeaseThatFails(self) -> None:
         """
         A lease with which heartbeats fail, or hang, takes no other with it.
         """
@@ -466,9 +467,9 @@ class FailureTests(LeasesCase):
                 self.leases.drop(lease)
             self.passTime(60)
 
-    def test_oneFailsDoesNotSpin(self) -> None:
+    def test_doesNotSpinForOneThatFails(self) -> None:
         """
-        It costs a request now and then.
+        A lease with which heartbeats fail costs a request now and then.
         """
         self.hold("a", "b")
         self.hold("bad")
@@ -476,7 +477,7 @@ class FailureTests(LeasesCase):
         self.passTime(60)
         self.assertLess(len(self.passTime(3600)), 3600 / 20 + 3600 / 10)
 
-    def test_slow(self) -> None:
+    def test_fitsRequestsToASlowEndpoint(self) -> None:
         """
         Where each lease takes the endpoint its time, requests are as large as are
         answered in time.
@@ -488,7 +489,7 @@ class FailureTests(LeasesCase):
             ended = [each for each in leases if self.leases.hasEnded(each)]
             self.assertEqual(ended, [])
 
-    def test_setAside(self) -> None:
+    def test_extendsNothingSetAside(self) -> None:
         """
         What is set aside is extended no longer.
         """
@@ -497,7 +498,7 @@ class FailureTests(LeasesCase):
         self.queue.onSettle = Settle.take
         self.assertEqual([beat.receipts for beat in self.passTime(40)], [["b"]] * 2)
 
-    def test_oneRefused(self) -> None:
+    def test_isolatesALeaseThatIsRefused(self) -> None:
         """
         A lease that is refused by itself does not keep the others from being
         extended.
@@ -517,7 +518,7 @@ class FailureTests(LeasesCase):
             ["a", "c", "d"],
         )
 
-    def test_manyRefused(self) -> None:
+    def test_isolatesManyThatAreRefused(self) -> None:
         """
         Several leases that are refused by themselves do not keep the others from
         being extended before they end.
@@ -537,7 +538,7 @@ class FailureTests(LeasesCase):
             ["e", "f", "g", "h"],
         )
 
-    def test_allRefused(self) -> None:
+    def test_doesNotSpinWhereAllAreRefused(self) -> None:
         """
         Where every one is refused by itself there are a few requests only.
         """
@@ -546,7 +547,7 @@ class FailureTests(LeasesCase):
         self.passTime(60)
         self.assertLess(len(self.queue.settles), 60)
 
-    def test_unexpected(self) -> None:
+    def test_asksAgainAfterABug(self) -> None:
         """
         A queue that raises what it should not is asked again.
         """
@@ -592,7 +593,7 @@ class LostTests(LeasesCase):
             lease.onLost = lambda lease=lease: self.cancelled.append(lease.receipt)
         return leases
 
-    def test_lost(self) -> None:
+    def test_tellsOfALoss(self) -> None:
         """
         What a heartbeat's answer names is lost: the task is told, and whoever wants
         to know of such; the others go on.
@@ -610,7 +611,7 @@ class LostTests(LeasesCase):
         [beat] = self.passTime(20)
         self.assertEqual(beat.receipts, ["b"])
 
-    def test_nobodyToTell(self) -> None:
+    def test_marksALostLease(self) -> None:
         """
         A lease whose task does not run is marked as lost.
         """
@@ -619,17 +620,17 @@ class LostTests(LeasesCase):
         self.assertTrue(a.isLost)
         self.assertEqual(self.told, 1)
 
-    def test_unknown(self) -> None:
+    def test_ignoresAnUnknownReceipt(self) -> None:
         """
-        A receipt that is not held is not told of.
+        The loss of a receipt that is not held is not told.
         """
         with capturedLogs() as logs:
             self.leases.lose(["x"])
         self.assertEqual((self.told, logs), (0, []))
 
-    def test_settledMeanwhile(self) -> None:
+    def test_ignoresTheLossOfASettledTask(self) -> None:
         """
-        The loss of one whose end was told to the endpoint is no news.
+        The loss of a lease whose task was settled meanwhile is no news.
         """
         [a] = self.watched("a")
         a.sent = 1
@@ -657,9 +658,10 @@ class ExtendTests(LeasesCase):
         failure = self.failureResultOf(extended, LeaseLostError)
         self.assertIn(said, str(failure.value))
 
-    def test_atOnce(self) -> None:
+    def test_extendsAtOnce(self) -> None:
         """
-        It is done at once, and fires once the endpoint has agreed, not before.
+        The lease is extended at once; the Deferred fires once the endpoint has agreed,
+        not before.
         """
         [lease] = self.hold("a")
         self.passTime(5)
@@ -673,10 +675,10 @@ class ExtendTests(LeasesCase):
         self.assertIsNone(self.successResultOf(extended))
         self.assertEqual(lease.expires, 1305)
 
-    def test_oneRequest(self) -> None:
+    def test_extendsAllInOneRequest(self) -> None:
         """
-        Several that are asked for in one turn, and all others that are held, go in
-        one request, each with its own length.
+        Several extensions that are asked for in one turn, and all other leases that are
+        held, go in one request, each with its own length.
         """
         a, b, _ = self.hold("a", "b", "c")
         both = [self.extend(a, 100), self.extend(b, 120)]
@@ -689,9 +691,9 @@ class ExtendTests(LeasesCase):
         for extended in both:
             self.successResultOf(extended)
 
-    def test_fromThenOn(self) -> None:
+    def test_renewsToTheNewLength(self) -> None:
         """
-        From then on it is renewed to as much, at a third of it.
+        From then on the lease is renewed to its new length, at a third of that.
         """
         [lease] = self.hold("a")
         self.extend(lease, 300)
@@ -703,7 +705,7 @@ class ExtendTests(LeasesCase):
         beat.take()
         self.assertEqual(lease.expires, 1400)
 
-    def test_shorter(self) -> None:
+    def test_makesALeaseShorter(self) -> None:
         """
         A lease may be made shorter, too: it is then renewed in time.
         """
@@ -714,9 +716,9 @@ class ExtendTests(LeasesCase):
         self.assertEqual(self.passTime(1.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_othersGoOn(self) -> None:
+    def test_leavesTheOthersAlone(self) -> None:
         """
-        The others are renewed as ever.
+        The other leases are renewed as ever.
         """
         lease, _ = self.hold("a", "b")
         self.extend(lease, 300)
@@ -725,10 +727,10 @@ class ExtendTests(LeasesCase):
         [beat] = self.passTime(0.1)
         self.assertEqual(beat.receipts, ["b"])
 
-    def test_duringABeat(self) -> None:
+    def test_followsAnOpenHeartbeat(self) -> None:
         """
-        Asked for while a heartbeat is open, it goes with another, as soon as that
-        one is answered.
+        An extension asked for while a heartbeat is open goes with another, as soon as
+        the open one is answered.
         """
         [lease] = self.hold("a")
         [beat] = self.passTime(20)
@@ -743,10 +745,10 @@ class ExtendTests(LeasesCase):
         self.successResultOf(extended)
         self.assertEqual(lease.expires, 1325)
 
-    def test_otherPaceDuringABeat(self) -> None:
+    def test_followsARefusedHeartbeat(self) -> None:
         """
-        So it is where that one is refused, and the lease is to be much shorter or
-        longer than it was.
+        An extension to a much shorter or longer lease follows an open heartbeat that is
+        refused, too.
         """
         for length in (5, 600):
             lease, *_ = leases = self.hold(*"abcdefghij")
@@ -761,9 +763,10 @@ class ExtendTests(LeasesCase):
             self.queue.onSettle = lambda beat: None
             self.passTime(700)
 
-    def test_doubtfulDuringABeat(self) -> None:
+    def test_followsAHeartbeatOfADoubtfulLease(self) -> None:
         """
-        And where it travelled apart from the others.
+        An extension of a lease that travels apart from the others follows the open
+        heartbeat.
         """
         lease, *_ = self.hold(*"abcdefghij")
         [beat] = self.passTime(20)
@@ -775,10 +778,10 @@ class ExtendTests(LeasesCase):
         self.passTime(0.1)
         self.successResultOf(extended)
 
-    def test_sameLengthDuringABeat(self) -> None:
+    def test_followsAHeartbeatOfTheSameLength(self) -> None:
         """
-        So it is where the length is the one that it has: what is open began to
-        count before it was asked for.
+        An extension to the length that the lease has follows the open heartbeat: that
+        began to count before the extension was asked for.
         """
         [lease] = self.hold("a")
         [beat] = self.passTime(20)
@@ -791,7 +794,7 @@ class ExtendTests(LeasesCase):
         self.successResultOf(extended)
         self.assertEqual(lease.expires, 1089)
 
-    def test_twice(self) -> None:
+    def test_extendsOnceForTwoInATurn(self) -> None:
         """
         Asked for twice in a turn, it is extended once, to what was asked for last,
         and both fire.
@@ -805,7 +808,7 @@ class ExtendTests(LeasesCase):
             self.successResultOf(extended)
         self.assertEqual(self.passTime(10), [])
 
-    def test_again(self) -> None:
+    def test_extendsAgainWhileOneIsUnderWay(self) -> None:
         """
         Asked for again while the first is under way, each fires with its own
         answer, and it is extended to what was asked for last.
@@ -822,9 +825,9 @@ class ExtendTests(LeasesCase):
         self.successResultOf(first)
         self.successResultOf(second)
 
-    def test_askedByACallback(self) -> None:
+    def test_extendsFromACallback(self) -> None:
         """
-        Whoever is told may ask again.
+        Whoever waits for an extension may ask for another when it fires.
         """
         [lease] = self.hold("a")
         ended = self.extend(lease, 100)
@@ -834,7 +837,7 @@ class ExtendTests(LeasesCase):
         self.passTime(0)[0].take()
         self.successResultOf(ended)
 
-    def test_retried(self) -> None:
+    def test_retriesAFailedHeartbeat(self) -> None:
         """
         Where the heartbeat fails it is tried again, and fires when it works.
         """
@@ -848,7 +851,7 @@ class ExtendTests(LeasesCase):
         beat.take()
         self.successResultOf(extended)
 
-    def test_failingDoesNotSpin(self) -> None:
+    def test_doesNotSpinWhileHeartbeatsFail(self) -> None:
         """
         While heartbeats fail, those who ask are no reason to send more.
         """
@@ -861,9 +864,9 @@ class ExtendTests(LeasesCase):
         self.leases.drop(lease)
         self.failureResultOf(extended, LeaseLostError)
 
-    def test_refusedAlone(self) -> None:
+    def test_waitsWhileRefusedAlone(self) -> None:
         """
-        One that is refused by itself does not fire, though its neighbours do.
+        An extension that is refused by itself does not fire, though its neighbours do.
         """
         leases = self.hold("a", "b", "c", "d")
 
@@ -882,10 +885,10 @@ class ExtendTests(LeasesCase):
         self.leases.drop(leases[1])
         self.failureResultOf(extended[1], LeaseLostError)
 
-    def test_lost(self) -> None:
+    def test_failsForALostLease(self) -> None:
         """
-        It fails where the endpoint answers that the lease is lost; its neighbour's
-        does not.
+        The extension fails where the endpoint answers that the lease is lost; its
+        neighbour's does not.
         """
         a, b = self.hold("a", "b")
         first, second = self.extend(a, 100), self.extend(b, 100)
@@ -894,9 +897,10 @@ class ExtendTests(LeasesCase):
         self.assertLost(first, "of a is lost")
         self.successResultOf(second)
 
-    def test_lostMeanwhile(self) -> None:
+    def test_failsForALeaseLostMeanwhile(self) -> None:
         """
-        It fails where the loss is known from elsewhere before the endpoint answers.
+        The extension fails where the loss is known from elsewhere before the endpoint
+        answers.
         """
         [lease] = self.hold("a")
         extended = self.extend(lease, 100)
@@ -905,9 +909,9 @@ class ExtendTests(LeasesCase):
         self.assertLost(extended, "lost")
         self.assertEqual(self.passTime(0), [])
 
-    def test_lostBefore(self) -> None:
+    def test_failsAtOnceForALostLease(self) -> None:
         """
-        It fails at once where the lease is lost already, and sends nothing.
+        The extension fails at once where the lease is lost already, and sends nothing.
         """
         [lease] = self.hold("a")
         with capturedLogs():
@@ -915,7 +919,7 @@ class ExtendTests(LeasesCase):
         self.assertLost(self.extend(lease, 100), "lost")
         self.assertEqual(self.passTime(0), [])
 
-    def test_taskIsToldFirst(self) -> None:
+    def test_cancelsTheTaskFirst(self) -> None:
         """
         Where a lease is lost its task is cancelled before it hears that its lease
         could not be extended: it is no failure of its own.
@@ -929,9 +933,9 @@ class ExtendTests(LeasesCase):
             self.passTime(0)[0].take("a")
         self.assertEqual(events, ["cancelled", "not extended"])
 
-    def test_ended(self) -> None:
+    def test_failsOnceTheTaskHasEnded(self) -> None:
         """
-        It fails where the task ends first, and where it has ended.
+        The extension fails where the task ends first, and where it has ended.
         """
         a, _ = self.hold("a", "b")
         extended = self.extend(a, 100)
@@ -941,7 +945,7 @@ class ExtendTests(LeasesCase):
         self.assertEqual(beat.receipts, ["b"])
         self.failureResultOf(self.extend(a, 100), LeaseLostError)
 
-    def test_receiptOfAnother(self) -> None:
+    def test_failsForTheReceiptOfAnother(self) -> None:
         """
         A lease whose receipt is held for another task by now is not extended.
         """
@@ -952,7 +956,7 @@ class ExtendTests(LeasesCase):
         self.assertEqual(second.length, 60)
         self.assertEqual(self.passTime(0), [])
 
-    def test_cancelled(self) -> None:
+    def test_ignoresACancel(self) -> None:
         """
         Who cancels what is under way is not told, and changes nothing else.
         """
@@ -964,9 +968,10 @@ class ExtendTests(LeasesCase):
         beat.take()
         self.assertEqual(lease.expires, 1100)
 
-    def test_closed(self) -> None:
+    def test_failsOnceClosed(self) -> None:
         """
-        Closed, what is asked for fails, now and later, and nothing is sent.
+        Once the leases are closed extensions fail, earlier and later ones, and nothing
+        is sent.
         """
         a, b = self.hold("a", "b")
         before = self.extend(a, 100)
