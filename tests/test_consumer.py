@@ -146,9 +146,6 @@ class Run:
             self.consume()
 
     def consume(self) -> None:
-        """
-        Begin the run.
-        """
         self.note("run", self.consumer.consume(self.source))
 
     def note(self, name: str, ended: Deferred[None]) -> None:
@@ -840,9 +837,6 @@ class AnyOrder(RuleBasedStateMachine):
         script=st.lists(ACTIONS.filter(lambda action: action != "drain"), max_size=5),
     )
     def consume(self, limit: int, mode: str, script: list[str]) -> None:
-        """
-        Begin the run.
-        """
         self.limit, self.mode, self.script = limit, mode, script
         self.wrong: list[str] = []
         self.tasks: list[Deferred[None]] = []
@@ -1062,9 +1056,6 @@ class AnyOrder(RuleBasedStateMachine):
             self.reason = "end"
 
     def drain(self) -> None:
-        """
-        Drain the consumer.
-        """
         self.drains += 1
         if not self.closed:
             self.closed, self.wanted, self.reason = True, False, "drain"

@@ -67,9 +67,6 @@ class ServiceCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make what it is made of.
-        """
         self.clock = Clock()
         self.queue = ScriptedQueue(self.clock)
         self.queue.onSettle = Settle.take
@@ -96,9 +93,6 @@ class ServiceCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def make(self, limit: int = 2, **options: Any) -> None:
-        """
-        Make the service and start it.
-        """
         self.service = ConsumerService(
             self.queue,
             self.handler,
@@ -112,16 +106,10 @@ class ServiceCase(SynchronousTestCase):
         passTime(self.clock, 0)
 
     def onEnd(self, reason: Failure | None) -> None:
-        """
-        The run has ended by itself.
-        """
         self.ends.append(reason)
         self.whenEnded()
 
     def stop(self) -> Deferred[None]:
-        """
-        Begin to stop it.
-        """
         stopped = self.service.stopService()
         self.stopped.append(stopped)
         return stopped

@@ -33,9 +33,6 @@ class SourceCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make all but the source.
-        """
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
@@ -65,9 +62,6 @@ class SourceCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def make(self, limit: int = 4, **options: Any) -> None:
-        """
-        Make the source and consume from it.
-        """
         options.setdefault("mostUnsettled", 4 * limit)
         self.source = self.makeSource(**options)
         self.consumer = ParallelLimitedTaskConsumer(limit)
@@ -112,9 +106,6 @@ class SourceCase(SynchronousTestCase):
             self.running.pop(str(id)).callback(None)
 
     def close(self) -> Deferred[None]:
-        """
-        Close the source, and let it fire.
-        """
         self.closed = self.source.close()
         return self.closed
 

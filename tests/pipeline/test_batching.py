@@ -124,9 +124,6 @@ class BatchSizeTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make one.
-        """
         self.clock = Clock()
         self.size = BatchSize(self.clock)
 

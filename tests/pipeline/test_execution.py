@@ -41,9 +41,6 @@ class ExecutionCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make it, without a time limit and with no limit of attempts.
-        """
         self.clock = Clock()
         self.handler = ControlledHandler()
         self.settled: list[tuple[Lease, Settlement]] = []
@@ -51,9 +48,6 @@ class ExecutionCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:
-        """
-        Nothing is left.
-        """
         self.assertEqual(self.execution.running, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -743,9 +737,6 @@ class CancelTests(ExecutionCase):
                 self.assertEqual(self.settled, [])
 
     def stop(self) -> None:
-        """
-        Cancel all tasks.
-        """
         self.execution.stop()
 
     def test_doesNotGiveBackALostTask(self) -> None:

@@ -36,9 +36,6 @@ class LeasesCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make them.
-        """
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
@@ -646,9 +643,6 @@ class ExtendTests(LeasesCase):
     """
 
     def extend(self, lease: Lease, length: float) -> Deferred[None]:
-        """
-        Ask for it.
-        """
         return self.leases.extend(lease, length)
 
     def assertLost(self, extended: Deferred[None], said: str) -> None:

@@ -226,9 +226,6 @@ class PipelineMachine(RuleBasedStateMachine):
         unextendable: bool,
         each: float,
     ) -> None:
-        """
-        Start the service.
-        """
         # What a healthy endpoint makes of requests about the first job, whether about
         # its extension, too; and the seconds that it takes for each settlement.
         self.poison, self.unextendable, self.each = poison, unextendable, each
@@ -300,9 +297,6 @@ class PipelineMachine(RuleBasedStateMachine):
     # What the service does.
 
     def check(self, holds: bool, text: str) -> None:
-        """
-        Note that something is wrong.
-        """
         if not holds:
             self.wrong.append(f"{text}, at {self.clock.seconds()} s")
 

@@ -33,9 +33,6 @@ class RunCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make an execution.
-        """
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
@@ -46,9 +43,6 @@ class RunCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:
-        """
-        Nothing is left.
-        """
         self.leases.close()
         self.assertEqual(self.execution.running, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -704,9 +704,6 @@ class UntilEmptyTests(SourceCase):
     """
 
     def make(self, limit: int = 4, **options: Any) -> None:
-        """
-        Make such a source.
-        """
         super().make(limit, untilEmpty=True, **options)
 
     def test_doesNotWait(self) -> None:

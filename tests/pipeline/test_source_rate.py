@@ -33,9 +33,6 @@ class RateTests(SourceCase):
         self.onRun = self.note
 
     def note(self) -> None:
-        """
-        A task starts.
-        """
         self.starts.append(round(self.clock.seconds() - 1000, 6))
 
     def wakings(self) -> list[float]:
