@@ -51,10 +51,10 @@ def asLogger(logger: Logger | logging.Logger) -> Logger:
 @implementer(ITaskConsumer, ITaskSlots)
 class ParallelLimitedTaskConsumer:
     """
-    Runs the tasks of one source, at most so many at once.
+    Runs the tasks of one source, at most C{worker_limit} at once.
 
-    It is told of tasks, starts its source while there is room, and stops it
-    while there is none.  An instance serves one run.
+    The source calls it for each task; it starts the source while there is room, and
+    stops it while there is none.  An instance serves one run.
 
     @ivar running: See L{ITaskSlots.running}.
     """

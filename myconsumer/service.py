@@ -23,7 +23,7 @@ from myconsumer.pipeline.terms import Claiming
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
 
-#: When stopping, the seconds that the endpoint gets to hear of dropped claims.
+#: When stopping, the seconds that requests to end dropped claims get.
 ABORT_GRACE = 1.0
 
 #: When stopping, the seconds that a cancelled task gets to end.

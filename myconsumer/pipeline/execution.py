@@ -61,7 +61,7 @@ class Execution:
         Run one task.
 
         @param task: The task.
-        @param lease: The lease on it; C{None}: nobody wants to hear of its end.
+        @param lease: The lease on it; C{None}: it is not to be settled.
 
         @return: Fires when the task has ended; C{None} if it has already.
         """

@@ -97,8 +97,8 @@ class Lane:
     def hurry(self) -> None:
         """
         From now on wait no longer than L{PATIENCE} for any answer, and send at once
-        what waits for its time.  A request that is open gets a third of the deadline
-        in all, if that is longer: so much time it was made for.
+        what waits for its time.  A request that is open gets a third of its deadline
+        in all, if that is longer: its size was chosen for that.
         """
         self._isHurried = True
         self._notBefore = 0.0

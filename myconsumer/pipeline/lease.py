@@ -23,7 +23,7 @@ class Lease(Struct, eq=False):
     @ivar onLost: Called when the endpoint says so.
     @ivar sent: How often the endpoint was told how the task ended.
     @ivar extending: Fire once the next heartbeat has extended it.
-    @ivar isBeating: Whether an open heartbeat extends it, if the endpoint hears of it.
+    @ivar isBeating: Whether an open heartbeat extends it, if that reaches the endpoint.
     @ivar isSetAside: Whether it is extended no longer: how the task ended cannot be
         told.
     @ivar part: 0, or the most leases that it may be extended with, since heartbeats

@@ -57,7 +57,7 @@ class Run(Struct, eq=False):
 
         @param handling: Fires when it has ended.
         @param clock: What keeps the time.
-        @param timeout: Cancel it after so many seconds; 0 for no limit.
+        @param timeout: The seconds after which to cancel it; 0 for no limit.
         """
         self.handling = handling
         if self.lease is not None:

@@ -40,10 +40,10 @@ from myconsumer.task import Claimed, Task
 
 RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
 
-#: With C{untilEmpty}, so many failures in a row end the run.
+#: The failures in a row that end a run, with C{untilEmpty}.
 MOST_FAILURES = 5
 
-#: After so many seconds of handing tasks over, the reactor has a turn.
+#: The seconds of starting tasks after which the reactor gets a turn.
 TURN = 0.05
 
 
