@@ -22,7 +22,8 @@ class ITaskConsumer(Interface):
 
     def taskStarted(task: Callable[[], Any]) -> None:
         """
-        Called by the source for each task, which it will not send again.
+        Called by the source for each task, which it will not send again.  The source
+        may be started or stopped before this returns.
 
         @param task: Runs the task when called; may return a C{Deferred} or a
             coroutine, and the task runs until that has fired.

@@ -38,9 +38,7 @@ class PythonHandler:
     is a task of that loop and awaits what C{asyncio} offers, too.
     """
 
-    def __init__(
-        self, function: Callable[[IRunningTask], Any], reactor: Any = None
-    ) -> None:
+    def __init__(self, function: Callable[[Any], Any], reactor: Any = None) -> None:
         """
         @param function: Is called with each task, in a context of its own.
         @param reactor: Is told by other threads that a future is done; the global one
