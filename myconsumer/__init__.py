@@ -1,5 +1,5 @@
 """
-Pulls tasks from an HTTP endpoint, runs at most so many at once, and drains when it
+Pulls tasks from an HTTP endpoint, runs a limited number at once, and drains when it
 is stopped: C{twistd consumer}, and the parts that it is made of.
 """
 
@@ -12,6 +12,7 @@ from myconsumer.errors import (
     TaskFailedError,
 )
 from myconsumer.interfaces import (
+    IRunningTask,
     ITaskConsumer,
     ITaskHandler,
     ITaskQueue,
@@ -24,6 +25,7 @@ from myconsumer.task import Task
 __all__ = [
     "AlreadyRunningError",
     "ConsumerService",
+    "IRunningTask",
     "ITaskConsumer",
     "ITaskHandler",
     "ITaskQueue",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
@@ -54,10 +54,10 @@ def asLogger(logger: Logger | logging.Logger) -> Logger:
 @implementer(ITaskConsumer, ITaskSlots)
 class ParallelLimitedTaskConsumer:
     """
-    Runs the tasks of one source, at most so many at once.
+    Runs the tasks of one source, at most C{worker_limit} at once.
 
-    It is told of tasks, starts its source while there is room, and stops it
-    while there is none.  An instance serves one run.
+    The source calls it for each task; it starts the source while there is room, and
+    stops it while there is none.  An instance serves one run.
 
     @ivar running: See L{ITaskSlots.running}.
     """
@@ -66,12 +66,11 @@ class ParallelLimitedTaskConsumer:
 
     running = 0
     _source: ITaskSource | None = None
-    _starting = False
-    _startAgain = False
-    # Nothing more is asked of the source: the run has ended, or is drained.
-    _closed = False
-    _sourceStopped = False
-    _ended = False
+    _isStarting = False
+    _isToStartAgain = False
+    # Nothing more is asked of the source, once this is set: it is being stopped for
+    # good, it has stopped, and then the run is over.
+    _end: Literal["draining", "stopped", "over"] | None = None
 
     def __init__(
         self, worker_limit: int, logger: Logger | logging.Logger | None = None
@@ -141,7 +140,7 @@ class ParallelLimitedTaskConsumer:
                 self._taskFailed(result)
             else:
                 self._taskEnded(None)
-        if self._closed:
+        if self._end is not None:
             return
         if self.running >= self._limit:
             self._stopSource(source)
@@ -154,7 +153,7 @@ class ParallelLimitedTaskConsumer:
         """
         if self._source is None:
             raise NotRunningError(self)
-        if self.running == 0 and not self._closed:
+        if self.running == 0 and self._end is None:
             self._endRun(self._source)
 
     def taskProductionFailed(self, reason: Failure) -> None:
@@ -164,7 +163,7 @@ class ParallelLimitedTaskConsumer:
         """
         if self._source is None:
             raise NotRunningError(self)
-        if self._closed:
+        if self._end is not None:
             return
         self._log.warn(
             "Looking for tasks failed with {running} running: {reason}",
@@ -188,42 +187,43 @@ class ParallelLimitedTaskConsumer:
             return succeed(None)
         drained: Deferred[None] = Deferred()
         self._drained.append(drained)
-        if not self._closed:
-            self._closed = True
-            self._whenStopped(self._source).addCallback(self._drainedSource)
+        if self._end is None:
+            self._end = "draining"
+            self._whenStopped(self._source).addCallback(self._sourceStopped)
         self._endIfIdle()
         return drained
 
-    def _drainedSource(self, _: bool) -> None:
-        self._sourceStopped = True
-        self._endIfIdle()
+    def _sourceStopped(self, _: bool) -> None:
+        if self._end != "over":
+            self._end = "stopped"
+            self._endIfIdle()
 
     def _startSource(self, source: ITaskSource) -> None:
         """
         Start the source.  One start that would nest in another is done after it,
         so that tasks which end at once need no stack.
         """
-        if self._starting:
-            self._startAgain = True
+        if self._isStarting:
+            self._isToStartAgain = True
             return
-        self._starting = self._startAgain = True
+        self._isStarting = self._isToStartAgain = True
         try:
-            while self._startAgain:
-                self._startAgain = False
+            while self._isToStartAgain:
+                self._isToStartAgain = False
                 source.start(self)
         except Exception:
             failure = Failure()
             self._log.failure("{source} failed to start", failure, source=source)
-            self._starting = False
+            self._isStarting = False
             self.taskProductionFailed(failure)
         finally:
-            self._starting = False
+            self._isStarting = False
 
     def _stopSource(self, source: ITaskSource) -> None:
         """
         Stop the source, and forget that it was to be started.
         """
-        self._startAgain = False
+        self._isToStartAgain = False
         try:
             source.stop()
         except Exception:
@@ -241,7 +241,7 @@ class ParallelLimitedTaskConsumer:
             self._log.failure("{source} failed to stop", failure, source=source)
             return True
 
-        self._startAgain = False
+        self._isToStartAgain = False
         return maybeDeferred(source.stop).addErrback(failed)
 
     def _endRun(self, source: ITaskSource) -> None:
@@ -251,9 +251,8 @@ class ParallelLimitedTaskConsumer:
 
         def stopped(stillStopped: bool) -> None:
             # A start that waits for another to be done is one, too.
-            if stillStopped and self.running == 0 and not self._startAgain:
-                self._closed = self._sourceStopped = True
-                self._endIfIdle()
+            if stillStopped and self.running == 0 and not self._isToStartAgain:
+                self._sourceStopped(True)
 
         self._whenStopped(source).addCallback(stopped)
 
@@ -261,10 +260,10 @@ class ParallelLimitedTaskConsumer:
         """
         Tell whoever waits for the end, if this is it.
         """
-        if self.running or not self._sourceStopped:
+        if self.running or self._end not in ("stopped", "over"):
             return
-        if not self._ended:
-            self._ended = True
+        if self._end == "stopped":
+            self._end = "over"
             self._run.callback(None)
         waiting, self._drained = self._drained, []
         for drained in waiting:
@@ -272,7 +271,7 @@ class ParallelLimitedTaskConsumer:
 
     def _taskEnded(self, _: object) -> None:
         self.running -= 1
-        if self._closed:
+        if self._end is not None:
             self._endIfIdle()
         elif self.running < self._limit and self._source is not None:
             self._startSource(self._source)

@@ -170,14 +170,53 @@ class IPausable(Interface):
         """
 
 
+class IRunningTask(Interface):
+    """
+    A task, as a handler gets it: with what can be known and done while it runs.
+    """
+
+    id: str | int = Attribute("The endpoint's name for it.")
+    payload: Any = Attribute("What is to be worked on: any JSON value.")
+    attempt: int = Attribute("1 for the first delivery, one more for each counted.")
+    receipt: str | None = Attribute("The proof of its lease, if it is leased.")
+    lease: float | None = Attribute("The seconds of its lease, if the endpoint said.")
+    enqueued: float | None = Attribute("When it was queued, in seconds since 1970.")
+    value: Task = Attribute("All of the above, as a plain value.")
+    deadline: float | None = Attribute(
+        "When its time limit ends, in seconds since 1970; C{None}: it has no limit."
+    )
+    cancelled: bool = Attribute(
+        "Whether it is to end early: it takes too long, its lease is lost, or the "
+        "service stops.  May be looked at from any thread."
+    )
+
+    def extend(seconds: float) -> Deferred[None]:
+        """
+        Have the lease last for C{seconds} from now, and renewed to C{seconds} from
+        then on.  Only a handler that blocks the reactor needs to: all leases are
+        renewed in time anyway.  Only on the reactor's thread.
+
+        @param seconds: More than 0, a year at most.
+
+        @return: Fires once the endpoint has agreed.  Fails with L{LeaseLostError
+            <myconsumer.errors.LeaseLostError>} where the lease is lost, or has
+            ended, or never was.
+
+        @raise ValueError: C{seconds} is out of range.
+        """
+
+
 class ITaskHandler(Interface):
     """
     What is done with a task.
     """
 
-    def handle(task: Task) -> Any:
+    def handle(task: IRunningTask) -> Any:
         """
         Do what C{task} asks for.
+
+        @param task: The task, which runs until this has raised or returned, or until
+            the C{Deferred} that it returned has fired.
 
         @return: The result, or a C{Deferred} that fires with it, or that is
             cancelled when the task has to end.  It has succeeded unless this

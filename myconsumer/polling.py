@@ -34,11 +34,11 @@ class PollingTaskSource:
     _timer: IDelayedCall | None = None
     _next = 0.0
     # The next poll is due now.
-    _due = False
+    _isDue = False
     # A poll is under way, or its consumer is being told.
-    _polling = False
+    _isPolling = False
     # Somebody on the stack polls for as long as one is due.
-    _looping = False
+    _isLooping = False
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class PollingTaskSource:
         """
         self._consumer = consumer
         self._next = self._clock.seconds() + self._interval
-        self._due = True
+        self._isDue = True
         self._cancelTimer()
         self._poll()
 
@@ -87,7 +87,7 @@ class PollingTaskSource:
         """
         self._consumer = None
         self._cancelTimer()
-        if not self._polling:
+        if not self._isPolling:
             return succeed(True)
         stopped: Deferred[bool] = Deferred()
         self._stopping.append(stopped)
@@ -98,15 +98,15 @@ class PollingTaskSource:
         Poll for as long as a poll is due and the last one has ended, then wait
         for the next interval.
         """
-        if self._looping:
+        if self._isLooping:
             return
-        self._looping = True
-        while self._due and not self._polling and self._consumer is not None:
-            self._due = False
-            self._polling = True
+        self._isLooping = True
+        while self._isDue and not self._isPolling and self._consumer is not None:
+            self._isDue = False
+            self._isPolling = True
             self._pollOnce(self._consumer)
-        self._looping = False
-        if self._consumer is not None and not self._polling and self._timer is None:
+        self._isLooping = False
+        if self._consumer is not None and not self._isPolling and self._timer is None:
             self._awaitInterval()
 
     def _pollOnce(self, consumer: ITaskConsumer) -> None:
@@ -132,7 +132,7 @@ class PollingTaskSource:
         produced.addBoth(self._pollEnded)
 
     def _pollEnded(self, _: object) -> None:
-        self._polling = False
+        self._isPolling = False
         stopping, self._stopping = self._stopping, []
         for stopped in stopping:
             stopped.callback(self._consumer is None)
@@ -152,7 +152,7 @@ class PollingTaskSource:
 
     def _tick(self) -> None:
         self._timer = None
-        self._due = True
+        self._isDue = True
         self._poll()
 
     def _cancelTimer(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -17,21 +16,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.consumer import ParallelLimitedTaskConsumer
-from myconsumer.fields import Count, Lease, Positive, Seconds, check
+from myconsumer.fields import Count, Positive, Seconds, check
 from myconsumer.interfaces import IPausable, ITaskHandler, ITaskQueue
-from myconsumer.pipeline.breaker import Breaker
-from myconsumer.pipeline.execution import Execution
-from myconsumer.pipeline.leases import Leases
-from myconsumer.pipeline.rate import Rate
-from myconsumer.pipeline.settlements import Settling
+from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.shutdown import Shutdown
-from myconsumer.pipeline.source import QueueTaskSource
+from myconsumer.pipeline.terms import Claiming
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
 
-#: When stopping, the seconds that the endpoint gets to hear of dropped claims.
+#: When stopping, the seconds that requests to end dropped claims get.
 ABORT_GRACE = 1.0
 
 #: When stopping, the seconds that a cancelled task gets to end.
@@ -39,19 +33,6 @@ CANCEL_GRACE = 0.5
 
 #: When stopping, the seconds that the last settlements get.
 SETTLE_GRACE = 5.0
-
-
-class Pipeline(Struct, eq=False):
-    """
-    What one run of the service is made of.
-    """
-
-    leases: Leases
-    settling: Settling
-    execution: Execution
-    source: QueueTaskSource
-    breaker: Breaker
-    consumer: ParallelLimitedTaskConsumer
 
 
 @implementer(IPausable)
@@ -62,6 +43,8 @@ class ConsumerService(MultiService):
 
     Its own children are stopped after that, so that they can be what handler and
     queue need.
+
+    @ivar claiming: How tasks are claimed.
     """
 
     _log = Logger()
@@ -74,57 +57,52 @@ class ConsumerService(MultiService):
         handler: ITaskHandler,
         limit: int,
         *,
-        wait: float = 20.0,
-        lease: float = 60.0,
-        interval: float = 1.0,
-        prefetch: int = 0,
-        pollers: int = 1,
+        wait: float = Claiming.wait,
+        lease: float = Claiming.lease,
+        interval: float = Claiming.interval,
+        prefetch: int = Claiming.prefetch,
+        pollers: int = Claiming.pollers,
         timeout: float = 0.0,
         drain: float = 20.0,
         maxAttempts: int = 20,
-        untilEmpty: bool = False,
+        untilEmpty: bool = Claiming.untilEmpty,
         onEnd: Callable[[Failure | None], object] | None = None,
-        rate: float | None = None,
+        rate: float | None = Claiming.rate,
         clock: IReactorTime | None = None,
     ) -> None:
         """
         @param queue: Where the tasks come from.
         @param handler: What is done with each.
         @param limit: The most tasks to run at once, 1 or more.
-        @param wait: The seconds that a claim waits for its first task.
-        @param lease: The seconds for which a task is claimed; kept up while it is
-            held.
-        @param interval: The seconds between two claims, where the endpoint
-            answers at once with nothing.
-        @param prefetch: How many tasks to claim beyond the free slots.
-        @param pollers: The most claims open side by side.
+        @param wait: See L{Claiming}, as of C{lease}, C{interval}, C{prefetch},
+            C{pollers}, C{untilEmpty} and C{rate}.
         @param timeout: The seconds that a task may run for; 0 for no limit.
         @param drain: The seconds that running tasks get when the service is
             stopped; then they are cancelled and given back.
         @param maxAttempts: A task that fails in this attempt has failed for good;
             0 leaves that to the endpoint.
-        @param untilEmpty: Do not wait for tasks; end the run once none are left.
         @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
             with C{None} if nothing is left, with a failure if claiming failed for
             good.  The service runs on, idle, until it is stopped.
-        @param rate: The most tasks to start in a second; C{None} for any number.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.
         @raise ValueError: A number is out of range.
         """
         check("limit", Positive, limit)
-        check("prefetch", Count, prefetch)
-        check("pollers", Positive, pollers)
         check("maxAttempts", Count, maxAttempts)
-        check("wait", Seconds, wait)
-        check("interval", Seconds, interval)
         check("timeout", Seconds, timeout)
         check("drain", Seconds, drain)
-        check("lease", Lease, lease)
-        if rate is not None:
-            check("rate", Rate, rate)
         super().__init__()
+        self.claiming = Claiming(
+            wait=wait,
+            lease=lease,
+            interval=interval,
+            prefetch=prefetch,
+            pollers=pollers,
+            untilEmpty=untilEmpty,
+            rate=rate,
+        )
         if clock is None:
             from twisted.internet import reactor
 
@@ -137,16 +115,6 @@ class ConsumerService(MultiService):
         self._maxAttempts = maxAttempts
         self._onEnd = onEnd
         self._clock = clock
-        self._claiming: dict[str, Any] = {
-            "wait": wait,
-            "lease": lease,
-            "interval": interval,
-            "prefetch": prefetch,
-            "pollers": pollers,
-            "mostUnsettled": 4 * limit,
-            "untilEmpty": untilEmpty,
-            "rate": rate,
-        }
         self._pauses: set[str] = set()
         self._shutdown = Shutdown(self._stop)
 
@@ -198,35 +166,22 @@ class ConsumerService(MultiService):
             self._pipeline.source.resume(reason)
 
     def _makePipeline(self) -> Pipeline:
-        leases = Leases(self._queue, self._clock)
-        settling = Settling(self._queue, leases, self._clock)
-        execution = Execution(
+        return makePipeline(
+            self._queue,
             self._handler,
-            settling.add,
-            leases,
-            self._clock,
+            self._limit,
+            self.claiming,
             self._timeout,
             self._maxAttempts,
-        )
-        source = QueueTaskSource(
-            self._queue,
-            leases,
-            settling,
-            execution.run,
             self._clock,
-            **self._claiming,
         )
-        breaker = Breaker(source, execution.run, self._clock)
-        execution.whenNotBegun = breaker.notBegun
-        consumer = ParallelLimitedTaskConsumer(self._limit)
-        return Pipeline(leases, settling, execution, source, breaker, consumer)
 
     def _ended(self, _: None, pipeline: Pipeline) -> None:
         """
         The run has ended, by itself or because it was stopped.
         """
         if self.running and self._onEnd is not None:
-            self._onEnd(pipeline.source.hopeless)
+            self._onEnd(pipeline.source.givenUp)
 
     async def _stop(self, hurry: Deferred[None]) -> None:
         """
@@ -256,7 +211,7 @@ class ConsumerService(MultiService):
             "are given back",
             running=consumer.running,
             drain=self._drain,
-            waiting=len(source.waiting),
+            waiting=len(source.arrivals),
         )
         pipeline.breaker.close()
         closed = source.close()

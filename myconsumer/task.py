@@ -7,9 +7,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
-from twisted.internet.defer import Deferred, fail
 
-from myconsumer.errors import LeaseLostError
 from myconsumer.fields import Attempt, Lease
 
 #: The longest result of a task, in bytes of JSON, whatever the handler is.
@@ -40,37 +38,6 @@ class Task(Struct, frozen=True):
     def __repr__(self) -> str:
         # no payload, which is long, and no receipt, which settles the task
         return f"<{type(self).__name__} {self.id!r}, attempt {self.attempt}>"
-
-    @property
-    def deadline(self) -> float | None:
-        """
-        When its time limit ends, in seconds since the epoch; C{None}: there is none.
-        """
-        return None
-
-    @property
-    def cancelled(self) -> bool:
-        """
-        Whether it is to end early: it takes too long, its lease is lost, or the
-        service stops.  May be looked at from any thread.
-        """
-        return False
-
-    def extend(self, seconds: float) -> Deferred[None]:
-        """
-        Have the lease last for C{seconds} from now, and renewed to as much from
-        then on.  Only a handler that blocks the reactor needs to: all leases are
-        renewed in time anyway.  Only on the reactor's thread.
-
-        @param seconds: More than 0.
-
-        @return: Fires once the endpoint has agreed.  Fails with L{LeaseLostError
-            <myconsumer.errors.LeaseLostError>} where the lease is lost, or has
-            ended, or never was.
-
-        @raise ValueError: C{seconds} is out of range.
-        """
-        return fail(LeaseLostError(f"task {self.id} does not run"))
 
 
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):

@@ -146,9 +146,6 @@ class Run:
             self.consume()
 
     def consume(self) -> None:
-        """
-        Begin the run.
-        """
         self.note("run", self.consumer.consume(self.source))
 
     def note(self, name: str, ended: Deferred[None]) -> None:
@@ -250,9 +247,9 @@ class ConstructorTests(SynchronousTestCase):
     L{ParallelLimitedTaskConsumer.__init__} and what can be seen from outside.
     """
 
-    def test_interfaces(self) -> None:
+    def test_providesItsInterfaces(self) -> None:
         """
-        It provides what a source needs of it, and the fakes here are sources.
+        The consumer provides what a source needs of it, and the fakes here are sources.
         """
         consumer = ParallelLimitedTaskConsumer(1)
         verifyObject(ITaskConsumer, consumer)
@@ -264,7 +261,7 @@ class ConstructorTests(SynchronousTestCase):
             ["noTasksFound", "taskProductionFailed", "taskStarted"],
         )
 
-    def test_limitOfWrongType(self) -> None:
+    def test_refusesALimitOfWrongType(self) -> None:
         """
         A limit that is no integer is refused.
         """
@@ -272,7 +269,7 @@ class ConstructorTests(SynchronousTestCase):
             with self.assertRaises(TypeError):
                 ParallelLimitedTaskConsumer(limit)  # type: ignore[arg-type]
 
-    def test_limitTooSmall(self) -> None:
+    def test_refusesALimitTooSmall(self) -> None:
         """
         A limit under which nothing could run is refused.
         """
@@ -280,7 +277,7 @@ class ConstructorTests(SynchronousTestCase):
             with self.assertRaises(ValueError):
                 ParallelLimitedTaskConsumer(limit)
 
-    def test_names(self) -> None:
+    def test_takesKeywords(self) -> None:
         """
         Both parameters can be given by their names.
         """
@@ -292,7 +289,7 @@ class SourceTests(SynchronousTestCase):
     What a source is told, which programs rely on.
     """
 
-    def test_calls(self) -> None:
+    def test_startsAndStopsTheSource(self) -> None:
         """
         The source is started and stopped in this order, and no oftener.
         """
@@ -333,7 +330,7 @@ class SourceTests(SynchronousTestCase):
             self.assertEqual(" ".join(run.source.calls), calls, case)
             self.assertIs(run.source.consumer, run.consumer, case)
 
-    def test_noNesting(self) -> None:
+    def test_doesNotNestStarts(self) -> None:
         """
         A start for a task that is told of in a start is done after that one,
         once, however many there are.
@@ -349,7 +346,7 @@ class SourceTests(SynchronousTestCase):
         run.consume()
         self.assertEqual(run.source.calls, ["start", "done", "start", "again"])
 
-    def test_stopCancelsNestedStart(self) -> None:
+    def test_cancelsANestedStart(self) -> None:
         """
         A stop in between cancels the start that is to be done.
         """
@@ -359,7 +356,7 @@ class SourceTests(SynchronousTestCase):
             run.consume()
             self.assertEqual(run.source.calls, ["start", "stop"], steps)
 
-    def test_nestedStartAfterStop(self) -> None:
+    def test_startsAfterANestedStop(self) -> None:
         """
         What is told after a stop, in the same start, starts the source after all.
         """
@@ -373,7 +370,7 @@ class SourceTests(SynchronousTestCase):
         run.consume()
         self.assertEqual(run.source.calls, ["start", "stop", "start"])
 
-    def test_startRaises(self) -> None:
+    def test_survivesAStartThatRaises(self) -> None:
         """
         A start that raises counts as a failure to find tasks, and is logged once.
         """
@@ -392,7 +389,7 @@ class SourceTests(SynchronousTestCase):
         self.assertEqual(run.ends, ["run"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_startRaisesAfterTask(self) -> None:
+    def test_runsATaskOfAStartThatRaises(self) -> None:
         """
         A start that tells of a task and then raises has told of it.
         """
@@ -417,7 +414,7 @@ class TaskTests(SynchronousTestCase):
     How tasks run and end.
     """
 
-    def test_atOnce(self) -> None:
+    def test_runsAtOnce(self) -> None:
         """
         A task runs as soon as it is told of, also past the limit, also when the
         run has ended.
@@ -428,7 +425,7 @@ class TaskTests(SynchronousTestCase):
             run.do(steps).consumer.taskStarted(lambda: ran.append(run.consumer.running))
         self.assertEqual(ran, [1, 2, 3, 1])
 
-    def test_slots(self) -> None:
+    def test_countsSlots(self) -> None:
         """
         The tasks that run are counted, and what is free is never less than none.
         """
@@ -442,7 +439,7 @@ class TaskTests(SynchronousTestCase):
             [(0, 2), (1, 1), (2, 0), (3, 0), (3, 0), (2, 0), (1, 1), (0, 2)],
         )
 
-    def test_ways(self) -> None:
+    def test_freesASlotOnce(self) -> None:
         """
         Whatever a task returns or raises, its slot is freed once; a failure is
         logged once.
@@ -475,7 +472,7 @@ class TaskTests(SynchronousTestCase):
             run.do("end none")
             self.assertEqual(run.ends, ["run"])
 
-    def test_logRaises(self) -> None:
+    def test_survivesALoggerThatRaises(self) -> None:
         """
         A logger that raises costs no slot.
         """
@@ -493,7 +490,7 @@ class TaskTests(SynchronousTestCase):
         self.assertEqual(consumer.running, 0)
         self.failureResultOf(pending, OSError)
 
-    def test_failureStartsSource(self) -> None:
+    def test_startsTheSourceAfterAFailure(self) -> None:
         """
         The source is started again after a task's failure as after its success.
         """
@@ -502,7 +499,7 @@ class TaskTests(SynchronousTestCase):
         self.assertEqual(run.source.calls, ["start", "stop", "start"])
         self.flushLoggedErrors(ZeroDivisionError)
 
-    def test_exitInStart(self) -> None:
+    def test_freesASlotThoughTheStartExits(self) -> None:
         """
         A slot is freed once also where starting the source raises what ends a
         program.
@@ -518,7 +515,7 @@ class TaskTests(SynchronousTestCase):
         self.assertEqual(run.consumer.running, 1)
         self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
 
-    def test_traceback(self) -> None:
+    def test_logsATraceback(self) -> None:
         """
         The traceback in the log leads to the line that raised.
         """
@@ -528,7 +525,7 @@ class TaskTests(SynchronousTestCase):
             [failure] = self.flushLoggedErrors(ZeroDivisionError)
             self.assertIn("in raises", failure.getTraceback().replace("builtins.", ""))
 
-    def test_loggerOfTwisted(self) -> None:
+    def test_usesALoggerOfTwisted(self) -> None:
         """
         Failures go to the logger of Twisted that was given, and nowhere else.
         """
@@ -543,7 +540,7 @@ class TaskTests(SynchronousTestCase):
         )
         self.assertEqual(events[0]["log_failure"].type, ZeroDivisionError)
 
-    def test_loggerOfStandardLibrary(self) -> None:
+    def test_usesALoggerOfTheStandardLibrary(self) -> None:
         """
         Failures go to the logger of C{logging} that was given, with tracebacks.
         """
@@ -565,7 +562,7 @@ class TaskTests(SynchronousTestCase):
             self.assertIn("the task's own fault", text)
         self.assertIn("no {luck} %s", logs.records[3].getMessage())
 
-    def test_boundedStack(self) -> None:
+    def test_needsABoundedStack(self) -> None:
         """
         Two hundred thousand tasks that end at once need no more stack than one.
         """
@@ -574,7 +571,7 @@ class TaskTests(SynchronousTestCase):
             ended = consumer.consume(ListedSource(task for _ in range(200_000)))
             self.assertIsNone(self.successResultOf(ended))
 
-    def test_costOfTask(self) -> None:
+    def test_costsTheSameForEachTask(self) -> None:
         """
         A task costs as many calls after thousands as at first, at any limit.
         """
@@ -684,14 +681,14 @@ class EndTests(SynchronousTestCase):
             run = Run(2).do(steps)
             self.assertEqual(",".join(run.ends), ends, steps)
 
-    def test_drainBeforeConsume(self) -> None:
+    def test_drainsBeforeConsume(self) -> None:
         """
         With nothing consumed yet there is nothing to drain.
         """
         run = Run(consume=False).do("drain")
         self.assertEqual((run.ends, run.source.calls), (["drain 1"], []))
 
-    def test_drainInTask(self) -> None:
+    def test_drainsWithinATask(self) -> None:
         """
         A task that drains is waited for itself.
         """
@@ -700,7 +697,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(run.ends, ["run", "drain 1"])
         self.assertEqual(run.source.calls, ["start", "stop"])
 
-    def test_drainAtEnd(self) -> None:
+    def test_drainsAtTheEnd(self) -> None:
         """
         Whoever is told of the end may drain, and is told of that too.
         """
@@ -709,7 +706,7 @@ class EndTests(SynchronousTestCase):
         run.none()
         self.assertEqual(run.ends, ["drain 1"])
 
-    def test_endInStart(self) -> None:
+    def test_endsWithinAStart(self) -> None:
         """
         A source that has nothing at its first start ends the run at once, and is
         not started again.
@@ -720,7 +717,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(run.ends, ["run"])
         self.assertEqual(run.source.calls, ["start", "stop"])
 
-    def test_noEndBeforeNestedStart(self) -> None:
+    def test_doesNotEndBeforeANestedStart(self) -> None:
         """
         A stop that is done within a start does not end the run where the source
         is to be started after that one.
@@ -738,7 +735,7 @@ class EndTests(SynchronousTestCase):
         run.do("none stopped")
         self.assertEqual(run.ends, ["run"])
 
-    def test_stopFails(self) -> None:
+    def test_survivesAStopThatFails(self) -> None:
         """
         A source whose stop raises or fails counts as stopped; that is logged.
         """
@@ -753,7 +750,7 @@ class EndTests(SynchronousTestCase):
                 self.assertEqual(run.do(steps).ends[0], "run", steps)
                 self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_stopFailsAtLimit(self) -> None:
+    def test_survivesAStopThatFailsAtTheLimit(self) -> None:
         """
         Where the stop at the limit raises or fails, that is logged and the run
         goes on.
@@ -777,7 +774,7 @@ class MisuseTests(SynchronousTestCase):
     Calls out of order.
     """
 
-    def test_beforeConsume(self) -> None:
+    def test_refusesCallsBeforeConsume(self) -> None:
         """
         Nothing can be told to a consumer that does not consume, and no task is run.
         """
@@ -787,7 +784,7 @@ class MisuseTests(SynchronousTestCase):
                 run.do(step)
             self.assertEqual(run.consumer.running, 0)
 
-    def test_consumeTwice(self) -> None:
+    def test_refusesToConsumeTwice(self) -> None:
         """
         An instance serves one run, and refuses another at any time.
         """
@@ -798,7 +795,7 @@ class MisuseTests(SynchronousTestCase):
                 run.consumer.consume(other)
             self.assertEqual(other.calls, [])
 
-    def test_consumeTwiceWithinStart(self) -> None:
+    def test_refusesToConsumeTwiceWithinAStart(self) -> None:
         """
         A source cannot have its consumer consume another from within its start.
         """
@@ -840,9 +837,6 @@ class AnyOrder(RuleBasedStateMachine):
         script=st.lists(ACTIONS.filter(lambda action: action != "drain"), max_size=5),
     )
     def consume(self, limit: int, mode: str, script: list[str]) -> None:
-        """
-        Begin the run.
-        """
         self.limit, self.mode, self.script = limit, mode, script
         self.wrong: list[str] = []
         self.tasks: list[Deferred[None]] = []
@@ -1062,9 +1056,6 @@ class AnyOrder(RuleBasedStateMachine):
             self.reason = "end"
 
     def drain(self) -> None:
-        """
-        Drain the consumer.
-        """
         self.drains += 1
         if not self.closed:
             self.closed, self.wanted, self.reason = True, False, "drain"

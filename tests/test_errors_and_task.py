@@ -10,24 +10,23 @@ from math import inf, nan
 from typing import Any
 
 import msgspec
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer import (
     AlreadyRunningError,
+    IRunningTask,
     NotRunningError,
     ParallelLimitedTaskConsumer,
     PollingTaskSource,
     Reject,
     Release,
     Task,
+    TaskFailedError,
 )
 from myconsumer.errors import (
     FaultError,
-    LeaseLostError,
     QueueError,
     RefusalError,
-    TaskFailedError,
 )
 from myconsumer.task import Claimed, Settlement
 
@@ -135,16 +134,14 @@ class ValueTests(SynchronousTestCase):
         for text in (repr(task), str(task)):
             self.assertEqual(text, "<Task '17', attempt 2>")
 
-    def test_taskDoesNotRun(self) -> None:
+    def test_taskIsNoRunningTask(self) -> None:
         """
-        A task that does not run is not cancelled, has no deadline, and cannot be
-        extended.
+        A plain task has none of what only a running one has.
         """
-        task = Task("17", None, receipt="r")
-        self.assertEqual((task.cancelled, task.deadline), (False, None))
-        failure = self.failureResultOf(task.extend(5), LeaseLostError)
-        assert isinstance(failure, Failure)
-        self.assertIn("17", str(failure.value))
+        names = set(dir(Task("17", None, receipt="r")))
+        running = {"cancelled", "deadline", "extend", "value"}
+        self.assertEqual(names & running, set())
+        self.assertLessEqual(running, set(IRunningTask.names()))
 
     def test_refusesOtherJSON(self) -> None:
         """

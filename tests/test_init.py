@@ -30,9 +30,10 @@ class PackageTests(SynchronousTestCase):
         """
         self.assertEqual(
             " ".join(sorted(myconsumer.__all__)),
-            "AlreadyRunningError ConsumerService ITaskConsumer ITaskHandler ITaskQueue "
-            "ITaskSource NotRunningError ParallelLimitedTaskConsumer PollingTaskSource "
-            "Reject Release Task TaskFailedError",
+            "AlreadyRunningError ConsumerService IRunningTask ITaskConsumer "
+            "ITaskHandler ITaskQueue ITaskSource NotRunningError "
+            "ParallelLimitedTaskConsumer PollingTaskSource Reject Release Task "
+            "TaskFailedError",
         )
         for name in myconsumer.__all__:
             self.assertEqual(getattr(myconsumer, name).__name__, name)

@@ -131,20 +131,20 @@ class TimeTests(PollingCase):
     When the producer is called.
     """
 
-    def test_interfaces(self) -> None:
+    def test_providesItsInterface(self) -> None:
         """
-        It is a source, and the fake here a consumer.
+        The source provides L{ITaskSource}, and the fake here is a consumer.
         """
         verifyObject(ITaskSource, self.source)
         verifyObject(ITaskConsumer, self.consumer)
 
-    def test_notBeforeStart(self) -> None:
+    def test_pollsNothingBeforeStart(self) -> None:
         """
         Making one polls nothing and leaves the clock alone.
         """
         self.assertEqual(self.pump(5), [])
 
-    def test_interval(self) -> None:
+    def test_pollsAtTheInterval(self) -> None:
         """
         It polls at once, and then whenever the interval has passed.
         """
@@ -152,7 +152,7 @@ class TimeTests(PollingCase):
         self.assertEqual(self.polls, [0])
         self.assertEqual(self.pump(0.75, 0.25, 0.5, 0.5), [0, 1, 2])
 
-    def test_noDrift(self) -> None:
+    def test_doesNotDrift(self) -> None:
         """
         The times of the polls are multiples of the interval, also of one that
         floats do not divide exactly, however late the clock is.
@@ -170,14 +170,14 @@ class TimeTests(PollingCase):
             [round(self.polls[-1] * 10) - 2999 + n for n in range(3000)],
         )
 
-    def test_lateClock(self) -> None:
+    def test_leavesOutMissedIntervals(self) -> None:
         """
         Intervals that pass unseen are left out.
         """
         self.source.start(self.consumer)
         self.assertEqual(self.pump(3.5, 0.25, 0.25, 1), [0, 3.5, 4, 5])
 
-    def test_restart(self) -> None:
+    def test_pollsAtOnceWhenRestarted(self) -> None:
         """
         Another start polls at once, and the interval begins anew.
         """
@@ -186,7 +186,7 @@ class TimeTests(PollingCase):
         self.source.start(self.consumer)
         self.assertEqual(self.pump(0.75, 0.25, 0.75, 0.25), [0.5, 1.5, 2.5])
 
-    def test_restartWithSlowPoll(self) -> None:
+    def test_beginsTheIntervalAnewInASlowPoll(self) -> None:
         """
         The interval begins anew also where the poll for that start takes until
         after the next poll would have been.
@@ -200,7 +200,7 @@ class TimeTests(PollingCase):
         self.assertEqual(self.pump(0), [])
         self.assertEqual(self.pump(0.25), [1.5])
 
-    def test_slowPoll(self) -> None:
+    def test_waitsForASlowPoll(self) -> None:
         """
         A poll that takes several intervals is the only one meanwhile; then the
         next is at a multiple of the interval.
@@ -211,7 +211,7 @@ class TimeTests(PollingCase):
         answers.pop().callback(None)
         self.assertEqual(self.pump(0, 0.25, 0.25), [3])
 
-    def test_startDuringPoll(self) -> None:
+    def test_pollsOnceAfterStartsDuringAPoll(self) -> None:
         """
         A start during a poll polls as soon as that has ended, and once for all
         of them.
@@ -226,7 +226,7 @@ class TimeTests(PollingCase):
         answers.pop().callback(None)
         self.assertEqual(self.pump(0.5, 0.5), [0, 0, 1])
 
-    def test_noIntervalAtAll(self) -> None:
+    def test_pollsEachTurnWithoutInterval(self) -> None:
         """
         Without an interval the next poll is at the reactor's next turn.
         """
@@ -234,7 +234,7 @@ class TimeTests(PollingCase):
         self.assertEqual(self.polls, [0])
         self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [0])
 
-    def test_wrongInterval(self) -> None:
+    def test_refusesAWrongInterval(self) -> None:
         """
         An interval that is negative or no number is refused.
         """
@@ -242,7 +242,7 @@ class TimeTests(PollingCase):
             with self.assertRaises(ValueError):
                 PollingTaskSource(interval, nothing)
 
-    def test_defaultClock(self) -> None:
+    def test_usesTheReactorByDefault(self) -> None:
         """
         Without a clock the reactor keeps the time.
         """
@@ -261,7 +261,7 @@ class TellingTests(PollingCase):
     What the consumer is told.
     """
 
-    def test_answers(self) -> None:
+    def test_tellsWhatItFinds(self) -> None:
         """
         The consumer is told of a task, of none and of a failure, also late; and
         the next poll follows.
@@ -297,7 +297,7 @@ class TellingTests(PollingCase):
             answers.pop().callback(result)
             self.assertEqual(self.consumer.told, [told])
 
-    def test_consumerIsReplaced(self) -> None:
+    def test_replacesTheConsumer(self) -> None:
         """
         Another start replaces the consumer; what was under way is told to the one
         that it was polled for.
@@ -313,7 +313,7 @@ class TellingTests(PollingCase):
         answers.pop().callback(nothing)
         self.assertEqual((self.consumer.told, other.told), (["task"], ["none", "task"]))
 
-    def test_consumersTrouble(self) -> None:
+    def test_survivesTheConsumersTrouble(self) -> None:
         """
         What the consumer's methods return or raise does not delay a poll, and is
         logged where it is a fault.
@@ -332,7 +332,7 @@ class TellingTests(PollingCase):
                 self.assertEqual(len(self.pump(1, 1)), 2)
                 self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2 * logged)
 
-    def test_consumerWithoutMethods(self) -> None:
+    def test_survivesAConsumerWithoutMethods(self) -> None:
         """
         A consumer that lacks the methods does not end the polls.
         """
@@ -342,7 +342,7 @@ class TellingTests(PollingCase):
             self.assertEqual(len(self.pump(1, 1)), 3)
             self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 3)
 
-    def test_loggers(self) -> None:
+    def test_usesTheLoggerGiven(self) -> None:
         """
         A consumer's fault goes to the logger that was given, of Twisted or of the
         standard library.
@@ -359,7 +359,7 @@ class TellingTests(PollingCase):
         [record] = logs.records
         self.assertIn("AttributeError", logging.Formatter().format(record))
 
-    def test_startInProducer(self) -> None:
+    def test_startsWithinTheProducer(self) -> None:
         """
         A producer that starts the source is called again when it has returned.
         """
@@ -374,7 +374,7 @@ class TellingTests(PollingCase):
         self.source.start(self.consumer)
         self.assertEqual(self.consumer.told, ["none"] * 3)
 
-    def test_startInCall(self) -> None:
+    def test_startsWithinACall(self) -> None:
         """
         A consumer that starts the source whenever it is told of something is
         polled for again, not within the call.
@@ -400,7 +400,7 @@ class StopTests(PollingCase):
     L{PollingTaskSource.stop}.
     """
 
-    def test_whileIdle(self) -> None:
+    def test_stopsAtOnceWhileIdle(self) -> None:
         """
         Between two polls, before the start and when repeated it is done at once.
         """
@@ -413,7 +413,7 @@ class StopTests(PollingCase):
         self.source.start(self.consumer)
         self.assertEqual(self.pump(1), [5, 6])
 
-    def test_duringPoll(self) -> None:
+    def test_waitsForThePollUnderWay(self) -> None:
         """
         It fires once the poll under way has ended, of which the consumer is told
         first: with whether the source is still stopped then.
@@ -446,7 +446,7 @@ class StopTests(PollingCase):
             if results[0]:
                 self.assertEqual(self.clock.getDelayedCalls(), [], steps)
 
-    def test_failingPoll(self) -> None:
+    def test_waitsForAFailingPoll(self) -> None:
         """
         A poll that fails has ended too, also where telling of it fails.
         """
@@ -458,7 +458,7 @@ class StopTests(PollingCase):
         self.assertIs(self.successResultOf(stopped), True)
         self.flushLoggedErrors(AttributeError)
 
-    def test_inCall(self) -> None:
+    def test_stopsWithinACall(self) -> None:
         """
         A consumer that stops the source when told of something is told of no more.
         """
@@ -468,7 +468,7 @@ class StopTests(PollingCase):
         self.assertIs(self.successResultOf(stops[0]), True)
         self.assertEqual(self.pump(5), [0])
 
-    def test_startWhenStopped(self) -> None:
+    def test_startsWhenStopped(self) -> None:
         """
         Whoever waits for the stop may start the source again, and who was to
         hear of the stop after that hears of the start.
@@ -498,7 +498,7 @@ class ConsumerTests(PollingCase):
         self.real = ParallelLimitedTaskConsumer(limit)
         return self.real.consume(self.source)
 
-    def test_boundedStack(self) -> None:
+    def test_needsABoundedStack(self) -> None:
         """
         Two hundred thousand tasks that end at once need no more stack than one.
         """
@@ -508,9 +508,10 @@ class ConsumerTests(PollingCase):
         self.assertEqual(len(self.polls), 200_001)
         self.assertEqual(self.clock.seconds(), 0)
 
-    def test_boundedStackLater(self) -> None:
+    def test_needsABoundedStackLater(self) -> None:
         """
-        That holds, too, where they begin with a late answer or at an interval.
+        Two hundred thousand tasks that end at once need no more stack than one, where
+        they begin with a late answer or at an interval.
         """
         tasks = iter([nothing] * 5_000)
         answers = self.pollSlowly()
@@ -525,7 +526,7 @@ class ConsumerTests(PollingCase):
         running.callback(None)
         self.assertIsNone(self.successResultOf(ended))
 
-    def test_limit(self) -> None:
+    def test_keepsToTheLimit(self) -> None:
         """
         At the limit it is not polled; with a free slot it is, at once.
         """
@@ -547,7 +548,7 @@ class ConsumerTests(PollingCase):
         self.clock.advance(1)
         self.assertEqual(len(running), 3)
 
-    def test_failures(self) -> None:
+    def test_retriesAfterFailures(self) -> None:
         """
         A failure is retried when a task ends, and ends the run where none runs.
         """
@@ -567,7 +568,7 @@ class ConsumerTests(PollingCase):
         self.assertEqual(self.pump(5), [5])
         self.assertIsNone(self.successResultOf(ended))
 
-    def test_drainDuringPoll(self) -> None:
+    def test_drainsDuringAPoll(self) -> None:
         """
         A drain waits for the poll under way, and for the task that it brings.
         """

@@ -64,9 +64,6 @@ class ServiceCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make what it is made of.
-        """
         self.clock = Clock()
         self.queue = ScriptedQueue(self.clock)
         self.queue.onSettle = Settle.take
@@ -93,9 +90,6 @@ class ServiceCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def make(self, limit: int = 2, **options: Any) -> None:
-        """
-        Make the service and start it.
-        """
         self.service = ConsumerService(
             self.queue,
             self.handler,
@@ -109,16 +103,10 @@ class ServiceCase(SynchronousTestCase):
         passTime(self.clock, 0)
 
     def onEnd(self, reason: Failure | None) -> None:
-        """
-        The run has ended by itself.
-        """
         self.ends.append(reason)
         self.whenEnded()
 
     def stop(self) -> Deferred[None]:
-        """
-        Begin to stop it.
-        """
         stopped = self.service.stopService()
         self.stopped.append(stopped)
         return stopped
@@ -147,7 +135,7 @@ class RunTests(ServiceCase):
     While it runs.
     """
 
-    def test_interface(self) -> None:
+    def test_providesIService(self) -> None:
         """
         L{ConsumerService} is a service with children, and can be paused.
         """
@@ -156,7 +144,7 @@ class RunTests(ServiceCase):
         verifyObject(IPausable, self.service)
         self.assertIsInstance(self.service, MultiService)
 
-    def test_wayOfATask(self) -> None:
+    def test_claimsRunsAndSettles(self) -> None:
         """
         Tasks are claimed, run and settled; a slot that is freed is claimed.
         """
@@ -169,15 +157,15 @@ class RunTests(ServiceCase):
         self.assertEqual(self.queue.claims[-1].limit, 1)
         self.handler.of("2").succeed()
 
-    def test_settings(self) -> None:
+    def test_claimsAsItIsTold(self) -> None:
         """
-        What it was told of waits, leases and prefetch is what it does.
+        The service claims with the wait, the lease and the prefetch that it was given.
         """
         self.make(2, wait=3.0, lease=30.0, prefetch=4)
         [claim] = self.queue.claims
         self.assertEqual((claim.limit, claim.wait, claim.lease), (6, 3, 30))
 
-    def test_unfitNumbers(self) -> None:
+    def test_refusesUnfitNumbers(self) -> None:
         """
         A number that is out of range, or none, is refused at once, by the argument's
         name and what it takes.
@@ -206,7 +194,7 @@ class RunTests(ServiceCase):
                             )
                         self.assertIn(takes, str(r.exception))
 
-    def test_fitNumbers(self) -> None:
+    def test_takesFitNumbers(self) -> None:
         """
         The least of each number is taken, and whole seconds too.
         """
@@ -223,9 +211,10 @@ class RunTests(ServiceCase):
             rate=1,
         )
 
-    def test_timeLimit(self) -> None:
+    def test_limitsTimeAndAttempts(self) -> None:
         """
-        So it is with the time limit of a task, and the most attempts.
+        A task runs no longer than the time limit, and fails for good in the last
+        attempt.
         """
         self.make(2, timeout=7.0, maxAttempts=2)
         self.queue.claims[0].bring(task(1), task(2, attempt=2))
@@ -234,9 +223,9 @@ class RunTests(ServiceCase):
             [each.outcome for each in self.settlements()], ["release", "fail"]
         )
 
-    def test_interval(self) -> None:
+    def test_waitsOutTheInterval(self) -> None:
         """
-        And with the interval.
+        The next claim after an empty answer waits out the interval.
         """
         self.make(interval=5.0)
         self.queue.claims[0].bring()
@@ -245,7 +234,7 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0.1)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_lostIsCancelled(self) -> None:
+    def test_cancelsALostTask(self) -> None:
         """
         A running task whose lease is lost is cancelled, and its slot used again.
         """
@@ -275,9 +264,9 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.openClaims), 1)
 
-    def test_rate(self) -> None:
+    def test_keepsToTheRate(self) -> None:
         """
-        And with the rate.
+        Tasks are started no faster than the rate says.
         """
         self.make(4, rate=2.0)
         self.assertEqual(self.queue.claims[0].limit, 1)
@@ -287,9 +276,9 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0.1)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_noRate(self) -> None:
+    def test_startsAtOnceWithoutRate(self) -> None:
         """
-        Without a rate there is none.
+        Without a rate tasks are started at once.
         """
         self.handler.script = lambda handling: NOTHING
         self.make(50)
@@ -297,7 +286,7 @@ class RunTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(self.queue.claims[1].limit, 50)
 
-    def test_extend(self) -> None:
+    def test_extendsALease(self) -> None:
         """
         A running task extends its lease, beside all that are like it, and from then
         on it is renewed to as much.
@@ -357,7 +346,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual([claim.limit for claim in self.queue.openClaims], [3])
 
-    def test_runningIsKept(self) -> None:
+    def test_leavesRunningTasksAlone(self) -> None:
         """
         What runs is not cancelled, and its lease is kept alive.
         """
@@ -369,7 +358,7 @@ class PauseTests(ServiceCase):
         self.assertEqual(self.handler.of("1").cancels, 0)
         self.handler.of("1").succeed()
 
-    def test_severalReasons(self) -> None:
+    def test_pausesForAsLongAsAReason(self) -> None:
         """
         As long as there is any reason it is paused.
         """
@@ -384,7 +373,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_beforeItIsStarted(self) -> None:
+    def test_claimsNothingWhenStartedPaused(self) -> None:
         """
         Paused before it is started, it claims nothing once it is.
         """
@@ -397,9 +386,9 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_resumedBeforeItIsStarted(self) -> None:
+    def test_claimsWhenResumedBeforeTheStart(self) -> None:
         """
-        Paused and resumed before that, it claims as ever.
+        Paused and resumed before it is started, the service claims as ever.
         """
         self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
         self.service.pause("a")
@@ -410,7 +399,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_pausedByAChild(self) -> None:
+    def test_pausesWhenAChildAsks(self) -> None:
         """
         A child may pause it when it is started: nothing is claimed before.
         """
@@ -437,7 +426,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_overARestart(self) -> None:
+    def test_staysPausedOverARestart(self) -> None:
         """
         A pause outlasts a stop and a start, until it is resumed.
         """
@@ -454,9 +443,9 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_resumedWhileStopped(self) -> None:
+    def test_claimsWhenResumedWhileStopped(self) -> None:
         """
-        Resumed between the two, it claims as ever.
+        Resumed between a stop and a start, the service claims as ever.
         """
         self.make(1)
         self.child.stopping.callback(None)
@@ -470,7 +459,7 @@ class PauseTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.claims), 2)
 
-    def test_whileItStops(self) -> None:
+    def test_changesNothingWhileItStops(self) -> None:
         """
         While it stops, to pause and resume changes nothing.
         """
@@ -489,7 +478,7 @@ class PauseTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertEqual(self.queue.openClaims, [])
 
-    def test_stoppedWhilePaused(self) -> None:
+    def test_stopsWhilePaused(self) -> None:
         """
         It can be stopped while it is paused, as soon as what runs has ended.
         """
@@ -505,7 +494,7 @@ class PauseTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertEqual(self.settlements(), [Settlement("r-1", "complete")])
 
-    def test_untilEmpty(self) -> None:
+    def test_doesNotEndWhilePaused(self) -> None:
         """
         While it is paused no run ends; the first empty answer after that ends it.
         """
@@ -525,7 +514,7 @@ class StopTests(ServiceCase):
     A stop.
     """
 
-    def test_idle(self) -> None:
+    def test_stopsWhenIdle(self) -> None:
         """
         Idle, its claim is ended, and it stops as soon as that is answered.
         """
@@ -540,7 +529,7 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertFalse(self.service.running)
 
-    def test_beforeItsFirstClaim(self) -> None:
+    def test_stopsBeforeItsFirstClaim(self) -> None:
         """
         Stopped in the turn in which it was started, nothing is claimed.
         """
@@ -551,7 +540,7 @@ class StopTests(ServiceCase):
         self.assertEqual(self.queue.claims, [])
         self.successResultOf(self.stopped[0])
 
-    def test_beforeStart(self) -> None:
+    def test_stopsBeforeStart(self) -> None:
         """
         To stop it before it was started is harmless.
         """
@@ -559,7 +548,7 @@ class StopTests(ServiceCase):
         self.stop()
         self.successResultOf(self.stopped[0])
 
-    def test_atOnce(self) -> None:
+    def test_endsGivesBackAndExtendsAtOnce(self) -> None:
         """
         At once, side by side: the claims are ended, what waits is given back, and
         what runs goes on, its leases kept alive.
@@ -580,7 +569,7 @@ class StopTests(ServiceCase):
         self.assertEqual(self.handler.of("1").cancels, 0)
         self.assertNoResult(stopped)
 
-    def test_runningEnds(self) -> None:
+    def test_stopsOnceTasksHaveEnded(self) -> None:
         """
         Once the last running task has ended, it is settled and the stop is done.
         """
@@ -600,7 +589,7 @@ class StopTests(ServiceCase):
         self.assertEqual(len(self.settlements()), 2)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_drain(self) -> None:
+    def test_cancelsAfterTheDrain(self) -> None:
         """
         What runs longer than C{drain} seconds is cancelled and given back,
         uncounted.
@@ -615,7 +604,7 @@ class StopTests(ServiceCase):
         self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
         self.assertTrue(self.isDone())
 
-    def test_noDrain(self) -> None:
+    def test_cancelsAtOnceWithoutDrain(self) -> None:
         """
         With no drain what runs is cancelled at once.
         """
@@ -628,7 +617,7 @@ class StopTests(ServiceCase):
         self.assertEqual(self.handler.of("1").cancels, 1)
         self.assertEqual(self.settlements(), [self.released(1)])
 
-    def test_stubborn(self) -> None:
+    def test_abandonsAStubbornTask(self) -> None:
         """
         A task that does not end upon being cancelled is given half a second, and
         then given back all the same; it is not waited for.
@@ -646,9 +635,9 @@ class StopTests(ServiceCase):
         passTime(self.clock, 10)
         self.assertEqual(len(self.settlements()), 1)
 
-    def test_endsWellUponCancel(self) -> None:
+    def test_completesWhatEndsWellUponCancel(self) -> None:
         """
-        One that ends well upon being cancelled is completed.
+        A task that ends well upon being cancelled is completed.
         """
         self.make(1, drain=7.0)
         self.queue.claims[0].bring(task(1))
@@ -658,7 +647,7 @@ class StopTests(ServiceCase):
         [settlement] = self.settlements()
         self.assertEqual(settlement.outcome, "complete")
 
-    def test_brokenCancel(self) -> None:
+    def test_survivesABrokenCancel(self) -> None:
         """
         A handler that raises while it is cancelled does not keep the service from
         being stopped.
@@ -676,7 +665,7 @@ class StopTests(ServiceCase):
         self.assertCountEqual(self.settlements(), [self.released(1), self.released(2)])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
-    def test_claimGrace(self) -> None:
+    def test_awaitsAClaimFor15Seconds(self) -> None:
         """
         A claim that can neither be ended nor comes back is awaited for 15 s.
         """
@@ -690,9 +679,10 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertTrue(claim.dropped)
 
-    def test_claimGraceIsNotDrain(self) -> None:
+    def test_awaitsAClaimNoLongerForALongDrain(self) -> None:
         """
-        With nothing running it is not awaited for longer, however long the drain.
+        With nothing running a claim is awaited for no longer than that, however long
+        the drain.
         """
         self.queue.onCancel = lambda cancel: cancel.take(False)
         self.make(2, drain=100.0)
@@ -700,7 +690,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 15)
         self.assertTrue(self.isDone())
 
-    def test_strandedTasks(self) -> None:
+    def test_givesBackStrandedTasks(self) -> None:
         """
         What a claim brings that is awaited is given back.
         """
@@ -714,7 +704,7 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.assertEqual(self.handler.handled, [])
 
-    def test_endingRepeated(self) -> None:
+    def test_repeatsAnEndThatFails(self) -> None:
         """
         Where ending the claim fails it is tried again, before the claim is dropped.
         """
@@ -727,7 +717,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 60)
         self.assertIn(claim.claim, [each.claim for each in self.queue.cancels[2:]])
 
-    def test_extendWhileItStops(self) -> None:
+    def test_extendsWhileItStops(self) -> None:
         """
         A task that runs on while it stops can still extend its lease; one that is
         abandoned, or asks later, hears that there is none, and leaves nothing.
@@ -755,7 +745,7 @@ class StopTests(ServiceCase):
         self.assertEqual(len(self.queue.settles), requests)
         handling.succeed()
 
-    def test_settleGrace(self) -> None:
+    def test_settlesFor5Seconds(self) -> None:
         """
         What cannot be settled is tried for 5 s; then it is logged and left.
         """
@@ -774,7 +764,7 @@ class StopTests(ServiceCase):
         errors = [e for e in logs if e["log_level"] == LogLevel.error]
         self.assertEqual([(e["count"], e["ids"]) for e in errors], [(1, "1")])
 
-    def test_settleAtOnce(self) -> None:
+    def test_settlesAtOnce(self) -> None:
         """
         What waits for its time is settled at once, when all has ended.
         """
@@ -789,7 +779,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 0)
         self.assertTrue(self.isDone())
 
-    def test_inTime(self) -> None:
+    def test_stopsInTime(self) -> None:
         """
         With everything against it, the default stop takes 25.5 s.
         """
@@ -805,7 +795,7 @@ class StopTests(ServiceCase):
         self.assertTrue(self.isDone())
         self.handler.of("1").succeed()
 
-    def test_order(self) -> None:
+    def test_stopsChildrenLast(self) -> None:
         """
         Children are stopped, and the queue closed, after everything is settled; it
         has stopped once the children have.
@@ -823,7 +813,7 @@ class StopTests(ServiceCase):
         self.child.stopping.callback(None)
         self.successResultOf(stopped)
 
-    def test_asAChild(self) -> None:
+    def test_stopsAsAChild(self) -> None:
         """
         As a child of another service, that waits for its drain.
         """
@@ -839,7 +829,7 @@ class StopTests(ServiceCase):
         passTime(self.clock, 0)
         self.successResultOf(stopped)
 
-    def test_stoppedByAHandler(self) -> None:
+    def test_stopsWhenAHandlerAsks(self) -> None:
         """
         A handler may stop it: nothing is claimed any more, and its own task is
         settled.
@@ -867,7 +857,7 @@ class StopTests(ServiceCase):
             ],
         )
 
-    def test_restart(self) -> None:
+    def test_consumesAfterARestart(self) -> None:
         """
         Stopped, it can be started again, and consumes as before.
         """
@@ -1026,7 +1016,7 @@ class EndTests(ServiceCase):
     A run that ends by itself.
     """
 
-    def test_empty(self) -> None:
+    def test_tellsOfTheEndOnce(self) -> None:
         """
         Once nothing is left the end is told, once, with L{None}; the service runs
         on, idle.
@@ -1041,9 +1031,9 @@ class EndTests(ServiceCase):
         self.stop()
         self.assertTrue(self.isDone())
 
-    def test_worked(self) -> None:
+    def test_tellsOfTheEndOnceAllIsSettled(self) -> None:
         """
-        It is told only when all that came was run and settled.
+        The end is told only when all that came was run and settled.
         """
         self.make(untilEmpty=True)
         self.queue.claims[0].bring(task(1))
@@ -1055,7 +1045,7 @@ class EndTests(ServiceCase):
         self.queue.claims[-1].bring()
         self.assertEqual(self.ends, [None])
 
-    def test_failed(self) -> None:
+    def test_tellsOfAFailure(self) -> None:
         """
         When claiming has failed for good the end is told with the failure.
         """
@@ -1069,7 +1059,7 @@ class EndTests(ServiceCase):
         passTime(self.clock, 1000)
         self.assertEqual(len(self.queue.claims), 1)
 
-    def test_stopped(self) -> None:
+    def test_tellsNothingOfAStop(self) -> None:
         """
         A stop is no end by itself: nothing is told.
         """
@@ -1080,7 +1070,7 @@ class EndTests(ServiceCase):
         passTime(self.clock, 30)
         self.assertEqual(self.ends, [])
 
-    def test_stopsItself(self) -> None:
+    def test_stopsWhenToldOfTheEnd(self) -> None:
         """
         Whoever is told may stop the service at once.
         """

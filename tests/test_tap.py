@@ -367,7 +367,7 @@ class MakeServiceTests(PlainTestCase):
                 assert handler._words[1:] == [handler._words[1], "-u"]
                 assert handler._missing == ["A", "B"]
                 assert handler._killAfter == 2.5
-                assert service._claiming["rate"] == 1.5
+                assert service.claiming.rate == 1.5
                 assert service._timeout == 7
             """,
         )  # fmt: skip

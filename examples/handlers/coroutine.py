@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import treq
 
-from myconsumer import Reject, Release, Task
+from myconsumer import IRunningTask, Reject, Release
 
 
-async def longestWord(task: Task) -> dict[str, str]:
+async def longestWord(task: IRunningTask) -> dict[str, str]:
     """
     Find the longest word of a page.
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import hashlib
 
-from myconsumer import Reject, Release, Task
+from myconsumer import IRunningTask, Reject, Release
 
 PIECE = 1024 * 1024
 
 
-def checksum(task: Task) -> dict[str, str]:
+def checksum(task: IRunningTask) -> dict[str, str]:
     """
     Read a file.  A thread cannot be ended from outside, so it checks now and then
     whether its task is cancelled.

@@ -18,8 +18,8 @@ from myconsumer.handlers.outcomes import unfinished
 
 class BlockingTask:
     """
-    The task that a callable gets which blocks: it has what a L{Task
-    <myconsumer.task.Task>} has, but C{extend} blocks, too.
+    The task that a callable gets which blocks: it has what an L{IRunningTask
+    <myconsumer.interfaces.IRunningTask>} has, but C{extend} blocks, too.
     """
 
     __slots__ = ("_extend", "_task")

@@ -10,10 +10,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from myconsumer.task import Task
 
-
-def loadCallable(name: str) -> Callable[[Task], Any]:
+def loadCallable(name: str) -> Callable[[Any], Any]:
     """
     Find what a dotted name stands for, importing what it takes.
 
@@ -76,7 +74,7 @@ class NamedCallable(NamedTuple):
     """
 
     name: str
-    function: Callable[[Task], Any]
+    function: Callable[[Any], Any]
 
     @classmethod
     def load(cls, name: str) -> NamedCallable:

@@ -32,9 +32,8 @@ from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.quotation import quoted
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, retryAfter
-from myconsumer.interfaces import IPausable, ITaskHandler
+from myconsumer.interfaces import IPausable, IRunningTask, ITaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
-from myconsumer.task import Task
 
 #: The seconds that a request may take, and the most that C{Retry-After} may ask for.
 DAY = 86400.0
@@ -90,7 +89,7 @@ class ForwardHandler(MultiService):
     def __repr__(self) -> str:
         return f"<ForwardHandler {withoutSecrets(self._url)}>"
 
-    def handle(self, task: Task) -> Deferred[Any]:
+    def handle(self, task: IRunningTask) -> Deferred[Any]:
         """
         See L{ITaskHandler.handle}.
         """
@@ -131,11 +130,11 @@ class ForwardHandler(MultiService):
         stopped = maybeDeferred(super().stopService)
         return DeferredList([stopped, self._client.close()]).addCallback(lambda _: None)
 
-    def _answered(self, answer: Answer, task: Task) -> Any:
+    def _answered(self, answer: Answer, task: IRunningTask) -> Any:
         self._unreachable = 0
         return self._client.read(answer, partial(self._resultOf, task))
 
-    def _resultOf(self, task: Task, answer: Answer) -> Raw | None:
+    def _resultOf(self, task: IRunningTask, answer: Answer) -> Raw | None:
         if not (answer.tooLong or isCrowded(answer.body)):
             return resultOf(answer)
         self._log.warn(
@@ -177,7 +176,7 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
     return handler
 
 
-def headersOf(task: Task) -> dict[bytes, bytes]:
+def headersOf(task: IRunningTask) -> dict[bytes, bytes]:
     """
     @return: The headers that tell of a task.
     """

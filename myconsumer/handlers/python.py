@@ -21,8 +21,7 @@ from myconsumer.handlers.callables import NamedCallable, requireWork
 from myconsumer.handlers.futures import whenDone, whenDoneElsewhere
 from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.handlers.threads import ThreadHandler
-from myconsumer.interfaces import ITaskHandler
-from myconsumer.task import Task
+from myconsumer.interfaces import IRunningTask, ITaskHandler
 
 # what asyncio, anyio and sniffio say where the reactor runs on no asyncio loop
 _NO_LOOP = re.compile("event loop|async library|await wasn't used with future")
@@ -39,7 +38,7 @@ class PythonHandler:
     is a task of that loop and awaits what C{asyncio} offers, too.
     """
 
-    def __init__(self, function: Callable[[Task], Any], reactor: Any = None) -> None:
+    def __init__(self, function: Callable[[Any], Any], reactor: Any = None) -> None:
         """
         @param function: Is called with each task, in a context of its own.
         @param reactor: Is told by other threads that a future is done; the global one
@@ -53,7 +52,7 @@ class PythonHandler:
         # the loop itself does not keep them
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def handle(self, task: Task) -> Any:
+    def handle(self, task: IRunningTask) -> Any:
         """
         See L{ITaskHandler.handle}.
         """

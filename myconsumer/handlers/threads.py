@@ -29,8 +29,7 @@ from myconsumer.handlers.blocking import (
     call,
     requireBlocking,
 )
-from myconsumer.interfaces import ITaskHandler
-from myconsumer.task import Task
+from myconsumer.interfaces import IRunningTask, ITaskHandler
 
 
 class _Job:
@@ -168,7 +167,7 @@ class ThreadHandler(Service):
         self._reactor = reactor
         self._threads = _Threads(limit, reactor)
 
-    def handle(self, task: Task) -> Deferred[Any]:
+    def handle(self, task: IRunningTask) -> Deferred[Any]:
         """
         See L{ITaskHandler.handle}.
 

@@ -1,6 +1,8 @@
 """
 Tasks that have arrived and wait for a slot.
 
+Promise 5: a stop leaves nothing leased: what waits is released.
+
 Promise 7: a task that waits and whose lease is lost is never started.
 """
 
@@ -11,13 +13,14 @@ from collections import deque
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed, Settlement, Task
 
 
-class Waiting:
+class Arrivals:
     """
     The tasks that have arrived and have not been started, the oldest first, and
     their leases.
@@ -128,5 +131,5 @@ class Waiting:
         self._tasks = deque(
             (task, lease)
             for task, lease in self._tasks
-            if lease is None or not lease.lost
+            if lease is None or not lease.isLost
         )

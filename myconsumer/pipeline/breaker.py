@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError
-from myconsumer.pipeline.leases import Lease
+from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.source import MOST_FAILURES, QueueTaskSource, RunTask
 from myconsumer.retrying import QUIET, Policy, faultPolicy
 from myconsumer.task import Task
@@ -34,8 +34,8 @@ class Breaker:
     _log = Logger()
 
     # Whether claiming is paused, or goes on with a single task.
-    _tripped = False
-    _closed = False
+    _isTripped = False
+    _isClosed = False
     _failures = 0
     # What is tried.
     _trial: Task | None = None
@@ -43,7 +43,7 @@ class Breaker:
     _timer: IDelayedCall | None = None
     # How many tasks could not be begun, and whether the log was told of that.
     _notBegun = 0
-    _told = False
+    _isTold = False
     _toldOf = ""
     _toldAt = 0.0
 
@@ -75,19 +75,19 @@ class Breaker:
             self._source.putBack(task)
         self._notBegun += 1
         # What was begun before the pause says nothing about the time after it.
-        if not self._closed and (not self._tripped or task is self._trial):
+        if not self._isClosed and (not self._isTripped or task is self._trial):
             self._trip(reason)
 
     def close(self) -> None:
         """
         Pause nothing any more.
         """
-        self._closed = True
+        self._isClosed = True
         self._cancelTimer()
 
     def _trip(self, reason: str) -> None:
         self._cancelTimer()
-        self._tripped = True
+        self._isTripped = True
         self._trial = None
         self._source.pause(_REASON)
         delay = self._policy(self._failures)
@@ -130,11 +130,11 @@ class Breaker:
         """
         A task on trial has ended; if it could not be begun, that is known already.
         """
-        if task is not self._trial or self._closed:
+        if task is not self._trial or self._isClosed:
             return
         self._trial = None
         self._failures = 0
-        if self._tripped:
+        if self._isTripped:
             self._resume()
 
     def _resume(self) -> None:
@@ -142,11 +142,11 @@ class Breaker:
         Claim as ever.  What is on trial may still turn out not to be begun.
         """
         self._cancelTimer()
-        self._tripped = False
+        self._isTripped = False
         self._source.trial = None
         self._source.resume(_REASON)
-        if self._told:
-            self._told = False
+        if self._isTold:
+            self._isTold = False
             self._log.info(
                 "Tasks can be begun again, claiming; {count} could not be",
                 count=self._notBegun,
@@ -163,10 +163,10 @@ class Breaker:
         Log a failure: once while it lasts, and where it comes and goes once a minute.
         """
         now = self._clock.seconds()
-        quiet = HOUR if self._told else QUIET
+        quiet = HOUR if self._isTold else QUIET
         if reason == self._toldOf and now - self._toldAt < quiet:
             return
-        self._told, self._toldOf, self._toldAt = True, reason, now
+        self._isTold, self._toldOf, self._toldAt = True, reason, now
         self._log.warn(
             "Tasks cannot be begun and are given back, claiming nothing for "
             "{delay:.1f} s, and then one task at a time: {reason}",

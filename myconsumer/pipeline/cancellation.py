@@ -44,7 +44,7 @@ class Cancellation:
 
     can: bool | None = None
     _probeAt = -inf
-    _closed = False
+    _isClosed = False
 
     def __init__(self, queue: ITaskQueue, clock: IReactorTime, lease: float) -> None:
         """
@@ -86,9 +86,8 @@ class Cancellation:
 
     def undo(self, claim: str) -> None:
         """
-        Have what was leased under a failed claim go back.  If the endpoint cannot be
-        told, as when it is down, try again with later claims, until the leases must
-        have expired.
+        Send C{DELETE} for a failed claim, so that tasks leased under it go back.  If
+        that fails, retry with later claims, until the leases must have expired.
         """
         self._undo(claim, self._clock.seconds() + self._lease)
 
@@ -102,7 +101,7 @@ class Cancellation:
         """
         Undo at once, side by side, what is still to be undone, and nothing after that.
         """
-        self._closed = True
+        self._isClosed = True
         undone, self._undone = self._undone, {}
         if self.can is not False:
             for claim in undone:
@@ -171,7 +170,7 @@ class Cancellation:
         self._undone = {
             claim: until for claim, until in self._undone.items() if until > now
         }
-        if len(self._undone) < MOST_UNDONE and not self._closed:
+        if len(self._undone) < MOST_UNDONE and not self._isClosed:
             self._undone[claim] = until
 
     def _request(self, claim: str) -> Deferred[bool | None]:

@@ -1,17 +1,16 @@
 """
 The claims that are open, and how they are ended.
 
-Promise 5: no claim is dropped under which tasks may still be leased.
+Promise 5: a stop leaves nothing leased: what an open claim would still lease goes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 from uuid import uuid4
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -21,6 +20,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.cancellation import Cancellation
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
 
@@ -37,26 +37,28 @@ TRIES = 3
 PAUSE = 0.25
 
 
-class Claim(Struct, eq=False):
+@dataclass(eq=False)
+class Claim:
     """
-    A claim that has not been answered.
+    A claim.
 
     @ivar id: Its name.
     @ivar limit: How many tasks it asks for.
     @ivar made: When it was made, by our clock.
-    @ivar idle: Whether nothing ran, waited or was unsettled then.
-    @ivar answer: Fires once the answer was dealt with.
-    @ivar ending: Whether the endpoint is told to end it.
-    @ivar answered: Whether there was a whole answer.
+    @ivar isIdle: Whether nothing ran, waited or was unsettled then.
+    @ivar answer: Fires with the answer, once the claim is open no longer.  Whoever made
+        the claim adds callbacks at once, and handles a failure.
+    @ivar isEnding: Whether the endpoint is told to end it.
+    @ivar isAnswered: Whether there was a whole answer.
     """
 
     id: str
     limit: int
     made: float
-    idle: bool
-    answer: Deferred[None]
-    ending: bool = False
-    answered: bool = False
+    isIdle: bool
+    answer: Deferred[Claimed]
+    isEnding: bool = False
+    isAnswered: bool = False
 
 
 class Claims:
@@ -73,34 +75,27 @@ class Claims:
 
     _log = Logger()
 
-    _aborted = False
+    _isAborted = False
     # The most tasks whose answer is not too long, as far as is known.
     _most: float = inf
 
     def __init__(
-        self,
-        queue: ITaskQueue,
-        clock: IReactorTime,
-        wait: float,
-        lease: float,
-        untilEmpty: bool = False,
+        self, queue: ITaskQueue, claiming: Claiming, clock: IReactorTime
     ) -> None:
         """
         @param queue: Where to claim.
+        @param claiming: How long a claim waits, and for how long tasks are claimed.
         @param clock: What keeps the time.
-        @param wait: The seconds that a claim waits for its first task.
-        @param lease: The seconds for which tasks are claimed.
-        @param untilEmpty: Whether the endpoint is asked not to wait for tasks.
         """
         self._queue = queue
         self._clock = clock
-        self._wait = self._blindWait = wait
+        self._wait = self._blindWait = claiming.wait
         if not ISelfTimedTaskQueue.providedBy(queue):
-            self._wait = 0.0 if untilEmpty else wait
+            self._wait = 0.0 if claiming.untilEmpty else claiming.wait
             self._blindWait = min(self._wait, LONGEST_BLIND_WAIT)
-        self._lease = lease
+        self._lease = claiming.lease
         self.open: set[Claim] = set()
-        self.cancellation = Cancellation(queue, clock, lease)
+        self.cancellation = Cancellation(queue, clock, claiming.lease)
         self._tooLong = Quiet(clock)
         # Those that the endpoint is being told to end.
         self._ending: set[Deferred[None]] = set()
@@ -112,46 +107,32 @@ class Claims:
         """
         return sum(claim.limit for claim in self.open)
 
-    def make(
-        self,
-        limit: int,
-        idle: bool,
-        answered: Callable[[Claimed, Claim], None],
-        failed: Callable[[Failure, Claim], None],
-        ended: Callable[[], None],
-    ) -> None:
+    def make(self, limit: int, isIdle: bool) -> Claim:
         """
         Ask the queue for tasks: fewer than there may be, if an answer was too long.
 
         @param limit: The most to ask for.
-        @param idle: Whether nothing runs, waits or is unsettled now.
-        @param answered: Called with the answer, while the claim is still open.
-        @param failed: Called with why there is no answer, likewise.
-        @param ended: Called after either, with the claim open no longer.
+        @param isIdle: Whether nothing runs, waits or is unsettled now.
+
+        @return: The claim, which may have been answered already.
         """
         self.cancellation.beforeClaim()
         limit = int(min(limit, self._most))
         wait = self._wait if self.cancellation.can else self._blindWait
-        claim = Claim(str(uuid4()), limit, self._clock.seconds(), idle, Deferred())
+        id, made = str(uuid4()), self._clock.seconds()
+        answer = maybeDeferred(self._queue.claim, id, limit, wait, self._lease)
+        claim = Claim(id, limit, made, isIdle, answer)
         self.open.add(claim)
+        answer.addBoth(self._over, claim)
+        return claim
 
-        def came(claimed: Claimed) -> None:
-            claim.answered = True
-            answered(claimed, claim)
-
-        def bug(failure: Failure) -> None:
-            self._log.failure("A claim's answer could not be dealt with", failure)
-
-        def over(_: None) -> None:
-            self.open.discard(claim)
-            ended()
-
-        answer: Deferred[Claimed] = maybeDeferred(
-            self._queue.claim, claim.id, limit, wait, self._lease
-        )
-        # An answer that cannot be dealt with is a failure, too.
-        claim.answer = answer.addCallback(came).addErrback(failed, claim)
-        claim.answer.addErrback(bug).addCallback(over)
+    def _over(self, result: Claimed | Failure, claim: Claim) -> Claimed | Failure:
+        """
+        There is nothing of a claim left to end, whatever comes of its answer.
+        """
+        self.open.discard(claim)
+        claim.isAnswered = not isinstance(result, Failure)
+        return result
 
     def wasFull(self, claim: Claim) -> None:
         """
@@ -187,7 +168,7 @@ class Claims:
         End the open claims: what they still bring is not wanted.
         """
         for claim in list(self.open):
-            claim.ending = True
+            claim.isEnding = True
             ending = Deferred.fromCoroutine(self._end(claim))
             self._ending.add(ending)
             ending.addBoth(self._ended, ending)
@@ -210,7 +191,7 @@ class Claims:
         leases under them all the same, unless it is being told to end them, is
         lost until the leases end.
         """
-        self._aborted = True
+        self._isAborted = True
         for claim in list(self.open):
             claim.answer.cancel()
 
@@ -229,9 +210,9 @@ class Claims:
                     claim.answer.addTimeout(GRACE, self._clock)
                 return
             tries -= 1
-            if not tries or self._aborted:
+            if not tries or self._isAborted:
                 self.cancellation.undoLater(claim.id)
                 return
             await deferLater(self._clock, PAUSE)
-            if claim.answered:
+            if claim.isAnswered:
                 return

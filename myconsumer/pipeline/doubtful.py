@@ -7,7 +7,9 @@ Promise 4: a settlement that the endpoint cannot take holds up no other.
 
 from __future__ import annotations
 
-from msgspec import UNSET, Struct
+from dataclasses import dataclass
+
+from msgspec import UNSET
 from msgspec.structs import replace
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,8 +21,9 @@ from myconsumer.pipeline.batching import (
     isForTheWhole,
     partOf,
 )
-from myconsumer.pipeline.lane import PATIENCE, Lane, Road
-from myconsumer.pipeline.leases import Lease
+from myconsumer.pipeline.lane import PATIENCE, Lane
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.road import Road
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
 
@@ -29,7 +32,8 @@ from myconsumer.task import Settlement
 MOST_ALONE = 3
 
 
-class Doubt(Struct, eq=False):
+@dataclass(eq=False)
+class Doubt:
     """
     What is known of a settlement that requests failed with.
 
@@ -72,7 +76,7 @@ class DoubtfulLane(Lane):
         """
         How many there are that are not set aside.
         """
-        return sum(not lease.setAside for lease in self.pending)
+        return sum(not lease.isSetAside for lease in self.pending)
 
     @property
     def isDone(self) -> bool:
@@ -81,7 +85,7 @@ class DoubtfulLane(Lane):
         """
         now = self._road.clock.seconds()
         return all(
-            self._hurried and lease.setAside and self._doubts[lease].due > now
+            self._isHurried and lease.isSetAside and self._doubts[lease].due > now
             for lease in self.pending
         )
 
@@ -137,7 +141,7 @@ class DoubtfulLane(Lane):
         The smallest parts first: that one is taken shows what is at fault.
         """
         doubt = self._doubts[lease]
-        return lease.setAside, doubt.isLast, doubt.part
+        return lease.isSetAside, doubt.isLast, doubt.part
 
     def _failed(self, batch: list[Lease], failure: Failure) -> float:
         """
@@ -175,14 +179,14 @@ class DoubtfulLane(Lane):
         if refused:
             self._road.size.acquit()
         doubt.alone += MOST_ALONE if refused else 1
-        if lease.setAside:
+        if lease.isSetAside:
             doubt.due = now + LONGEST
         elif doubt.alone < MOST_ALONE:
             doubt.due = now + faultPolicy(doubt.alone)
         elif self._shorten(lease, reason):
             doubt.alone = 0
         elif othersAreTaken:
-            lease.setAside = True
+            lease.isSetAside = True
             doubt.due = now + LONGEST
             self._log.error(
                 "The endpoint does not take how task {id} ended; its lease is extended "

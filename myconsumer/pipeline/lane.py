@@ -6,25 +6,23 @@ Promise 6: a settlement is retried until its lease has ended, and sent at least 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import FaultError
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import (
     DEADLINE,
-    BatchSize,
     deadlineFor,
     isForTheWhole,
 )
-from myconsumer.pipeline.leases import Lease, Leases
-from myconsumer.retrying import LONGEST, Retry
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.road import Road
+from myconsumer.retrying import LONGEST
 from myconsumer.task import Settlement
 
 #: When flushing, the seconds that an answer may take.
@@ -33,33 +31,6 @@ PATIENCE = 2.0
 #: When flushing, the least seconds between a failure and the next request: not many,
 #: since there is no time for more.
 BREATH = 0.1
-
-
-class Road(Struct, eq=False):
-    """
-    What all lanes to one queue share.
-
-    @ivar queue: Where they lead.
-    @ivar leases: Where a lease is dropped once it is settled, or given up.
-    @ivar clock: What keeps the time.
-    @ivar retry: Counts the failures that are the endpoint's.
-    @ivar size: How much the endpoint takes.
-    @ivar acknowledged: Called with what was taken, and the receipts among it that
-        had been lost.
-    @ivar ended: Called after each request.
-    @ivar taken: How many requests were taken.
-    @ivar refusals: How many were refused since, though a part might be taken.
-    """
-
-    queue: ITaskQueue
-    leases: Leases
-    clock: IReactorTime
-    retry: Retry
-    size: BatchSize
-    acknowledged: Callable[[list[Lease], Collection[str]], object]
-    ended: Callable[[], object]
-    taken: int = 0
-    refusals: int = 0
 
 
 class Lane:
@@ -81,8 +52,8 @@ class Lane:
     _request: Deferred[Any] | None = None
     _began = 0.0
     _notBefore = 0.0
-    _closed = False
-    _hurried = False
+    _isClosed = False
+    _isHurried = False
     # How many requests in a row were not taken.
     _failures = 0
 
@@ -113,7 +84,7 @@ class Lane:
         Send what there is after C{delay} seconds; later only after a failure that
         asked for that, or while a request is open.
         """
-        if self._request is not None or self._closed:
+        if self._request is not None or self._isClosed:
             return
         now = self._road.clock.seconds()
         due = max(now + delay, self._notBefore)
@@ -126,10 +97,10 @@ class Lane:
     def hurry(self) -> None:
         """
         From now on wait no longer than L{PATIENCE} for any answer, and send at once
-        what waits for its time.  A request that is open gets a third of the deadline
-        in all, if that is longer: so much time it was made for.
+        what waits for its time.  A request that is open gets a third of its deadline
+        in all, if that is longer: its size was chosen for that.
         """
-        self._hurried = True
+        self._isHurried = True
         self._notBefore = 0.0
         if self._request is None:
             self.wake()
@@ -141,7 +112,7 @@ class Lane:
         """
         Send no more.
         """
-        self._closed = True
+        self._isClosed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -156,7 +127,7 @@ class Lane:
 
     def _deadline(self, leases: Iterable[Lease]) -> float:
         deadline = deadlineFor(lease.length for lease in leases)
-        return min(deadline, self.patience) if self._hurried else deadline
+        return min(deadline, self.patience) if self._isHurried else deadline
 
     def _send(self) -> None:
         self._timer = None
@@ -195,11 +166,11 @@ class Lane:
                 f"no answer within {self.patience:g} s, and there is no time left"
             )
             failure = Failure(late)
-        if self._closed:
+        if self._isClosed:
             return 0.0
         self._failures += 1
         delay = self._failed(batch, failure)
-        if self._hurried and not isForTheWhole(failure.value):
+        if self._isHurried and not isForTheWhole(failure.value):
             delay = min(delay, BREATH)
         self._giveUp([lease for lease in batch if lease in self.pending])
         return delay
@@ -230,7 +201,7 @@ class Lane:
 
     def _answered(self, delay: float) -> None:
         self._request = None
-        if self._closed:
+        if self._isClosed:
             return
         self._notBefore = self._road.clock.seconds() + delay
         if self.pending:

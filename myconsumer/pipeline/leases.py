@@ -1,14 +1,15 @@
 """
 All leases that are held, kept alive in few requests.
 
-Promise 7: a task whose lease is lost is cancelled.
+Promise 2: a task that has ended keeps its lease until its settlement is acknowledged.
+
+Promise 7: the task of a lost lease is cancelled, or never started.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -16,44 +17,9 @@ from twisted.logger import Logger
 from myconsumer.errors import LeaseLostError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import paceOf
+from myconsumer.pipeline.extension import Beats
 from myconsumer.pipeline.heartbeat import Heartbeat
-
-
-class Lease(Struct, eq=False):
-    """
-    A claimed task that is ours until its settlement is acknowledged.
-
-    @ivar receipt: The proof of it.
-    @ivar id: The task's, for the log.
-    @ivar length: The seconds for which it lasts, once extended.
-    @ivar expires: When it ends unless it is extended, by our clock.
-    @ivar pace: See L{paceOf}.
-    @ivar lost: Whether the endpoint has said that it is no longer ours.
-    @ivar onLost: Called when the endpoint says so.
-    @ivar sent: How often the endpoint was told how the task ended.
-    @ivar extending: Fire once the next heartbeat has extended it.
-    @ivar beating: Whether an open heartbeat extends it, if the endpoint hears of it.
-    @ivar setAside: Whether it is extended no longer: how the task ended cannot be
-        told.
-    @ivar part: 0, or the most leases that it may be extended with, since heartbeats
-        failed with it.
-    @ivar seen: How many heartbeats had been taken when the last one failed that had
-        it and others.
-    """
-
-    receipt: str
-    id: str | int
-    length: float
-    expires: float
-    pace: int = 0
-    lost: bool = False
-    onLost: Callable[[], object] | None = None
-    sent: int = 0
-    extending: list[Deferred[None]] = []
-    beating: bool = False
-    setAside: bool = False
-    part: int = 0
-    seen: int = 0
+from myconsumer.pipeline.lease import Lease
 
 
 class Leases:
@@ -66,14 +32,12 @@ class Leases:
     one is lost; by our own clock nothing is given up.
 
     @ivar held: The leases by their receipts.
-    @ivar taken: How many heartbeats the endpoint has taken.
     @ivar whenLost: Called after some were lost.
     """
 
     _log = Logger()
 
-    _closed = False
-    taken = 0
+    _isClosed = False
     # The length of the lease that came last, and what extends it.
     _length = 0.0
     _beat: Heartbeat
@@ -83,10 +47,10 @@ class Leases:
         @param queue: What the heartbeats go to.
         @param clock: What keeps the time.
         """
-        self._queue = queue
         self._clock = clock
-        self._beats: dict[tuple[int, bool], Heartbeat] = {}
         self.held: dict[str, Lease] = {}
+        self._beats = Beats(queue, clock, self.held, self.lose, self._beatOf)
+        self._beatsOf: dict[tuple[int, bool], Heartbeat] = {}
         self.whenLost: Callable[[], object] = lambda: None
 
     def hold(
@@ -107,7 +71,7 @@ class Leases:
         if length != self._length:
             # As a rule all are of one length.
             self._length = length
-            self._beat = self.beatOf(paceOf(length), False)
+            self._beat = self._beatOf(paceOf(length), False)
         beat = self._beat
         lease = Lease(receipt, id, length, arrived + length, beat.pace)
         self.held[receipt] = lease
@@ -131,7 +95,7 @@ class Leases:
             heartbeat is about to extend has not, until that is answered.
         """
         isOver = lease.expires <= self._clock.seconds()
-        return lease.lost or (isOver and not lease.beating)
+        return lease.isLost or (isOver and not lease.isBeating)
 
     def extend(self, lease: Lease, length: float) -> Deferred[None]:
         """
@@ -144,13 +108,13 @@ class Leases:
         @return: Fires once it is extended; fails with L{LeaseLostError} if it is
             held no longer.
         """
-        if self._closed or self.held.get(lease.receipt) is not lease:
+        if self._isClosed or self.held.get(lease.receipt) is not lease:
             return fail(LeaseLostError(f"the lease of task {lease.id} is lost"))
         lease.length = length
         lease.pace = paceOf(length)
         extended: Deferred[None] = Deferred()
         lease.extending.append(extended)
-        self.beatOf(lease.pace, lease.part > 0).ask()
+        self._beatOf(lease.pace, lease.part > 0).ask()
         return extended
 
     def _refuseToExtend(self, lease: Lease, why: str) -> None:
@@ -168,7 +132,7 @@ class Leases:
         """
         lost = [self.held.pop(receipt) for receipt in receipts if receipt in self.held]
         for lease in lost:
-            lease.lost = True
+            lease.isLost = True
             if lease.onLost is not None:
                 lease.onLost()
             self._refuseToExtend(lease, f"the lease of task {lease.id} is lost")
@@ -188,21 +152,18 @@ class Leases:
         """
         Send no more heartbeats.  What is still held ends by itself.
         """
-        self._closed = True
-        for beat in self._beats.values():
+        self._isClosed = True
+        for beat in self._beatsOf.values():
             beat.close()
         for lease in list(self.held.values()):
             self._refuseToExtend(lease, "the service has stopped")
 
-    def beatOf(self, pace: int, doubtful: bool) -> Heartbeat:
+    def _beatOf(self, pace: int, isDoubtful: bool) -> Heartbeat:
         """
-        @param pace: See L{paceOf}.
-        @param doubtful: Whether it is that of the leases that heartbeats fail with.
-
-        @return: What extends such leases.
+        See L{Beats.of}.
         """
-        beat = self._beats.get((pace, doubtful))
+        beat = self._beatsOf.get((pace, isDoubtful))
         if beat is None:
-            beat = Heartbeat(self, self._queue, self._clock, pace, doubtful)
-            self._beats[pace, doubtful] = beat
+            beat = Heartbeat(self._beats, pace, isDoubtful)
+            self._beatsOf[pace, isDoubtful] = beat
         return beat

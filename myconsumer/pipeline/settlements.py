@@ -22,8 +22,10 @@ from myconsumer.pipeline.batching import (
     isForTheWhole,
 )
 from myconsumer.pipeline.doubtful import DoubtfulLane
-from myconsumer.pipeline.lane import Lane, Road
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lane import Lane
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.road import Road
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
 
@@ -62,11 +64,11 @@ class PromptLane(Lane):
         delay = 0.0
         if not 0 < self._road.refusals <= MOST_REFUSED:
             delay = self._road.retry.failed(failure)
-        isSecond = self._failures > 1 or self._hurried
+        isSecond = self._failures > 1 or self._isHurried
         if refused or (isSecond and not isForTheWhole(failure.value)):
             self._road.size.failed(len(batch), refused)
             moved = {lease: self.pending.pop(lease) for lease in batch}
-            self._doubtful.take(moved, failure, 0.0 if self._hurried else delay)
+            self._doubtful.take(moved, failure, 0.0 if self._isHurried else delay)
         return delay
 
 
@@ -171,7 +173,7 @@ class Settling:
         late = [
             lease
             for lease in batch
-            if lease.receipt in lost and lease.sent == 1 and not lease.lost
+            if lease.receipt in lost and lease.sent == 1 and not lease.isLost
         ]
         if late:
             self._log.warn(

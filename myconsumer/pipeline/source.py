@@ -1,16 +1,20 @@
 """
 A source that claims from a queue as many tasks as there is room for, and no more.
 
-Promise 2: never more tasks are claimed than there are free slots, plus the prefetch.
+Promise 2: never more than C{limit + prefetch} tasks are claimed and not ended, a claim
+asks for no more than is free of that, and claims pause past four times C{limit} tasks
+that have ended and are not settled.
 
-Promise 3: tasks are claimed the moment a slot is free.
+Promise 3: no slot is idle while work waits, but for one round trip.
+
+Promise 8: memory is bounded by C{limit}, C{prefetch} and the largest payload.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import inf
+from typing import Literal
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -25,24 +29,22 @@ from myconsumer.interfaces import (
     ITaskSlots,
     ITaskSource,
 )
-from myconsumer.pipeline.arrivals import Waiting
+from myconsumer.pipeline.arrivals import Arrivals
+from myconsumer.pipeline.cadence import Cadence
 from myconsumer.pipeline.claims import Claim, Claims
-from myconsumer.pipeline.leases import Lease, Leases
-from myconsumer.pipeline.rate import RateLimit
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.rate import StartRate
 from myconsumer.pipeline.settlements import Settling
-from myconsumer.retrying import Retry
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.task import Claimed, Task
 
 RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
 
-#: With C{untilEmpty}, so many failures in a row end the run.
+#: The failures in a row that end a run, with C{untilEmpty}.
 MOST_FAILURES = 5
 
-#: After so many seconds of handing tasks over, the reactor has a turn.
+#: The seconds of starting tasks after which the reactor gets a turn.
 TURN = 0.05
-
-#: With a rate, the most seconds before its start that a task is claimed.
-MOST_AHEAD = 1.0
 
 
 @implementer(ITaskSource)
@@ -53,82 +55,54 @@ class QueueTaskSource:
 
     It never ends a run, and never gives up, except with C{untilEmpty}.
 
-    @ivar waiting: The tasks that have arrived and wait for a slot.
-    @ivar hopeless: Why claiming has failed for good, with C{untilEmpty}.
+    @ivar arrivals: The tasks that have arrived and wait for a slot.
+    @ivar givenUp: Why claiming has failed for good, with C{untilEmpty}.
     @ivar trial: If set, runs the next task; one is claimed, and no more wait, until it
         is set to C{None}.
     """
 
     _log = Logger()
 
-    hopeless: Failure | None = None
+    givenUp: Failure | None = None
     trial: RunTask | None = None
     _consumer: ITaskConsumer | None = None
     _slots: ITaskSlots
-    _started = False
-    _closed = False
+    # Whether tasks are handed over; C{closed} is for good.
+    _state: Literal["stopped", "started", "closed"] = "stopped"
     _acting: IDelayedCall | None = None
-    # Nothing is claimed before this time.
-    _resumeAt = 0.0
     # Wakes us when there may be something to do.
     _timer: IDelayedCall | None = None
-    # Whether the last claim brought all that it asked for.
-    _full = False
-    # When a claim last failed, of those that count.
-    _failedAt = -inf
-    # With a rate, how many seconds before their start tasks are claimed.
-    _ahead = 0.0
 
     def __init__(
         self,
         queue: ITaskQueue,
-        leases: Leases,
+        arrivals: Arrivals,
         settling: Settling,
         run: RunTask,
-        clock: IReactorTime,
-        *,
-        wait: float,
-        lease: float,
-        interval: float,
-        prefetch: int,
-        pollers: int,
+        claiming: Claiming,
         mostUnsettled: int,
-        untilEmpty: bool = False,
-        rate: float | None = None,
+        clock: IReactorTime,
     ) -> None:
         """
         @param queue: Where to claim.
-        @param leases: Keeps the leases of what arrives.
-        @param settling: Told of tasks that are given back, and asked how many
-            have ended but are not settled.
+        @param arrivals: Keeps what arrives until there is a slot.
+        @param settling: Asked how many tasks have ended but are not settled.
         @param run: Runs a task.
-        @param clock: What keeps the time.
-        @param wait: The seconds that a claim waits for its first task.
-        @param lease: The seconds for which tasks are claimed.
-        @param interval: The seconds between two claims that are answered at once
-            with nothing.
-        @param prefetch: How many tasks to claim beyond the free slots.
-        @param pollers: The most claims open side by side.
+        @param claiming: When to claim, how many, and for how long.
         @param mostUnsettled: With more tasks unsettled than this, claim nothing.
-        @param untilEmpty: Do not wait for tasks, and tell the consumer when none
-            are left or claiming fails for good.
-        @param rate: The most tasks to start in a second; C{None} for any number.
+        @param clock: What keeps the time.
         """
         self._settling = settling
         self._run = run
         self._clock = clock
-        self._interval = interval
-        self._prefetch = prefetch
-        self._pollers = pollers
+        self._claiming = claiming
         self._mostUnsettled = mostUnsettled
-        self._untilEmpty = untilEmpty
-        self._retry = Retry("Claims", clock)
-        self._claims = Claims(queue, clock, wait, lease, untilEmpty)
-        self._rate = None if rate is None else RateLimit(rate, clock)
+        self._claims = Claims(queue, claiming, clock)
+        self._cadence = Cadence(self._claims, claiming, clock)
+        rate = claiming.rate
+        self._rate = None if rate is None else StartRate(rate, clock)
         self._pauses: set[str] = set()
-        self.waiting = Waiting(leases, settling, lease, clock)
-        leases.whenLost = self._dropLost
-        settling.whenSettled = self._actSoon
+        self.arrivals = arrivals
 
     def start(self, consumer: ITaskConsumer) -> None:
         """
@@ -140,7 +114,8 @@ class QueueTaskSource:
         if consumer is not self._consumer:
             self._consumer = consumer
             self._slots = ITaskSlots(consumer)
-        self._started = True
+        if self._state == "stopped":
+            self._state = "started"
         self._actSoon()
 
     def stop(self) -> Deferred[bool]:
@@ -148,7 +123,8 @@ class QueueTaskSource:
         See L{ITaskSource.stop}.  Nothing is handed over any more; to claim what is
         missing of the prefetch goes on.
         """
-        self._started = False
+        if self._state == "started":
+            self._state = "stopped"
         return succeed(True)
 
     def pause(self, reason: str) -> None:
@@ -161,7 +137,7 @@ class QueueTaskSource:
         first = not self._pauses
         self._pauses.add(reason)
         if first:
-            self.waiting.giveBack(keepUnleased=True)
+            self.arrivals.giveBack(keepUnleased=True)
             self._claims.end()
 
     def resume(self, reason: str) -> None:
@@ -178,9 +154,9 @@ class QueueTaskSource:
         Keep a task that came without a receipt and could not be begun, unless this is
         the end.
         """
-        self.waiting.putBack(task)
-        if self._closed:
-            self.waiting.giveBack()
+        self.arrivals.putBack(task)
+        if self._state == "closed":
+            self.arrivals.giveBack()
 
     def giveUp(self, reason: Failure) -> bool:
         """
@@ -190,12 +166,26 @@ class QueueTaskSource:
 
         @return: Whether it ends.
         """
-        if not self._untilEmpty or self._slots.running:
+        if not self._claiming.untilEmpty or self._slots.running:
             return False
-        self.waiting.giveBack()
-        self.hopeless = reason
+        self.arrivals.giveBack()
+        self.givenUp = reason
         self._actSoon()
         return True
+
+    def leasesLost(self) -> None:
+        """
+        Called after leases were lost: a task that waits and has lost its lease is never
+        started.
+        """
+        self.arrivals.dropLost()
+        self._actSoon()
+
+    def settled(self) -> None:
+        """
+        Called after settlements were acknowledged or given up: claiming may go on.
+        """
+        self._actSoon()
 
     def close(self) -> Deferred[None]:
         """
@@ -204,12 +194,12 @@ class QueueTaskSource:
 
         @return: Fires once no claim is open, or being ended.
         """
-        self._closed = True
+        self._state = "closed"
         for call in (self._acting, self._timer):
             if call is not None:
                 call.cancel()
         self._acting = self._timer = None
-        self.waiting.giveBack()
+        self.arrivals.giveBack()
         return self._claims.close()
 
     def abort(self) -> None:
@@ -220,7 +210,8 @@ class QueueTaskSource:
         self._claims.abort()
 
     def _actSoon(self) -> None:
-        if self._acting is None and self._consumer is not None and not self._closed:
+        isClosed = self._consumer is None or self._state == "closed"
+        if self._acting is None and not isClosed:
             self._acting = self._clock.callLater(0, self._act)
 
     def _act(self) -> None:
@@ -229,13 +220,13 @@ class QueueTaskSource:
         """
         self._acting = None
         consumer = self._consumer
-        if consumer is None or not (self._started or self._slots.running):
+        if consumer is None or not (self._state == "started" or self._slots.running):
             return
         self._handOver(consumer)
-        if self._closed:
+        if self._state == "closed":
             return
-        if self.hopeless is not None and self._idle():
-            consumer.taskProductionFailed(self.hopeless)
+        if self.givenUp is not None and self._isIdle():
+            consumer.taskProductionFailed(self.givenUp)
         elif self._mayClaim():
             room = self._room()
             if room > 0:
@@ -245,18 +236,18 @@ class QueueTaskSource:
         """
         How many more tasks may be asked for.
         """
-        taken = len(self.waiting) + self._claims.asked
-        room = self._slots.freeSlots + self._prefetch - taken
+        taken = len(self.arrivals) + self._claims.asked
+        room = self._slots.freeSlots + self._claiming.prefetch - taken
         if self.trial is not None:
             room = min(room, 1 - taken)
         if self._rate is None or room <= 0:
             return room
-        may = self._rate.available(self._ahead) - taken
-        if may <= 0 and self._untilEmpty and self._isAllDone():
+        may = self._rate.claimable(taken)
+        if may <= 0 and self._claiming.untilEmpty and self._isAllDone():
             # Whether anything is left is known before another task may start.
             return 1
-        if may <= 0 and taken < self._rate.most:
-            self._wakeAfter(self._rate.wait(taken + 1, self._ahead))
+        if may <= 0:
+            self._wakeAfter(self._rate.untilClaimable(taken))
         return min(room, may)
 
     def _mayClaim(self) -> bool:
@@ -265,18 +256,18 @@ class QueueTaskSource:
         """
         if self._pauses or self._settling.backlog > self._mostUnsettled:
             return False
-        open = len(self._claims.open)
-        if open and (open >= self._pollers or not self._full):
-            return False
-        delay = self._resumeAt - self._clock.seconds()
-        if delay > 0:
+        delay = self._cadence.delay()
+        if delay:
             self._wakeAfter(delay)
-        return delay <= 0
+        return delay == 0
 
-    def _wakeAfter(self, delay: float) -> None:
+    def _wakeAfter(self, delay: float | None) -> None:
         """
-        Look again after C{delay} seconds, or earlier.
+        Look again after C{delay} seconds, or earlier; C{None}: something else happens
+        first.
         """
+        if delay is None:
+            return
         if self._timer is not None:
             if self._timer.getTime() <= self._clock.seconds() + delay:
                 return
@@ -292,9 +283,9 @@ class QueueTaskSource:
         Start what waits, as far as it may; where that takes long, because tasks
         block, go on in a later turn of the reactor.
         """
-        waiting, seconds = self.waiting, self._clock.seconds
+        waiting, seconds = self.arrivals, self._clock.seconds
         end = seconds() + TURN
-        while self._started and waiting and not self._pauses:
+        while self._state == "started" and waiting and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
                     self._wakeAfter(self._rate.wait())
@@ -306,91 +297,76 @@ class QueueTaskSource:
                 self._actSoon()
                 return
 
-    def _idle(self) -> bool:
+    def _isIdle(self) -> bool:
         """
         Whether nothing runs or waits.
         """
-        return not self._slots.running and not self.waiting
+        return not self._slots.running and not self.arrivals
 
     def _isAllDone(self) -> bool:
         """
         Whether nothing runs, waits, is unsettled or may still be brought by a claim.
         """
-        return self._idle() and not self._settling.backlog and not self._claims.open
+        return self._isIdle() and not self._settling.backlog and not self._claims.open
 
     def _claim(self, limit: int) -> None:
         """
         Ask for up to C{limit} tasks.
         """
-        self._claims.make(
-            limit, self._isAllDone(), self._claimed, self._failed, self._actSoon
-        )
+        claim = self._claims.make(limit, self._isAllDone())
+        answer = claim.answer.addCallback(self._claimed, claim)
+        # An answer that cannot be dealt with is a failure, too.
+        answer.addErrback(self._failed, claim).addErrback(self._broken)
+        answer.addCallback(self._dealtWith)
+
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("A claim's answer could not be dealt with", failure)
+
+    def _dealtWith(self, _: None) -> None:
+        self._actSoon()
 
     def _claimed(self, claimed: Claimed, claim: Claim) -> None:
         """
         A claim was answered.
         """
         consumer = self._consumer
-        # There is nothing of it left to end, where what follows has claiming paused.
-        self._claims.open.discard(claim)
         now = self._clock.seconds()
-        came = self.waiting.arrive(claimed, now)
-        if self._retry.failures:
-            self._claims.cancellation.afterOutage()
-        self._retry.succeeded()
-        self.hopeless = None
-        self._full = came >= claim.limit
-        if self._full:
-            self._claims.wasFull(claim)
-        if self._closed or self._pauses or consumer is None:
-            self.waiting.giveBack(keepUnleased=not self._closed)
+        came = self.arrivals.arrive(claimed, now)
+        self._cadence.answered(claim, came)
+        self.givenUp = None
+        isClosed = self._state == "closed"
+        if isClosed or self._pauses or consumer is None:
+            self.arrivals.giveBack(keepUnleased=not isClosed)
         elif came:
-            # What is asked for now lasts until the next claim is answered.  One that
-            # took long may have waited for its first task.
-            twice = 2 * (now - claim.made)
-            self._ahead = min(twice, 2 * self._ahead + 0.001, MOST_AHEAD)
+            if self._rate is not None:
+                self._rate.claimTook(now - claim.made)
             self._handOver(consumer)
-        elif self._untilEmpty and self._isTheEnd(claimed, claim):
+        elif self._claiming.untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()
-        elif not claim.ending:
-            self._resumeAt = max(self._resumeAt, claim.made + self._interval)
+        elif not claim.isEnding:
+            self._cadence.wasEmpty(claim)
 
     def _isTheEnd(self, claimed: Claimed, claim: Claim) -> bool:
         """
         Whether an answer without a new task says that none are left.
         """
-        return claim.idle and not claim.ending and not claimed.dropped
+        return claim.isIdle and not claim.isEnding and not claimed.dropped
 
     def _failed(self, failure: Failure, claim: Claim) -> None:
         """
         A claim was not answered as it should be.
         """
-        self._full = False
-        if self._closed or claim.ending:
+        self._cadence.missed()
+        if self._state == "closed" or claim.isEnding:
             return
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id)
             return
-        self._backOff(failure, claim)
+        self._cadence.failed(failure, claim)
         refused = isinstance(failure.value, RefusalError)
-        if self._untilEmpty and (refused or self._retry.failures >= MOST_FAILURES):
-            self.hopeless = failure
+        isHopeless = refused or self._cadence.failures >= MOST_FAILURES
+        if self._claiming.untilEmpty and isHopeless:
+            self.givenUp = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
             self._claims.cancellation.undo(claim.id)
-
-    def _backOff(self, failure: Failure, claim: Claim) -> None:
-        """
-        Claim nothing for a while.  Claims that were open side by side and fail have
-        failed once, in one broken moment.
-        """
-        now = self._clock.seconds()
-        if claim.made <= self._failedAt:
-            self._retry.failures = max(0, self._retry.failures - 1)
-        else:
-            self._failedAt = now
-        self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
-
-    def _dropLost(self) -> None:
-        self.waiting.dropLost()
-        self._actSoon()

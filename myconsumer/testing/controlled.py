@@ -11,8 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from myconsumer.interfaces import ITaskHandler
-from myconsumer.task import Task
+from myconsumer.interfaces import IRunningTask, ITaskHandler
 
 #: What a script returns to have the handler return C{None}.
 NOTHING = object()
@@ -31,7 +30,7 @@ class Handling:
     @ivar ended: How it ended: C{well}, C{badly}, or C{None} while it runs.
     """
 
-    task: Task
+    task: IRunningTask
     stubborn: bool = False
     well: bool = False
     cancels: int = 0
@@ -99,7 +98,7 @@ class ControlledHandler:
         self.handled: list[Handling] = []
         self.script: Callable[[Handling], Any] = lambda handling: None
 
-    def handle(self, task: Task) -> Any:
+    def handle(self, task: IRunningTask) -> Any:
         """
         See L{ITaskHandler.handle}.
         """

@@ -29,6 +29,7 @@ from myconsumer.errors import (
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
+from tests.running import StartedTask
 
 #: The seconds that a thread gets to do what it does at once.
 PATIENCE = 10.0
@@ -60,7 +61,7 @@ class FakeReactor:
         call()
 
 
-class Leased(Task, frozen=True, kw_only=True):
+class Leased(StartedTask, frozen=True, kw_only=True):
     """
     A task that can be extended.
     """
@@ -69,7 +70,7 @@ class Leased(Task, frozen=True, kw_only=True):
 
     def extend(self, seconds: float) -> Deferred[None]:
         """
-        See L{Task.extend}.
+        See L{IRunningTask.extend}.
         """
         self.extended.append(seconds)
         return succeed(None)
@@ -164,12 +165,12 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual(self.threads, set())
 
     def result(self, function: Callable[[Any], Any], task: Task | None = None) -> Any:
-        handled = self.makeHandler(function).handle(task or Task("1", {"n": 2}))
+        handled = self.makeHandler(function).handle(task or StartedTask("1", {"n": 2}))
         self.reactor.turn()
         return self.successResultOf(handled)
 
     def failure(self, function: Callable[[Any], Any]) -> Any:
-        handled = self.makeHandler(function).handle(Task("1", None))
+        handled = self.makeHandler(function).handle(StartedTask("1", None))
         self.reactor.turn()
         return self.failureResultOf(handled).value
 
@@ -197,7 +198,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         The callable gets all that there is to know of the task.
         """
-        task = Task("1", {"n": 2}, 3, "r", 60.0, 1.5)
+        task = StartedTask("1", {"n": 2}, 3, "r", 60.0, 1.5)
 
         def work(task: Task) -> Any:
             return {name: getattr(task, name) for name in names}
@@ -222,7 +223,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         handler = self.makeHandler(lambda task: exec(task.payload), 1)
         handled = [
-            handler.handle(Task("1", payload))
+            handler.handle(StartedTask("1", payload))
             for payload in ("import sys; sys.exit(3)", "pass")
         ]
         while not handled[1].called:
@@ -290,10 +291,10 @@ class ThreadHandlerTests(SynchronousTestCase):
         handler = self.makeHandler(lambda task: task.id)
         exhausted = self.patch(threading.Thread, "start", start)
         with self.assertRaises(NotBegunError) as caught:
-            handler.handle(Task(1, None))
+            handler.handle(StartedTask(1, None))
         exhausted.restore()
         self.assertIn("can't start new thread", str(caught.exception))
-        handled = handler.handle(Task(2, None))
+        handled = handler.handle(StartedTask(2, None))
         self.reactor.turn()
         self.assertEqual(self.successResultOf(handled), 2)
 
@@ -303,7 +304,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         handler = self.makeHandler(lambda task: (seen.get(), seen.set(task.id)), 1)
         for id in ("1", "2"):
-            handled = handler.handle(Task(id, None))
+            handled = handler.handle(StartedTask(id, None))
             self.reactor.turn()
             self.assertIsNone(self.successResultOf(handled)[0])
 
@@ -314,7 +315,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate, 3)
-        handled = [handler.handle(Task(n, None)) for n in range(5)]
+        handled = [handler.handle(StartedTask(n, None)) for n in range(5)]
         first = {gate.awaitArrival() for _ in range(3)}
         self.assertEqual(first, {0, 1, 2})
         self.assertEqual(len(self.threads), 3)
@@ -333,7 +334,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual(self.threads, set())
         idents = set()
         for _ in range(5):
-            handled = handler.handle(Task("1", None))
+            handled = handler.handle(StartedTask("1", None))
             self.reactor.turn()
             idents.add(self.successResultOf(handled))
         self.assertEqual(len(idents), 1)
@@ -351,7 +352,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate)
-        handled = [handler.handle(Task(n, None)) for n in range(4)]
+        handled = [handler.handle(StartedTask(n, None)) for n in range(4)]
         for _ in handled:
             gate.awaitArrival()
         gate.open(4)
@@ -368,7 +369,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate)
-        handled = handler.handle(Task("1", None))
+        handled = handler.handle(StartedTask("1", None))
         gate.awaitArrival()
         handled.cancel()
         handled.cancel()
@@ -383,7 +384,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate, 1)
-        running, waiting = (handler.handle(Task(n, None)) for n in (1, 2))
+        running, waiting = (handler.handle(StartedTask(n, None)) for n in (1, 2))
         gate.awaitArrival()
         waiting.cancel()
         gate.open()
@@ -397,7 +398,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         Cancelling what a callback waits for, after the end, is cancelling that.
         """
-        handled = self.makeHandler(lambda task: None).handle(Task("1", None))
+        handled = self.makeHandler(lambda task: None).handle(StartedTask("1", None))
         further: Deferred[None] = Deferred()
         handled.addCallback(lambda _: further)
         self.reactor.turn()
@@ -424,7 +425,9 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         C{extend} raises what stands against it.
         """
-        handled = self.makeHandler(lambda task: task.extend(30)).handle(Task("1", None))
+        handled = self.makeHandler(lambda task: task.extend(30)).handle(
+            StartedTask("1", None)
+        )
         self.reactor.turn()
         self.reactor.turn()
         self.failureResultOf(handled, LeaseLostError)
@@ -436,7 +439,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate)
-        handled = [handler.handle(Task(n, None)) for n in range(2)]
+        handled = [handler.handle(StartedTask(n, None)) for n in range(2)]
         for _ in handled:
             gate.awaitArrival()
         gate.open()
@@ -455,7 +458,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         Idle threads end without a word.
         """
         handler = self.makeHandler(lambda task: None)
-        handler.handle(Task("1", None))
+        handler.handle(StartedTask("1", None))
         self.reactor.turn()
         with capturedLogs() as logs:
             handler.stopService()
@@ -469,11 +472,11 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate, 1)
-        left = handler.handle(Task(1, None))
+        left = handler.handle(StartedTask(1, None))
         gate.awaitArrival()
         handler.stopService()
         handler.startService()
-        again = handler.handle(Task(2, None))
+        again = handler.handle(StartedTask(2, None))
         self.assertEqual(gate.awaitArrival(), 2)
         gate.open(2)
         while not (left.called and again.called):

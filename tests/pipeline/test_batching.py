@@ -32,14 +32,14 @@ class DeadlineTests(SynchronousTestCase):
     L{deadlineFor} and L{paceOf}.
     """
 
-    def test_deadlines(self) -> None:
+    def test_dividesTheShortestLease(self) -> None:
         """
         A request may take a third of the shortest lease, and 10 s at most.
         """
         self.assertEqual(deadlineFor([30, 9]), 3)
         self.assertEqual(deadlineFor([300, 90]), 10)
 
-    def test_paces(self) -> None:
+    def test_groupsLengths(self) -> None:
         """
         Lengths of one pace differ by less than four times; all that are below a
         second have the same.
@@ -59,7 +59,7 @@ class FailureTests(SynchronousTestCase):
     What a failure says of a batch.
     """
 
-    def test_kinds(self) -> None:
+    def test_tellsFailuresApart(self) -> None:
         """
         400, 413 and 422 are about what was sent; that there is no connection, or
         that the endpoint wants to be left alone, is not.
@@ -76,7 +76,7 @@ class FailureTests(SynchronousTestCase):
                 (isDivisible(error), isForTheWhole(error)), (divisible, whole)
             )
 
-    def test_parts(self) -> None:
+    def test_dividesByEight(self) -> None:
         """
         A batch that failed is divided by eight, down to single settlements.
         """
@@ -102,15 +102,16 @@ class FittingTests(SynchronousTestCase):
         self.assertEqual(found, list(range(len(found))))
         return len(found)
 
-    def test_most(self) -> None:
+    def test_takesNoMoreThanAskedFor(self) -> None:
         """
-        No more than are asked for.
+        No more settlements are taken than are asked for.
         """
         self.assertEqual(self.count([b"1"] * 5, 3), 3)
 
-    def test_bytes(self) -> None:
+    def test_takesNoMoreBytes(self) -> None:
         """
-        No more bytes than a request should have, unless one alone has more.
+        No more bytes are taken than a request should have, unless one settlement alone
+        has more.
         """
         quarter = b"1" * (MOST_BYTES // 4)
         self.assertEqual(self.count([quarter] * 5), 4)
@@ -123,9 +124,6 @@ class BatchSizeTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make one.
-        """
         self.clock = Clock()
         self.size = BatchSize(self.clock)
 
@@ -162,13 +160,13 @@ class BatchSizeTests(SynchronousTestCase):
         self.assertAlmostEqual(self.send(20, lambda size: 0.01 * size), 333, delta=1)
         self.assertAlmostEqual(self.size.within(3), 100, delta=1)
 
-    def test_latency(self) -> None:
+    def test_allowsForALatency(self) -> None:
         """
         An answer that takes long whatever the size is no reason to send less.
         """
         self.assertGreater(self.send(20, lambda size: 4.0), 10_000)
 
-    def test_slower(self) -> None:
+    def test_adaptsToASlowerEndpoint(self) -> None:
         """
         An endpoint that becomes slower is sent less, and more when that is over.
         """
@@ -176,7 +174,7 @@ class BatchSizeTests(SynchronousTestCase):
         self.assertLess(self.send(20, lambda size: 0.1 * size), 40)
         self.assertGreater(self.send(30, lambda size: 0.001 * size), 1000)
 
-    def test_failed(self) -> None:
+    def test_shrinksAfterAFailure(self) -> None:
         """
         After a failure it is an eighth, and grows again.
         """
@@ -184,7 +182,7 @@ class BatchSizeTests(SynchronousTestCase):
         self.assertEqual(self.size.within(10), 8)
         self.assertGreater(self.send(20, lambda size: 0.01), 1000)
 
-    def test_refused(self) -> None:
+    def test_remembersARefusal(self) -> None:
         """
         A size that was refused is not tried again for some minutes: an endpoint that
         takes 100 is found out in few refusals.
@@ -197,7 +195,7 @@ class BatchSizeTests(SynchronousTestCase):
         self.assertLess(refusals, 5)
         self.assertGreater(self.size.within(10), 85)
 
-    def test_acquitted(self) -> None:
+    def test_forgetsAnAcquittedRefusal(self) -> None:
         """
         A refusal that turns out to be for something in the request is forgotten at
         once, so that many of them do not make each request smaller.
@@ -208,7 +206,7 @@ class BatchSizeTests(SynchronousTestCase):
             self.send(3, lambda size: 0.01)
         self.assertGreater(self.size.within(10), FIRST)
 
-    def test_latencyPasses(self) -> None:
+    def test_forgetsALatency(self) -> None:
         """
         A latency that is over does not keep requests small.
         """
@@ -218,15 +216,15 @@ class BatchSizeTests(SynchronousTestCase):
         self.send(5, lambda size: 0.01)
         self.assertGreater(self.size.within(2), 1)
 
-    def test_forgets(self) -> None:
+    def test_forgetsARefusal(self) -> None:
         """
-        After that it is.
+        A size that was refused is tried again after some minutes.
         """
         self.send(50, lambda size: 0.01, 100)
         self.clock.advance(MEMORY)
         self.assertGreater(self.send(10, lambda size: 0.01), 1000)
 
-    def test_one(self) -> None:
+    def test_isOneAtLeast(self) -> None:
         """
         It is never less than one.
         """

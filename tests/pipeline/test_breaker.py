@@ -74,7 +74,7 @@ class PausingTests(BreakerCase):
     Claiming pauses.
     """
 
-    def test_givenBack(self) -> None:
+    def test_givesBackWhatCannotBeBegun(self) -> None:
         """
         A task that cannot be begun is released, uncounted, and so is what waits; none
         of the others is tried.
@@ -90,10 +90,10 @@ class PausingTests(BreakerCase):
         for each in self.settlements():
             self.assertEqual(each, Settlement(each.receipt, "release", counted=False))
 
-    def test_lateFailure(self) -> None:
+    def test_givesBackWhatFailsLate(self) -> None:
         """
-        So it is where that turns out later; what runs goes on, and what cannot be
-        begun either does not make the pause longer.
+        A task that turns out later not to be begun is released, uncounted, too; what
+        runs goes on, and what cannot be begun either does not make the pause longer.
         """
         self.reason = None
         self.make(4)
@@ -106,7 +106,7 @@ class PausingTests(BreakerCase):
         self.assertEqual(self.pauseFor(FIRST).limit, 1)
         self.handler.of("4").succeed()
 
-    def test_answeredClaim(self) -> None:
+    def test_endsNoAnsweredClaim(self) -> None:
         """
         The claim whose task could not be begun has been answered, and is not ended.
         """
@@ -116,9 +116,9 @@ class PausingTests(BreakerCase):
         passTime(self.clock, 0)
         self.assertEqual(len(self.queue.cancels), probes)
 
-    def test_openClaim(self) -> None:
+    def test_endsOpenClaims(self) -> None:
         """
-        Another that is open is ended, and what it still brings given back.
+        Another claim that is open is ended, and what it still brings given back.
         """
         self.reason = None
         self.make(2)
@@ -131,7 +131,7 @@ class PausingTests(BreakerCase):
         passTime(self.clock, 0)
         self.assertEqual(self.settlements(), [self.released(1), self.released(2)])
 
-    def test_growing(self) -> None:
+    def test_growsPauses(self) -> None:
         """
         While it lasts, one task is tried after each pause, and the pauses grow to half
         a minute.
@@ -149,9 +149,9 @@ class PausingTests(BreakerCase):
         self.assertGreater(min(pauses[7:]), LONGEST - 1.01)
         self.assertEqual(len(self.handler.handled), len(limits))
 
-    def test_stop(self) -> None:
+    def test_stopsInAPause(self) -> None:
         """
-        It may be stopped in a pause, and then nothing is left.
+        The service may be stopped in a pause, and then nothing is left.
         """
         self.make()
         self.queue.claims[0].bring(task(1))
@@ -161,7 +161,7 @@ class PausingTests(BreakerCase):
         self.successResultOf(stopped)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_stopBeforeIt(self) -> None:
+    def test_givesBackWhileItStops(self) -> None:
         """
         What turns out not to be begun while it stops is given back.
         """
@@ -190,9 +190,10 @@ class TrialTests(BreakerCase):
         self.assertEqual(claim.limit, 1)
         return claim
 
-    def test_works(self) -> None:
+    def test_resumesWhenATrialEnds(self) -> None:
         """
-        A task on trial that ends, in whatever way, ends it: what is free is claimed.
+        A task on trial that ends, in whatever way, ends the pause: what is free is
+        claimed.
         """
         claim = self.trial()
         self.reason = None
@@ -204,9 +205,9 @@ class TrialTests(BreakerCase):
         passTime(self.clock, 0)
         self.assertEqual([each.limit for each in self.queue.openClaims], [4])
 
-    def test_atOnce(self) -> None:
+    def test_resumesWhenATrialEndsAtOnce(self) -> None:
         """
-        So does one that ends at once.
+        A task on trial that ends at once ends the pause.
         """
         claim = self.trial()
         self.reason = None
@@ -215,9 +216,9 @@ class TrialTests(BreakerCase):
         passTime(self.clock, 0)
         self.assertEqual([each.limit for each in self.queue.openClaims], [4])
 
-    def test_runs(self) -> None:
+    def test_resumesWhenATrialRunsLong(self) -> None:
         """
-        One that runs for long could be begun.
+        A task on trial that runs for long could be begun.
         """
         claim = self.trial()
         self.reason = None
@@ -228,9 +229,10 @@ class TrialTests(BreakerCase):
         self.assertEqual([each.limit for each in self.queue.openClaims], [3])
         self.handler.of("2").succeed()
 
-    def test_runsAndFails(self) -> None:
+    def test_growsPausesAfterALateFailure(self) -> None:
         """
-        Where that turns out to be wrong, the next pause is longer all the same.
+        Where a task that ran for long turns out not to be begun, the next pause is
+        longer all the same.
         """
         claim = self.trial()
         self.reason = None
@@ -240,7 +242,7 @@ class TrialTests(BreakerCase):
         self.queue.openClaims[0].bring()
         self.pauseFor(SECOND)
 
-    def test_fails(self) -> None:
+    def test_growsPausesAfterAFailedTrial(self) -> None:
         """
         One that cannot be begun either makes the next pause longer; once one could be
         begun, the first pause is short again.
@@ -260,7 +262,7 @@ class TrialTests(BreakerCase):
         passTime(self.clock, 0)
         self.pauseFor(FIRST)
 
-    def test_surplus(self) -> None:
+    def test_triesOneOfSeveral(self) -> None:
         """
         Where a claim for one brings several, one is tried, and the others go back.
         """
@@ -272,7 +274,7 @@ class TrialTests(BreakerCase):
         self.assertEqual(self.settlements()[1:], [self.released(3), self.released(4)])
         self.handler.of("2").succeed()
 
-    def test_pausedForAnotherReason(self) -> None:
+    def test_triesNothingInAnotherPause(self) -> None:
         """
         While claiming is paused for another reason nothing is tried.
         """
@@ -291,9 +293,10 @@ class UnleasedTests(BreakerCase):
     Tasks without a receipt, which cannot be given back.
     """
 
-    def test_kept(self) -> None:
+    def test_keepsTasksInOrder(self) -> None:
         """
-        They wait, and are tried one by one, in their order; none is lost.
+        Tasks without a receipt wait, and are tried one by one, in their order; none is
+        lost.
         """
         self.make(2)
         self.queue.claims[0].bring(*(task(n, receipt=None) for n in (1, 2)))
@@ -307,7 +310,7 @@ class UnleasedTests(BreakerCase):
         self.assertEqual(self.said(), ["cannot be begun", "begun again"])
         self.handler.of("2").succeed()
 
-    def test_stop(self) -> None:
+    def test_losesTasksAtAStop(self) -> None:
         """
         At a stop they are lost, and the log says so: one that waits, and one that
         turns out then not to be begun.
@@ -327,7 +330,7 @@ class LogTests(BreakerCase):
     What the log says.
     """
 
-    def test_twoLines(self) -> None:
+    def test_logsBeginningAndEnd(self) -> None:
         """
         One line says why, a warning without a traceback, and one when it is over, with
         the number of tasks; none tells of a task.
@@ -353,7 +356,7 @@ class LogTests(BreakerCase):
         for each in list(self.handler.running):
             each.succeed()
 
-    def test_anotherReason(self) -> None:
+    def test_logsAnotherReason(self) -> None:
         """
         Another reason is told of; the same again after an hour.
         """
@@ -369,7 +372,7 @@ class LogTests(BreakerCase):
         passTime(self.clock, 120)
         self.assertEqual(self.said(), ["cannot be begun"] * 3)
 
-    def test_comesAndGoes(self) -> None:
+    def test_logsOnceAMinute(self) -> None:
         """
         Where it comes and goes all the time, the log is told of it once a minute.
         """
@@ -398,7 +401,7 @@ class UntilEmptyTests(BreakerCase):
     With C{untilEmpty}.
     """
 
-    def test_lasts(self) -> None:
+    def test_endsAfterFive(self) -> None:
         """
         Five in a row that could not be begun, with nothing else running, end the run as
         failed.
@@ -414,9 +417,10 @@ class UntilEmptyTests(BreakerCase):
             self.settlements(), [self.released(n) for n in (1, 2, 3, 4, 5)]
         )
 
-    def test_passes(self) -> None:
+    def test_goesOnWhereItPasses(self) -> None:
         """
-        Where it passes before, all is done.
+        Where the trouble passes before five tasks in a row could not be begun, all is
+        done.
         """
         self.make(untilEmpty=True)
         self.queue.claims[0].bring(task(1))
@@ -429,7 +433,7 @@ class UntilEmptyTests(BreakerCase):
         passTime(self.clock, 1)
         self.assertEqual(self.ends, [None])
 
-    def test_running(self) -> None:
+    def test_goesOnWhileATaskRuns(self) -> None:
         """
         While another task runs it goes on, however long it lasts.
         """
@@ -444,9 +448,10 @@ class UntilEmptyTests(BreakerCase):
         passTime(self.clock, LONGEST + 1)
         self.assertEqual(len(self.ends), 1)
 
-    def test_unleased(self) -> None:
+    def test_losesTasksWithoutReceipt(self) -> None:
         """
-        Tasks without a receipt are then lost, and the log says so.
+        Where a run to the end gives up, tasks without a receipt are lost, and the log
+        says so.
         """
         self.make(2, untilEmpty=True)
         self.queue.claims[0].bring(task(1, receipt=None), task(2, receipt=None))

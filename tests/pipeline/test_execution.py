@@ -1,522 +1,18 @@
 """
-One task's run: what the handler does, and what the endpoint is told.
+The run of one task, with its time limit.
 """
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import Future
-from fractions import Fraction
-from math import nan
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
-from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs, formatEvent
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
-from myconsumer.errors import Reject, Release, TaskFailedError
-from myconsumer.interfaces import ITaskHandler
-from myconsumer.pipeline.execution import Execution
-from myconsumer.pipeline.leases import Lease, Leases
-from myconsumer.task import LONGEST_RESULT, Settlement, Task
-from myconsumer.testing import (
-    NOTHING,
-    ControlledHandler,
-    Handling,
-    ScriptedQueue,
-    passTime,
-)
-
-
-class ExecutionCase(SynchronousTestCase):
-    """
-    An execution that settles into a list.
-    """
-
-    def setUp(self) -> None:
-        """
-        Make it, without a time limit and with no limit of attempts.
-        """
-        self.clock = Clock()
-        self.handler = ControlledHandler()
-        self.settled: list[tuple[Lease, Settlement]] = []
-        self.make()
-        self.addCleanup(self.endsClean)
-
-    def endsClean(self) -> None:
-        """
-        Nothing is left.
-        """
-        self.assertEqual(self.execution.running, set())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def make(self, **options: Any) -> None:
-        """
-        Make another execution.
-        """
-        self.execution = Execution(
-            self.handler,
-            lambda lease, settlement: self.settled.append((lease, settlement)),
-            Leases(ScriptedQueue(self.clock), self.clock),
-            self.clock,
-            retryDelay=lambda failures: 10.0 * 2**failures,
-            **options,
-        )
-
-    def run_(self, **fields: Any) -> tuple[Lease, Deferred[None] | None]:
-        """
-        Run a task that has a lease.
-        """
-        lease = Lease("r-1", "1", 60, 60)
-        task = Task("1", None, receipt="r-1", **fields)
-        return lease, self.execution.run(task, lease)
-
-    def scripted(self, result: Any) -> None:
-        """
-        Have the handler return something, or raise it.
-        """
-
-        def script(handling: Handling) -> Any:
-            if isinstance(result, BaseException):
-                raise result
-            return result
-
-        self.handler.script = script
-
-    def outcome(self, result: Any, **fields: Any) -> Settlement:
-        """
-        @return: What a task is settled with when the handler returns C{result}, or
-            raises it.
-        """
-        self.scripted(result)
-        lease, ended = self.run_(**fields)
-        self.assertIsNone(ended)
-        [(settledLease, settlement)] = self.settled
-        self.settled.clear()
-        self.assertIs(settledLease, lease)
-        self.assertEqual(settlement.receipt, "r-1")
-        return settlement
-
-
-class OutcomeTests(ExecutionCase):
-    """
-    What comes of a handler's end.
-    """
-
-    def test_fake(self) -> None:
-        """
-        The handler under control is one.
-        """
-        verifyObject(ITaskHandler, self.handler)
-
-    def test_none(self) -> None:
-        """
-        A handler that returns L{None} completes without a result.
-        """
-        self.assertEqual(self.outcome(NOTHING), Settlement("r-1", "complete"))
-
-    def test_result(self) -> None:
-        """
-        What it returns is the result, as JSON.
-        """
-        self.assertEqual(
-            self.outcome({"n": [1, "two"]}),
-            Settlement("r-1", "complete", result=Raw(b'{"n":[1,"two"]}')),
-        )
-
-    def test_falseResult(self) -> None:
-        """
-        A result is one, even if it is false.
-        """
-        for result, json in ((0, b"0"), (False, b"false"), ("", b'""'), ([], b"[]")):
-            self.assertEqual(self.outcome(result).result, Raw(json))
-
-    def test_resultOfOtherType(self) -> None:
-        """
-        A result that is no JSON completes all the same, with an error in the log.
-        """
-        for result in (object(), "\ud800", {1: {2: object()}}):
-            with capturedLogs() as logs:
-                settlement = self.outcome(result)
-            self.assertEqual(settlement, Settlement("r-1", "complete"))
-            self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
-            self.assertEqual(logs[0]["id"], "1")
-            self.assertIn("it is no JSON", logs[0]["error"])
-
-    def test_opaqueResult(self) -> None:
-        """
-        A result that cannot even be looked at does not keep its task leased: it is
-        completed without, or has failed where not even its type can be told.
-        """
-
-        class Closed(dict[str, str]):
-            def values(self) -> Any:
-                raise ValueError("it is closed")
-
-            __iter__ = items = keys = values  # type: ignore[assignment]
-
-        class Unbound:
-            @property
-            def __class__(self) -> Any:  # type: ignore[override]
-                raise RuntimeError("it is bound to nothing")
-
-        self.assertEqual(self.outcome(Closed(a=object())).outcome, "complete")
-        self.assertEqual(self.outcome(Unbound()).outcome, "release")
-        self.flushLoggedErrors(RuntimeError)
-
-    def test_longResult(self) -> None:
-        """
-        A result may have 8 MiB of JSON; with a byte more the task is completed without
-        it, with an error in the log.
-        """
-        longest = "x" * (LONGEST_RESULT - 2)
-        self.assertEqual(self.outcome(longest).result, Raw(b'"%b"' % longest.encode()))
-        with capturedLogs() as logs:
-            self.assertEqual(self.outcome(longest + "x"), Settlement("r-1", "complete"))
-        [event] = logs
-        self.assertEqual(event["log_level"], LogLevel.error)
-        self.assertIn("8388609 bytes", formatEvent(event))
-
-    def test_unfinishedResult(self) -> None:
-        """
-        What is only work that nobody does is no success: the task fails, with what
-        was probably meant.
-        """
-        for result, meant in (
-            ((n for n in ()), "@inlineCallbacks"),
-            ([Future()], "a list that holds a Future"),
-        ):
-            with capturedLogs() as logs:
-                settlement = self.outcome(result)
-            self.assertEqual(settlement.outcome, "release")
-            self.assertIn("it returned a ", str(settlement.error))
-            self.assertIn(meant, str(settlement.error))
-            self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
-
-    def test_failureReturned(self) -> None:
-        """
-        A L{Failure} that is returned is one, as everywhere in Twisted.
-        """
-        for error, outcome in ((Reject("no"), "fail"), (ValueError(), "release")):
-            settlement = self.outcome(Failure(error))
-            self.assertEqual(settlement.outcome, outcome)
-        self.flushLoggedErrors(ValueError)
-
-    def test_release(self) -> None:
-        """
-        L{Release} gives it back after the delay that it names, counted.
-        """
-        self.assertEqual(
-            self.outcome(Release("later", delay=7)),
-            Settlement("r-1", "release", delay=7, error="later", counted=True),
-        )
-        self.assertEqual(self.outcome(Release(delay=0)).delay, 0)
-
-    def test_releaseWithoutDelay(self) -> None:
-        """
-        L{Release} that names no delay gets the backoff of a failure.
-        """
-        self.assertEqual(self.outcome(Release()).delay, 10)
-        self.assertEqual(self.outcome(Release(), attempt=3).delay, 40)
-
-    def test_releaseInTheLastAttempt(self) -> None:
-        """
-        L{Release} is no failure: it is obeyed in the last attempt too.
-        """
-        self.make(maxAttempts=2)
-        self.assertEqual(self.outcome(Release(), attempt=2).outcome, "release")
-
-    def test_reject(self) -> None:
-        """
-        L{Reject} fails it for good, with the reason.
-        """
-        self.assertEqual(
-            self.outcome(Reject("no such user")),
-            Settlement("r-1", "fail", error="no such user"),
-        )
-
-    def test_exception(self) -> None:
-        """
-        Any other exception releases it with backoff, and is logged.
-        """
-        self.assertEqual(
-            self.outcome(ValueError("bad")),
-            Settlement(
-                "r-1", "release", delay=10, error="ValueError: bad", counted=True
-            ),
-        )
-        self.assertEqual(self.outcome(ValueError("bad"), attempt=4).delay, 80)
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
-
-    def test_exceptionWithoutText(self) -> None:
-        """
-        An exception that says nothing is told by its name.
-        """
-        self.assertEqual(self.outcome(KeyError()).error, "KeyError")
-        self.flushLoggedErrors(KeyError)
-
-    def test_longError(self) -> None:
-        """
-        What the endpoint is told is of a bounded length.
-        """
-        for error in (ValueError, Reject, Release):
-            settlement = self.outcome(error("x" * 100_000))
-            assert settlement.error is not UNSET
-            self.assertEqual(len(settlement.error), 1000)
-        self.flushLoggedErrors(ValueError)
-
-    def test_exit(self) -> None:
-        """
-        A handler that wants to end the process ends its task only.
-        """
-        for error in (SystemExit(1), KeyboardInterrupt()):
-            self.assertEqual(self.outcome(error).outcome, "release")
-        self.assertEqual(len(self.flushLoggedErrors()), 2)
-
-    def test_lastAttempt(self) -> None:
-        """
-        A task that fails in the last attempt has failed for good; before, not.
-        """
-        self.make(maxAttempts=3)
-        self.assertEqual(self.outcome(ValueError("bad"), attempt=2).outcome, "release")
-        self.assertEqual(
-            self.outcome(ValueError("bad"), attempt=3),
-            Settlement("r-1", "fail", error="ValueError: bad"),
-        )
-        self.flushLoggedErrors(ValueError)
-
-    def test_pastTheLastAttempt(self) -> None:
-        """
-        A task that is delivered past the last attempt is failed without being run.
-        """
-        self.make(maxAttempts=3)
-        settlement = self.outcome(NOTHING, attempt=4)
-        self.assertEqual(settlement.outcome, "fail")
-        self.assertIn("3", str(settlement.error))
-        self.assertEqual(self.handler.handled, [])
-        self.assertEqual(self.outcome(NOTHING, attempt=3).outcome, "complete")
-
-    def test_noLastAttempt(self) -> None:
-        """
-        With 0 the endpoint decides how many attempts there are.
-        """
-        self.make(maxAttempts=0)
-        self.assertEqual(self.outcome(ValueError(), attempt=1000).outcome, "release")
-        self.flushLoggedErrors(ValueError)
-
-    def test_defaultBackoff(self) -> None:
-        """
-        The backoff begins at about a second and ends at ten minutes.
-        """
-        self.execution = Execution(
-            self.handler,
-            lambda _, settled: self.settled.append((_, settled)),
-            Leases(ScriptedQueue(self.clock), self.clock),
-            self.clock,
-        )
-        delays = [self.outcome(Release(), attempt=n).delay for n in (1, 2, 3, 500)]
-        for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
-            assert isinstance(delay, float)
-            self.assertTrue(least <= delay <= least + 1, delays)
-
-
-class Careless(Release):
-    """
-    Does not call C{__init__} of L{Release}, which would set its delay.
-    """
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-
-class Unspeakable(Reject):
-    """
-    Has a text that cannot be had.
-    """
-
-    def __str__(self) -> str:
-        raise ZeroDivisionError
-
-
-class Unfathomable(Release):
-    """
-    Has a delay that cannot be had.
-    """
-
-    def __init__(self) -> None:
-        pass
-
-    @property
-    def delay(self) -> float:  # type: ignore[override]
-        """
-        It cannot.
-        """
-        raise ZeroDivisionError("no delay")
-
-
-class CarelessExceptionTests(ExecutionCase):
-    """
-    What handlers raise is settled, whatever they have put into it.
-    """
-
-    def test_withoutInit(self) -> None:
-        """
-        A L{Release} whose own C{__init__} was never called gets the backoff.
-        """
-        self.assertEqual(
-            self.outcome(Careless("busy")),
-            Settlement("r-1", "release", delay=10, error="busy", counted=True),
-        )
-
-    def test_textRaises(self) -> None:
-        """
-        An exception whose text cannot be had is what it is all the same.
-        """
-        settlement = self.outcome(Unspeakable())
-        self.assertEqual(settlement.outcome, "fail")
-        self.assertIn("Unspeakable", str(settlement.error))
-
-    def test_delayRaises(self) -> None:
-        """
-        Where an exception cannot be told at all the task is released as after a
-        failure, and why is logged.
-        """
-        settlement = self.outcome(Unfathomable())
-        self.assertEqual((settlement.outcome, settlement.delay), ("release", 10))
-        self.assertEqual(settlement.error, "what it raised cannot be told: no delay")
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-    def test_wrongDelay(self) -> None:
-        """
-        A delay that was set later, past all checks, is made a float or left out.
-        """
-        for delay, told in ((Fraction(3, 2), 1.5), (-1, 10), ("soon", 10), (nan, 10)):
-            error: Any = Release("later")
-            error.delay = delay
-            settlement = self.outcome(error)
-            self.assertEqual(settlement.delay, told)
-            self.assertIn(type(settlement.delay), (float, int))
-
-    def test_unencodableText(self) -> None:
-        """
-        Halves of surrogate pairs, as the names of files have them that are no UTF-8,
-        are replaced in whatever the endpoint is told.
-        """
-        name = os.fsdecode(b"caf\xe9")
-        for error in (Release(name), Reject(name), TaskFailedError(name)):
-            self.assertEqual(self.outcome(error).error, "caf?")
-        self.assertEqual(self.outcome(ValueError(name)).error, "ValueError: caf?")
-        self.flushLoggedErrors(ValueError)
-
-
-class TaskFailedTests(ExecutionCase):
-    """
-    Handlers that say why they have failed.
-    """
-
-    def test_released(self) -> None:
-        """
-        The task is released with backoff, counted, and the reason is its error.
-        """
-        for attempt, delay in ((1, 10), (4, 80)):
-            self.assertEqual(
-                self.outcome(TaskFailedError("exit status 3"), attempt=attempt),
-                Settlement(
-                    "r-1", "release", delay=delay, error="exit status 3", counted=True
-                ),
-            )
-
-    def test_delay(self) -> None:
-        """
-        A delay that it names takes the place of the backoff.
-        """
-        for delay in (0, 7.5):
-            settlement = self.outcome(TaskFailedError("slow down", delay=delay))
-            self.assertEqual(settlement.delay, delay)
-
-    def test_oneLine(self) -> None:
-        """
-        The log has one line of it, a warning without a traceback, that names the
-        task, the attempt and the reason.
-        """
-        with capturedLogs() as logs:
-            self.outcome(TaskFailedError("exit status 3"), attempt=2)
-        [event] = logs
-        self.assertEqual(event["log_level"], LogLevel.warn)
-        self.assertEqual(
-            (event["id"], event["attempt"], event["reason"]), ("1", 2, "exit status 3")
-        )
-        self.assertNotIn("log_failure", event)
-        self.assertEqual(self.flushLoggedErrors(), [])
-
-    def test_lastAttempt(self) -> None:
-        """
-        It counts: in the last attempt the task has failed for good, whatever delay
-        it names.
-        """
-        self.make(maxAttempts=3)
-        error = TaskFailedError("exit status 3", delay=5)
-        self.assertEqual(self.outcome(error, attempt=2).outcome, "release")
-        with capturedLogs() as logs:
-            self.assertEqual(
-                self.outcome(error, attempt=3),
-                Settlement("r-1", "fail", error="exit status 3"),
-            )
-        self.assertEqual(logs[-1]["log_level"], LogLevel.error)
-        self.assertEqual([e for e in logs if "log_failure" in e], [])
-
-    def test_long(self) -> None:
-        """
-        What the endpoint and the log are told is of a bounded length.
-        """
-        with capturedLogs() as logs:
-            settlement = self.outcome(TaskFailedError("x" * 100_000))
-        self.assertEqual(settlement.error, "x" * 1000)
-        self.assertEqual(logs[0]["reason"], "x" * 1000)
-
-    def test_later(self) -> None:
-        """
-        So it is where a Deferred fails with it.
-        """
-        _, ended = self.run_()
-        assert ended is not None
-        self.handler.of("1").fail(TaskFailedError("no answer", delay=3))
-        self.assertIsNone(self.successResultOf(ended))
-        [(_, settlement)] = self.settled
-        self.assertEqual(
-            settlement,
-            Settlement("r-1", "release", delay=3, error="no answer", counted=True),
-        )
-        self.assertEqual(self.flushLoggedErrors(), [])
-
-    def test_uponCancel(self) -> None:
-        """
-        What a handler fails with upon being cancelled is not its reason.
-        """
-        handling: Deferred[Any] = Deferred(
-            lambda d: d.errback(TaskFailedError("killed by SIGTERM"))
-        )
-        self.scripted(handling)
-        self.make(timeout=5)
-        self.run_()
-        passTime(self.clock, 5)
-        self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
-
-    def test_withoutReceipt(self) -> None:
-        """
-        Without a receipt it is lost, which the log says.
-        """
-        self.scripted(TaskFailedError("exit status 3"))
-        with capturedLogs() as logs:
-            self.execution.run(Task("1", None), None)
-        self.assertEqual(
-            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
-        )
-        self.assertEqual(self.settled, [])
+from myconsumer.errors import Reject, Release
+from myconsumer.task import Settlement
+from myconsumer.testing import Handling, passTime
+from tests.pipeline.case import ExecutionCase
 
 
 class DeferredTests(ExecutionCase):
@@ -524,7 +20,7 @@ class DeferredTests(ExecutionCase):
     Handlers that end later.
     """
 
-    def test_succeeds(self) -> None:
+    def test_settlesOnceItFires(self) -> None:
         """
         The task ends, and is settled, once the handler's Deferred fires.
         """
@@ -538,9 +34,9 @@ class DeferredTests(ExecutionCase):
             self.settled, [(lease, Settlement("r-1", "complete", result=Raw(b"5")))]
         )
 
-    def test_fails(self) -> None:
+    def test_settlesOnceItFails(self) -> None:
         """
-        What it fails with decides, as what a handler raises.
+        What the Deferred fails with decides, as what a handler raises.
         """
         for error, outcome in (
             (ValueError("bad"), "release"),
@@ -554,9 +50,9 @@ class DeferredTests(ExecutionCase):
             self.assertEqual(self.settled.pop()[1].outcome, outcome)
         self.flushLoggedErrors(ValueError)
 
-    def test_fired(self) -> None:
+    def test_takesAFiredDeferred(self) -> None:
         """
-        A Deferred that has fired already is as good.
+        A Deferred that has fired already is as good as one that fires later.
         """
         for result, outcome in ((succeed(1), "complete"), (fail(Reject()), "fail")):
             self.scripted(result)
@@ -565,7 +61,7 @@ class DeferredTests(ExecutionCase):
             self.assertIsNone(self.successResultOf(ended))
             self.assertEqual(self.settled.pop()[1].outcome, outcome)
 
-    def test_firedWithTimeLimit(self) -> None:
+    def test_forgetsTheTimeLimit(self) -> None:
         """
         A Deferred that has fired leaves no time limit behind.
         """
@@ -587,71 +83,12 @@ class DeferredTests(ExecutionCase):
         self.assertIsNone(lease.onLost)
 
 
-class WithoutReceiptTests(ExecutionCase):
-    """
-    Tasks of which nobody wants to hear again.
-    """
-
-    def test_nothingIsSettled(self) -> None:
-        """
-        However it ends, nothing is settled.
-        """
-        for result in (
-            NOTHING, 5, Release(), Reject(), ValueError(), succeed(1), fail(Reject())
-        ):  # fmt: skip
-            self.scripted(result)
-            self.execution.run(Task("1", None), None)
-        self.assertEqual(self.settled, [])
-        self.flushLoggedErrors(ValueError)
-
-    def test_unfinished(self) -> None:
-        """
-        Work that nobody does is lost, which the log says.
-        """
-        self.scripted(n for n in ())
-        with capturedLogs() as logs:
-            self.execution.run(Task("1", None), None)
-        self.assertEqual(
-            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
-        )
-
-    def test_notDoneIsLost(self) -> None:
-        """
-        One that was to be given back is lost, which the log says.
-        """
-        self.scripted(Release())
-        with capturedLogs() as logs:
-            self.execution.run(Task("1", None), None)
-        self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
-        self.assertEqual(logs[0]["id"], "1")
-
-    def test_pastTheLastAttempt(self) -> None:
-        """
-        One that was delivered too often is not run either.
-        """
-        self.make(maxAttempts=1)
-        self.execution.run(Task("1", None, attempt=2), None)
-        self.assertEqual((self.handler.handled, self.settled), ([], []))
-
-    def test_stopped(self) -> None:
-        """
-        One that was cut short, or does not end, settles nothing.
-        """
-        self.execution.run(Task("1", None), None)
-        self.execution.stop()
-        self.execution.run(Task("2", None), None)
-        self.handler.of("2").stubborn = True
-        self.execution.stop()
-        self.execution.abandon()
-        self.assertEqual(self.settled, [])
-
-
 class CancelTests(ExecutionCase):
     """
     Tasks that are told to end.
     """
 
-    def test_timeout(self) -> None:
+    def test_cancelsAfterTheTimeLimit(self) -> None:
         """
         A task that runs for too long is cancelled, and released as a failure is.
         """
@@ -670,7 +107,7 @@ class CancelTests(ExecutionCase):
             ),
         )
 
-    def test_timeoutInTheLastAttempt(self) -> None:
+    def test_failsAfterATimeOutInTheLastAttempt(self) -> None:
         """
         A time-out in the last attempt fails it for good.
         """
@@ -679,7 +116,7 @@ class CancelTests(ExecutionCase):
         passTime(self.clock, 5)
         self.assertEqual(self.settled[0][1].outcome, "fail")
 
-    def test_endsBeforeTimeout(self) -> None:
+    def test_doesNotCancelWhatEndsInTime(self) -> None:
         """
         A task that ends in time is not cancelled later.
         """
@@ -689,15 +126,15 @@ class CancelTests(ExecutionCase):
             end(self.handler.of("1"))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noTimeLimit(self) -> None:
+    def test_hasNoTimeLimit(self) -> None:
         """
-        Without a time limit there is none.
+        Without a time limit no task is cancelled, however long it runs.
         """
         self.run_()
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.handler.of("1").succeed()
 
-    def test_lost(self) -> None:
+    def test_cancelsALostTask(self) -> None:
         """
         A task whose lease is lost is cancelled, and nothing is settled.
         """
@@ -709,7 +146,7 @@ class CancelTests(ExecutionCase):
         self.assertEqual(self.handler.of("1").cancels, 1)
         self.assertEqual(self.settled, [])
 
-    def test_lostAboveAll(self) -> None:
+    def test_settlesNothingOfALostTask(self) -> None:
         """
         Once a lease is lost nothing is told of it: not that the task ended well, nor
         that it was cut short by its time limit or by a stop, before or after that.
@@ -740,12 +177,9 @@ class CancelTests(ExecutionCase):
                 self.assertEqual(self.settled, [])
 
     def stop(self) -> None:
-        """
-        Cancel all tasks.
-        """
         self.execution.stop()
 
-    def test_lostAndAbandoned(self) -> None:
+    def test_doesNotGiveBackALostTask(self) -> None:
         """
         A task that has lost its lease and does not end is not given back either.
         """
@@ -757,7 +191,7 @@ class CancelTests(ExecutionCase):
         self.execution.abandon()
         self.assertEqual(self.settled, [])
 
-    def test_cancelledOnce(self) -> None:
+    def test_cancelsOnce(self) -> None:
         """
         A task that takes its time to clean up after its time limit is not disturbed
         when its lease is lost.
@@ -772,7 +206,7 @@ class CancelTests(ExecutionCase):
         self.assertEqual(handling.cancels, 1)
         handling.succeed()
 
-    def test_timeoutBeforeStop(self) -> None:
+    def test_cancelsAgainAtAStop(self) -> None:
         """
         A stop cancels again what does not end after its time limit; what is told is
         that its time was over.
@@ -787,7 +221,7 @@ class CancelTests(ExecutionCase):
         handling.fail(CancelledError())
         self.assertEqual(self.settled[0][1].error, "timed out after 5 s")
 
-    def test_stop(self) -> None:
+    def test_givesBackAtAStop(self) -> None:
         """
         A stop cancels all tasks, and releases them uncounted.
         """
@@ -797,7 +231,7 @@ class CancelTests(ExecutionCase):
         for _, settlement in self.settled:
             self.assertEqual(settlement, Settlement("r-1", "release", counted=False))
 
-    def test_stopInTheLastAttempt(self) -> None:
+    def test_givesBackTheLastAttempt(self) -> None:
         """
         A stop is no failure: the last attempt is given back too.
         """
@@ -806,7 +240,7 @@ class CancelTests(ExecutionCase):
         self.execution.stop()
         self.assertEqual(self.settled[0][1].outcome, "release")
 
-    def test_cancelRaised(self) -> None:
+    def test_ignoresWhatACancelRaises(self) -> None:
         """
         What a handler fails with, upon being cancelled by a stop, does not count.
         """
@@ -852,7 +286,7 @@ class CancelTests(ExecutionCase):
         self.successResultOf(ended)
         self.assertEqual(self.settled[0][1].outcome, "complete")
 
-    def test_cancelledByItself(self) -> None:
+    def test_failsWhenCancelledByItself(self) -> None:
         """
         A handler whose own Deferred is cancelled by somebody else has failed.
         """
@@ -861,7 +295,7 @@ class CancelTests(ExecutionCase):
         self.assertEqual(self.settled[0][1].counted, True)
         self.flushLoggedErrors(CancelledError)
 
-    def test_abandon(self) -> None:
+    def test_abandonsWhatDoesNotEnd(self) -> None:
         """
         What does not end although it was cancelled is released, uncounted; its end
         is not settled any more, but frees its slot.
@@ -881,7 +315,7 @@ class CancelTests(ExecutionCase):
             self.assertEqual(len(self.settled), 1)
             self.settled.clear()
 
-    def test_abandonNothing(self) -> None:
+    def test_abandonsNothing(self) -> None:
         """
         Where all have ended, nothing is abandoned.
         """
@@ -890,7 +324,7 @@ class CancelTests(ExecutionCase):
         self.execution.abandon()
         self.assertEqual(len(self.settled), 1)
 
-    def test_cancelFails(self) -> None:
+    def test_cancelsTheOthers(self) -> None:
         """
         A handler whose Deferred cannot be cancelled without an exception does not
         keep the others from being cancelled.

@@ -1,560 +1,18 @@
 """
-Leases, kept alive by heartbeats.
+The leases that are held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
-
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError
-from myconsumer.interfaces import ITaskQueue
-from myconsumer.pipeline.batching import MEMORY
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
 from myconsumer.task import Settlement
-from myconsumer.testing import ScriptedQueue, Settle, passTime
-from tests.model import busy, fault, refusal, tooMuch
-
-
-class LeasesCase(SynchronousTestCase):
-    """
-    Leases at a queue that the test answers.
-    """
-
-    def setUp(self) -> None:
-        """
-        Make them.
-        """
-        self.clock = Clock()
-        self.clock.rightNow = 1000.0
-        self.queue = ScriptedQueue(self.clock)
-        self.leases = Leases(self.queue, self.clock)
-        self.addCleanup(self.endsClean)
-
-    def endsClean(self) -> None:
-        """
-        Nothing is left once they are closed.
-        """
-        self.leases.close()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual([each for each in self.queue.settles if each.open], [])
-
-    def hold(self, *receipts: str, length: float = 60.0) -> list[Lease]:
-        """
-        Hold leases that have just arrived.
-        """
-        now = self.clock.seconds()
-        held = [self.leases.hold(each, f"of {each}", length, now) for each in receipts]
-        return [lease for lease in held if lease is not None]
-
-    def slow(self, takes: Callable[[int], float]) -> None:
-        """
-        From now on heartbeats are answered after a time that depends on their size,
-        if that is in time.
-        """
-
-        def answer(beat: Settle) -> None:
-            seconds = takes(len(beat.settlements))
-            if seconds < beat.deadline:
-                answering = self.clock.callLater(seconds, beat.take)
-                beat.answer.addErrback(lambda _: answering.cancel())
-            else:
-                beat.expireAfter(self.clock, beat.deadline)
-
-        self.queue.onSettle = answer
-
-    def passTime(self, seconds: float) -> list[Settle]:
-        """
-        Let time pass.
-
-        @return: The heartbeats that were sent meanwhile.
-        """
-        before = len(self.queue.settles)
-        passTime(self.clock, seconds)
-        return self.queue.settles[before:]
-
-
-class HeartbeatTests(LeasesCase):
-    """
-    When heartbeats are sent, and with what.
-    """
-
-    def test_fake(self) -> None:
-        """
-        The queue that the test answers is one.
-        """
-        verifyObject(ITaskQueue, self.queue)
-
-    def test_thirdOfTheLease(self) -> None:
-        """
-        A heartbeat is sent at a third of the lease, and again.
-        """
-        self.hold("a")
-        for _ in range(3):
-            self.assertEqual(self.passTime(19.9), [])
-            [beat] = self.passTime(0.1)
-            self.assertEqual(beat.settlements, [Settlement("a", "extend", lease=60.0)])
-            beat.take()
-
-    def test_countsFromArrival(self) -> None:
-        """
-        The third is counted from the arrival, even if it is held only later.
-        """
-        self.leases.hold("a", "1", 60.0, self.clock.seconds() - 15)
-        self.assertEqual(self.passTime(4.9), [])
-        self.assertEqual(len(self.passTime(0.1)), 1)
-
-    def test_allInOneRequest(self) -> None:
-        """
-        All that are held go in one request, those too that came later.
-        """
-        self.hold("a", "b")
-        self.passTime(10)
-        self.hold("c")
-        [beat] = self.passTime(10)
-        self.assertEqual(beat.receipts, ["a", "b", "c"])
-
-    def test_shortest(self) -> None:
-        """
-        Of those that are much alike the shortest says when; each is extended by its
-        own length.
-        """
-        self.hold("long", length=60.0)
-        self.hold("short", length=45.0)
-        [beat] = self.passTime(15)
-        self.assertEqual(
-            beat.settlements,
-            [
-                Settlement("long", "extend", lease=60.0),
-                Settlement("short", "extend", lease=45.0),
-            ],
-        )
-
-    def test_afterTheShortest(self) -> None:
-        """
-        Once the shortest is dropped the next shortest says when.
-        """
-        self.hold("long", length=60.0)
-        [short] = self.hold("short", length=45.0)
-        self.passTime(15)[0].take()
-        self.leases.drop(short)
-        self.passTime(15)[0].take()
-        self.assertEqual(self.passTime(19), [])
-        self.assertEqual(len(self.passTime(1)), 1)
-
-    def test_muchShorter(self) -> None:
-        """
-        One that is much shorter than the others has heartbeats of its own, and takes
-        no other with it.
-        """
-        leases = self.hold(*"abc", length=60.0)
-        self.hold("short", length=0.1)
-
-        self.slow(lambda size: 0.05)
-        beats = self.passTime(120)
-        ends = [lease.expires for lease in leases]
-        self.assertGreater(min(ends), self.clock.seconds() + 30)
-        self.assertLess(len(beats), 40)
-
-    def test_deadline(self) -> None:
-        """
-        A heartbeat may take a third of the shortest lease, and 10 s at most.
-        """
-        self.hold("long", length=300.0)
-        self.assertEqual(self.passTime(100)[0].deadline, 10)
-        self.queue.settles[0].take()
-        self.hold("short", length=6.0)
-        self.assertEqual(self.passTime(2)[0].deadline, 2)
-
-    def test_dropped(self) -> None:
-        """
-        What is dropped is not extended, and with nothing held nothing is sent.
-        """
-        a, b = self.hold("a", "b")
-        self.leases.drop(a)
-        [beat] = self.passTime(20)
-        self.assertEqual(beat.receipts, ["b"])
-        beat.take()
-        self.leases.drop(b)
-        self.assertEqual(self.passTime(1000), [])
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_heldAgain(self) -> None:
-        """
-        After a time with nothing held, heartbeats begin again.
-        """
-        [a] = self.hold("a")
-        self.leases.drop(a)
-        self.passTime(100)
-        self.hold("b")
-        self.assertEqual([b.receipts for b in self.passTime(20)], [["b"]])
-
-    def test_droppedWhileBeating(self) -> None:
-        """
-        Where all are dropped while a heartbeat is open, one of them newly held,
-        those that come later are extended all the same.
-        """
-        [a] = self.hold("a")
-        [beat] = self.passTime(20)
-        [b] = self.hold("b")
-        self.leases.drop(a)
-        self.leases.drop(b)
-        beat.take()
-        self.passTime(100)
-        self.hold("c")
-        self.assertEqual([b.receipts for b in self.passTime(20)], [["c"]])
-
-    def test_oneAtATime(self) -> None:
-        """
-        While a heartbeat is open no other is sent; the next comes a third of the
-        shortest after it was sent, or at once if that has passed.
-        """
-        self.hold("a")
-        [beat] = self.passTime(20)
-        self.assertEqual(self.passTime(5), [])
-        beat.take()
-        self.assertEqual(self.passTime(14.9), [])
-        [beat] = self.passTime(0.1)
-        self.assertEqual(self.passTime(25), [])
-        beat.take()
-        self.assertEqual(len(self.passTime(0)), 1)
-
-    def test_shorterWhileBeating(self) -> None:
-        """
-        A shorter lease that comes while a heartbeat is open is extended in time.
-        """
-        self.hold("a")
-        [beat] = self.passTime(20)
-        self.hold("b", length=45.0)
-        self.passTime(5)
-        beat.take()
-        self.assertEqual(self.passTime(9.9), [])
-        [beat] = self.passTime(0.1)
-        self.assertEqual(beat.receipts, ["a", "b"])
-
-    def test_receiptHeldAlready(self) -> None:
-        """
-        A receipt is held once; dropped, it can be held again.
-        """
-        [first] = self.hold("a")
-        self.assertEqual(self.hold("a"), [])
-        self.assertEqual(self.leases.held, {"a": first})
-        self.leases.drop(first)
-        [second] = self.hold("a")
-        self.leases.drop(first)
-        self.assertEqual(self.leases.held, {"a": second})
-
-    def test_expires(self) -> None:
-        """
-        By our clock a lease ends its length after it arrived, or after the
-        heartbeat that extended it was sent.
-        """
-        [a] = self.hold("a")
-        self.assertEqual(a.expires, 1060)
-        [beat] = self.passTime(20)
-        self.passTime(3)
-        self.assertEqual(a.expires, 1060)
-        beat.take()
-        self.assertEqual(a.expires, 1080)
-
-    def test_ourClockGivesNothingUp(self) -> None:
-        """
-        A lease that has ended by our clock is neither lost nor dropped.
-        """
-        [a] = self.hold("a")
-        self.queue.onSettle = lambda beat: beat.fail(fault())
-        self.passTime(1000)
-        self.assertEqual(self.leases.held, {"a": a})
-        self.assertFalse(a.lost)
-
-    def test_close(self) -> None:
-        """
-        Closed, no heartbeat is sent, and the open one is dropped.
-        """
-        self.hold("a")
-        [beat] = self.passTime(20)
-        self.leases.close()
-        self.assertTrue(beat.dropped)
-        self.assertEqual(self.passTime(1000), [])
-
-
-class FailureTests(LeasesCase):
-    """
-    Heartbeats that fail.
-    """
-
-    def test_retried(self) -> None:
-        """
-        A heartbeat that fails is retried in parts; if they fail as well, with
-        backoff.
-        """
-        self.hold(*"abcdefghijklmnop")
-        [beat] = self.passTime(20)
-        beat.fail(fault())
-        self.passTime(0)[0].fail(fault())
-        self.queue.settles[-1].fail(fault())
-        self.assertEqual(len(self.queue.settles), 3)
-        self.queue.onSettle = Settle.take
-        self.assertEqual(self.passTime(0.9), [])
-        beats = self.passTime(1.2)
-        self.assertEqual(sum(len(beat.settlements) for beat in beats), 16)
-        due = beats[0].made + 20 - self.clock.seconds()
-        self.assertEqual(self.passTime(due - 0.1), [])
-        beats = self.passTime(0.2)
-        self.assertEqual(sum(len(beat.settlements) for beat in beats), 16)
-
-    def test_doesNotSpin(self) -> None:
-        """
-        While heartbeats fail there are no more than a few, and never none for
-        longer than the backoff's cap.
-        """
-        self.hold("a", length=3.0)
-        self.queue.onSettle = lambda beat: beat.fail(fault())
-        self.passTime(600)
-        times = [beat.made for beat in self.queue.settles]
-        gaps = [after - before for before, after in pairwise(times)]
-        self.assertGreaterEqual(min(gaps), 0.5)
-        self.assertLessEqual(max(gaps), 30)
-
-    def test_triedBeforeTheLeaseEnds(self) -> None:
-        """
-        Where a heartbeat took all the time that it may, the next one is sent
-        while the lease lasts, whatever the jitter.
-        """
-        for _ in range(20):
-            [lease] = self.hold("a", length=3.0)
-            [beat] = self.passTime(1)
-            self.passTime(1)
-            beat.fail(fault())
-            [beat] = self.passTime(0.9)
-            beat.take()
-            self.leases.drop(lease)
-            self.passTime(3)
-
-    def test_retryAfter(self) -> None:
-        """
-        C{Retry-After} is obeyed where the leases allow it.
-        """
-        self.hold("a")
-        [beat] = self.passTime(20)
-        beat.fail(busy(15))
-        self.assertEqual(self.passTime(14.9), [])
-        self.assertEqual(len(self.passTime(0.2)), 1)
-
-    def test_retryAfterPastTheLease(self) -> None:
-        """
-        C{Retry-After} that would let a lease end is not: the last fifth of it is
-        for another try.
-        """
-        self.hold("a")
-        [beat] = self.passTime(20)
-        beat.fail(busy(300))
-        self.assertEqual(self.passTime(31.9), [])
-        self.assertEqual(len(self.passTime(0.2)), 1)
-
-    def test_refusal(self) -> None:
-        """
-        A refused heartbeat is tried again, while the lease lasts.
-        """
-        self.hold("a")
-        [beat] = self.passTime(20)
-        beat.fail(refusal())
-        self.assertEqual(self.passTime(29.9), [])
-        self.assertEqual(len(self.passTime(0.1)), 1)
-
-    def test_divided(self) -> None:
-        """
-        A heartbeat refused for its size is sent in parts, one after the other.
-        """
-        self.hold(*"abcdefghijklmnop")
-        [whole] = self.passTime(20)
-        whole.fail(tooMuch())
-        [first] = self.passTime(0)
-        self.assertEqual(first.receipts, ["a", "b"])
-        first.take()
-        second = self.queue.settles[2]
-        self.assertEqual(second.receipts, ["c", "d"])
-        self.queue.onSettle = Settle.take
-        second.take()
-        self.assertEqual(len(self.queue.settles), 9)
-
-    def test_growsAgain(self) -> None:
-        """
-        What was divided grows again: some minutes later, lest every second request
-        be refused.
-        """
-        self.hold(*"abcdefgh")
-        most = 2
-
-        def limited(beat: Settle) -> None:
-            if len(beat.settlements) > most:
-                beat.fail(tooMuch())
-            else:
-                beat.take()
-
-        self.queue.onSettle = limited
-        self.passTime(20)
-        most = 100
-        self.passTime(MEMORY)
-        self.assertEqual([len(beat.settlements) for beat in self.passTime(60)][-1], 8)
-
-    def test_oscillates(self) -> None:
-        """
-        At an endpoint that takes 100 leases at once, few requests are refused.
-        """
-        refused = 0
-
-        def limited(beat: Settle) -> None:
-            nonlocal refused
-            if len(beat.settlements) > 100:
-                refused += 1
-                beat.fail(tooMuch())
-            else:
-                beat.take()
-
-        leases = self.hold(*[str(number) for number in range(2000)])
-        self.queue.onSettle = limited
-        self.passTime(590)
-        self.assertGreater(min(each.expires for each in leases), self.clock.seconds())
-        self.assertLess(refused, 10)
-        self.assertLess(len(self.queue.settles), 29 * 30)
-
-    def poison(self, poison: str, hangs: bool) -> None:
-        """
-        From now on heartbeats with a lease fail, at once or not in time.
-        """
-
-        def answer(beat: Settle) -> None:
-            if poison not in beat.receipts:
-                beat.take()
-            elif hangs:
-                beat.expireAfter(self.clock, beat.deadline)
-            else:
-                beat.fail(fault())
-
-        self.queue.onSettle = answer
-
-    def test_oneFails(self) -> None:
-        """
-        A lease with which heartbeats fail, or hang, takes no other with it.
-        """
-        for hangs, length in ((False, 60), (True, 60), (True, 3), (False, 3)):
-            bad, *leases = self.hold(
-                "bad", *[f"{hangs}{number}" for number in range(300)], length=length
-            )
-            self.poison("bad", hangs)
-            for _ in range(60):
-                self.passTime(length / 12)
-                ended = [each for each in leases if self.leases.hasEnded(each)]
-                self.assertEqual(ended, [])
-            self.assertTrue(bad.expires <= self.clock.seconds())
-            for lease in [*leases, bad]:
-                self.leases.drop(lease)
-            self.passTime(60)
-
-    def test_oneFailsDoesNotSpin(self) -> None:
-        """
-        It costs a request now and then.
-        """
-        self.hold("a", "b")
-        self.hold("bad")
-        self.poison("bad", False)
-        self.passTime(60)
-        self.assertLess(len(self.passTime(3600)), 3600 / 20 + 3600 / 10)
-
-    def test_slow(self) -> None:
-        """
-        Where each lease takes the endpoint its time, requests are as large as are
-        answered in time.
-        """
-        leases = self.hold(*[str(number) for number in range(2500)])
-        self.slow(lambda size: 0.005 * size)
-        for _ in range(60):
-            self.passTime(5)
-            ended = [each for each in leases if self.leases.hasEnded(each)]
-            self.assertEqual(ended, [])
-
-    def test_setAside(self) -> None:
-        """
-        What is set aside is extended no longer.
-        """
-        a, _ = self.hold("a", "b")
-        a.setAside = True
-        self.queue.onSettle = Settle.take
-        self.assertEqual([beat.receipts for beat in self.passTime(40)], [["b"]] * 2)
-
-    def test_oneRefused(self) -> None:
-        """
-        A lease that is refused by itself does not keep the others from being
-        extended.
-        """
-        leases = self.hold("a", "b", "c", "d")
-
-        def picky(beat: Settle) -> None:
-            if "b" in beat.receipts:
-                beat.fail(tooMuch())
-            else:
-                beat.take()
-
-        self.queue.onSettle = picky
-        self.passTime(25)
-        self.assertEqual(
-            [lease.receipt for lease in leases if lease.expires >= 1080],
-            ["a", "c", "d"],
-        )
-
-    def test_manyRefused(self) -> None:
-        """
-        Several leases that are refused by themselves do not keep the others from
-        being extended before they end.
-        """
-        leases = self.hold(*"abcdefgh")
-
-        def picky(beat: Settle) -> None:
-            if set(beat.receipts) & set("abcd"):
-                beat.fail(tooMuch())
-            else:
-                beat.take()
-
-        self.queue.onSettle = picky
-        self.passTime(59)
-        self.assertEqual(
-            [lease.receipt for lease in leases if lease.expires > 1060],
-            ["e", "f", "g", "h"],
-        )
-
-    def test_allRefused(self) -> None:
-        """
-        Where every one is refused by itself there are a few requests only.
-        """
-        self.hold(*[str(number) for number in range(64)])
-        self.queue.onSettle = lambda beat: beat.fail(tooMuch())
-        self.passTime(60)
-        self.assertLess(len(self.queue.settles), 60)
-
-    def test_unexpected(self) -> None:
-        """
-        A queue that raises what it should not is asked again.
-        """
-
-        def broken(beat: Settle) -> None:
-            raise ZeroDivisionError
-
-        self.hold("a")
-        self.queue.onSettle = broken
-        self.passTime(20)
-        self.queue.onSettle = Settle.take
-        self.passTime(2)
-        self.assertEqual(len(self.queue.settles), 2)
-        # The endless exceptions of a broken queue are one line a minute.
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.queue.settles[0].take()
+from myconsumer.testing import Settle
+from tests.model import fault, tooMuch
+from tests.pipeline.case import LeasesCase
 
 
 class LostTests(LeasesCase):
@@ -584,7 +42,7 @@ class LostTests(LeasesCase):
             lease.onLost = lambda lease=lease: self.cancelled.append(lease.receipt)
         return leases
 
-    def test_lost(self) -> None:
+    def test_tellsOfALoss(self) -> None:
         """
         What a heartbeat's answer names is lost: the task is told, and whoever wants
         to know of such; the others go on.
@@ -593,7 +51,7 @@ class LostTests(LeasesCase):
         with capturedLogs() as logs:
             self.passTime(20)[0].take("a", "c")
         self.assertEqual(self.cancelled, ["a", "c"])
-        self.assertEqual([a.lost, b.lost, c.lost], [True, False, True])
+        self.assertEqual([a.isLost, b.isLost, c.isLost], [True, False, True])
         self.assertEqual(self.leases.held, {"b": b})
         self.assertEqual(self.told, 1)
         [event] = logs
@@ -602,26 +60,26 @@ class LostTests(LeasesCase):
         [beat] = self.passTime(20)
         self.assertEqual(beat.receipts, ["b"])
 
-    def test_nobodyToTell(self) -> None:
+    def test_marksALostLease(self) -> None:
         """
         A lease whose task does not run is marked as lost.
         """
         [a] = self.hold("a")
         self.leases.lose(["a"])
-        self.assertTrue(a.lost)
+        self.assertTrue(a.isLost)
         self.assertEqual(self.told, 1)
 
-    def test_unknown(self) -> None:
+    def test_ignoresAnUnknownReceipt(self) -> None:
         """
-        A receipt that is not held is not told of.
+        The loss of a receipt that is not held is not told.
         """
         with capturedLogs() as logs:
             self.leases.lose(["x"])
         self.assertEqual((self.told, logs), (0, []))
 
-    def test_settledMeanwhile(self) -> None:
+    def test_ignoresTheLossOfASettledTask(self) -> None:
         """
-        The loss of one whose end was told to the endpoint is no news.
+        The loss of a lease whose task was settled meanwhile is no news.
         """
         [a] = self.watched("a")
         a.sent = 1
@@ -637,9 +95,6 @@ class ExtendTests(LeasesCase):
     """
 
     def extend(self, lease: Lease, length: float) -> Deferred[None]:
-        """
-        Ask for it.
-        """
         return self.leases.extend(lease, length)
 
     def assertLost(self, extended: Deferred[None], said: str) -> None:
@@ -649,9 +104,10 @@ class ExtendTests(LeasesCase):
         failure = self.failureResultOf(extended, LeaseLostError)
         self.assertIn(said, str(failure.value))
 
-    def test_atOnce(self) -> None:
+    def test_extendsAtOnce(self) -> None:
         """
-        It is done at once, and fires once the endpoint has agreed, not before.
+        The lease is extended at once; the Deferred fires once the endpoint has agreed,
+        not before.
         """
         [lease] = self.hold("a")
         self.passTime(5)
@@ -665,10 +121,10 @@ class ExtendTests(LeasesCase):
         self.assertIsNone(self.successResultOf(extended))
         self.assertEqual(lease.expires, 1305)
 
-    def test_oneRequest(self) -> None:
+    def test_extendsAllInOneRequest(self) -> None:
         """
-        Several that are asked for in one turn, and all others that are held, go in
-        one request, each with its own length.
+        Several extensions that are asked for in one turn, and all other leases that are
+        held, go in one request, each with its own length.
         """
         a, b, _ = self.hold("a", "b", "c")
         both = [self.extend(a, 100), self.extend(b, 120)]
@@ -681,9 +137,9 @@ class ExtendTests(LeasesCase):
         for extended in both:
             self.successResultOf(extended)
 
-    def test_fromThenOn(self) -> None:
+    def test_renewsToTheNewLength(self) -> None:
         """
-        From then on it is renewed to as much, at a third of it.
+        From then on the lease is renewed to its new length, at a third of that.
         """
         [lease] = self.hold("a")
         self.extend(lease, 300)
@@ -695,7 +151,7 @@ class ExtendTests(LeasesCase):
         beat.take()
         self.assertEqual(lease.expires, 1400)
 
-    def test_shorter(self) -> None:
+    def test_makesALeaseShorter(self) -> None:
         """
         A lease may be made shorter, too: it is then renewed in time.
         """
@@ -706,9 +162,9 @@ class ExtendTests(LeasesCase):
         self.assertEqual(self.passTime(1.9), [])
         self.assertEqual(len(self.passTime(0.1)), 1)
 
-    def test_othersGoOn(self) -> None:
+    def test_leavesTheOthersAlone(self) -> None:
         """
-        The others are renewed as ever.
+        The other leases are renewed as ever.
         """
         lease, _ = self.hold("a", "b")
         self.extend(lease, 300)
@@ -717,10 +173,10 @@ class ExtendTests(LeasesCase):
         [beat] = self.passTime(0.1)
         self.assertEqual(beat.receipts, ["b"])
 
-    def test_duringABeat(self) -> None:
+    def test_followsAnOpenHeartbeat(self) -> None:
         """
-        Asked for while a heartbeat is open, it goes with another, as soon as that
-        one is answered.
+        An extension asked for while a heartbeat is open goes with another, as soon as
+        the open one is answered.
         """
         [lease] = self.hold("a")
         [beat] = self.passTime(20)
@@ -735,10 +191,10 @@ class ExtendTests(LeasesCase):
         self.successResultOf(extended)
         self.assertEqual(lease.expires, 1325)
 
-    def test_otherPaceDuringABeat(self) -> None:
+    def test_followsARefusedHeartbeat(self) -> None:
         """
-        So it is where that one is refused, and the lease is to be much shorter or
-        longer than it was.
+        An extension to a much shorter or longer lease follows an open heartbeat that is
+        refused, too.
         """
         for length in (5, 600):
             lease, *_ = leases = self.hold(*"abcdefghij")
@@ -753,9 +209,10 @@ class ExtendTests(LeasesCase):
             self.queue.onSettle = lambda beat: None
             self.passTime(700)
 
-    def test_doubtfulDuringABeat(self) -> None:
+    def test_followsAHeartbeatOfADoubtfulLease(self) -> None:
         """
-        And where it travelled apart from the others.
+        An extension of a lease that travels apart from the others follows the open
+        heartbeat.
         """
         lease, *_ = self.hold(*"abcdefghij")
         [beat] = self.passTime(20)
@@ -767,10 +224,10 @@ class ExtendTests(LeasesCase):
         self.passTime(0.1)
         self.successResultOf(extended)
 
-    def test_sameLengthDuringABeat(self) -> None:
+    def test_followsAHeartbeatOfTheSameLength(self) -> None:
         """
-        So it is where the length is the one that it has: what is open began to
-        count before it was asked for.
+        An extension to the length that the lease has follows the open heartbeat: that
+        began to count before the extension was asked for.
         """
         [lease] = self.hold("a")
         [beat] = self.passTime(20)
@@ -783,7 +240,7 @@ class ExtendTests(LeasesCase):
         self.successResultOf(extended)
         self.assertEqual(lease.expires, 1089)
 
-    def test_twice(self) -> None:
+    def test_extendsOnceForTwoInATurn(self) -> None:
         """
         Asked for twice in a turn, it is extended once, to what was asked for last,
         and both fire.
@@ -797,7 +254,7 @@ class ExtendTests(LeasesCase):
             self.successResultOf(extended)
         self.assertEqual(self.passTime(10), [])
 
-    def test_again(self) -> None:
+    def test_extendsAgainWhileOneIsUnderWay(self) -> None:
         """
         Asked for again while the first is under way, each fires with its own
         answer, and it is extended to what was asked for last.
@@ -814,9 +271,9 @@ class ExtendTests(LeasesCase):
         self.successResultOf(first)
         self.successResultOf(second)
 
-    def test_askedByACallback(self) -> None:
+    def test_extendsFromACallback(self) -> None:
         """
-        Whoever is told may ask again.
+        Whoever waits for an extension may ask for another when it fires.
         """
         [lease] = self.hold("a")
         ended = self.extend(lease, 100)
@@ -826,7 +283,7 @@ class ExtendTests(LeasesCase):
         self.passTime(0)[0].take()
         self.successResultOf(ended)
 
-    def test_retried(self) -> None:
+    def test_retriesAFailedHeartbeat(self) -> None:
         """
         Where the heartbeat fails it is tried again, and fires when it works.
         """
@@ -840,7 +297,7 @@ class ExtendTests(LeasesCase):
         beat.take()
         self.successResultOf(extended)
 
-    def test_failingDoesNotSpin(self) -> None:
+    def test_doesNotSpinWhileHeartbeatsFail(self) -> None:
         """
         While heartbeats fail, those who ask are no reason to send more.
         """
@@ -853,9 +310,9 @@ class ExtendTests(LeasesCase):
         self.leases.drop(lease)
         self.failureResultOf(extended, LeaseLostError)
 
-    def test_refusedAlone(self) -> None:
+    def test_waitsWhileRefusedAlone(self) -> None:
         """
-        One that is refused by itself does not fire, though its neighbours do.
+        An extension that is refused by itself does not fire, though its neighbours do.
         """
         leases = self.hold("a", "b", "c", "d")
 
@@ -874,10 +331,10 @@ class ExtendTests(LeasesCase):
         self.leases.drop(leases[1])
         self.failureResultOf(extended[1], LeaseLostError)
 
-    def test_lost(self) -> None:
+    def test_failsForALostLease(self) -> None:
         """
-        It fails where the endpoint answers that the lease is lost; its neighbour's
-        does not.
+        The extension fails where the endpoint answers that the lease is lost; its
+        neighbour's does not.
         """
         a, b = self.hold("a", "b")
         first, second = self.extend(a, 100), self.extend(b, 100)
@@ -886,9 +343,10 @@ class ExtendTests(LeasesCase):
         self.assertLost(first, "of a is lost")
         self.successResultOf(second)
 
-    def test_lostMeanwhile(self) -> None:
+    def test_failsForALeaseLostMeanwhile(self) -> None:
         """
-        It fails where the loss is known from elsewhere before the endpoint answers.
+        The extension fails where the loss is known from elsewhere before the endpoint
+        answers.
         """
         [lease] = self.hold("a")
         extended = self.extend(lease, 100)
@@ -897,9 +355,9 @@ class ExtendTests(LeasesCase):
         self.assertLost(extended, "lost")
         self.assertEqual(self.passTime(0), [])
 
-    def test_lostBefore(self) -> None:
+    def test_failsAtOnceForALostLease(self) -> None:
         """
-        It fails at once where the lease is lost already, and sends nothing.
+        The extension fails at once where the lease is lost already, and sends nothing.
         """
         [lease] = self.hold("a")
         with capturedLogs():
@@ -907,7 +365,7 @@ class ExtendTests(LeasesCase):
         self.assertLost(self.extend(lease, 100), "lost")
         self.assertEqual(self.passTime(0), [])
 
-    def test_taskIsToldFirst(self) -> None:
+    def test_cancelsTheTaskFirst(self) -> None:
         """
         Where a lease is lost its task is cancelled before it hears that its lease
         could not be extended: it is no failure of its own.
@@ -921,9 +379,9 @@ class ExtendTests(LeasesCase):
             self.passTime(0)[0].take("a")
         self.assertEqual(events, ["cancelled", "not extended"])
 
-    def test_ended(self) -> None:
+    def test_failsOnceTheTaskHasEnded(self) -> None:
         """
-        It fails where the task ends first, and where it has ended.
+        The extension fails where the task ends first, and where it has ended.
         """
         a, _ = self.hold("a", "b")
         extended = self.extend(a, 100)
@@ -933,7 +391,7 @@ class ExtendTests(LeasesCase):
         self.assertEqual(beat.receipts, ["b"])
         self.failureResultOf(self.extend(a, 100), LeaseLostError)
 
-    def test_receiptOfAnother(self) -> None:
+    def test_failsForTheReceiptOfAnother(self) -> None:
         """
         A lease whose receipt is held for another task by now is not extended.
         """
@@ -944,7 +402,7 @@ class ExtendTests(LeasesCase):
         self.assertEqual(second.length, 60)
         self.assertEqual(self.passTime(0), [])
 
-    def test_cancelled(self) -> None:
+    def test_ignoresACancel(self) -> None:
         """
         Who cancels what is under way is not told, and changes nothing else.
         """
@@ -956,9 +414,10 @@ class ExtendTests(LeasesCase):
         beat.take()
         self.assertEqual(lease.expires, 1100)
 
-    def test_closed(self) -> None:
+    def test_failsOnceClosed(self) -> None:
         """
-        Closed, what is asked for fails, now and later, and nothing is sent.
+        Once the leases are closed extensions fail, earlier and later ones, and nothing
+        is sent.
         """
         a, b = self.hold("a", "b")
         before = self.extend(a, 100)

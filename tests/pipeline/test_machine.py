@@ -26,8 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
-from myconsumer.pipeline.rate import SAVED
-from myconsumer.pipeline.source import MOST_AHEAD
+from myconsumer.pipeline.rate import MOST_AHEAD, SAVED
 from myconsumer.service import CANCEL_GRACE, ConsumerService
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import (
@@ -222,9 +221,6 @@ class PipelineMachine(RuleBasedStateMachine):
         unextendable: bool,
         each: float,
     ) -> None:
-        """
-        Start the service.
-        """
         # What a healthy endpoint makes of requests about the first job, whether about
         # its extension, too; and the seconds that it takes for each settlement.
         self.poison, self.unextendable, self.each = poison, unextendable, each
@@ -296,9 +292,6 @@ class PipelineMachine(RuleBasedStateMachine):
     # What the service does.
 
     def check(self, holds: bool, text: str) -> None:
-        """
-        Note that something is wrong.
-        """
         if not holds:
             self.wrong.append(f"{text}, at {self.clock.seconds()} s")
 
@@ -368,7 +361,7 @@ class PipelineMachine(RuleBasedStateMachine):
         assert self.service is not None
         pipeline = self.service._pipeline
         held = {} if pipeline is None else pipeline.leases.held
-        return receipt in held and held[receipt].setAside
+        return receipt in held and held[receipt].isSetAside
 
     def checkOutcome(self, told: Settlement) -> None:
         """

@@ -60,9 +60,9 @@ class RateLimitTests(SynchronousTestCase):
     L{RateLimit}.
     """
 
-    def test_oneAtATime(self) -> None:
+    def test_givesOneAtATime(self) -> None:
         """
-        At a slow rate there is one at once, and the next when its time has come.
+        At a slow rate there is one permit at once, and the next when its time has come.
         """
         limit, clock = make(2.0)
         self.assertEqual(limit.available(), 1)
@@ -75,9 +75,9 @@ class RateLimitTests(SynchronousTestCase):
         clock.advance(0.01)
         self.assertEqual((limit.available(), limit.wait()), (1, 0))
 
-    def test_asMuchAsIsSaved(self) -> None:
+    def test_givesWhatIsSaved(self) -> None:
         """
-        At a quick rate there is a tenth of a second's worth at once, at the
+        At a quick rate there are permits for a tenth of a second at once, at the
         beginning and after any time.
         """
         for perSecond, burst in ((10, 1), (20, 2), (100, 10), (1e3, 100), (1e6, 1e5)):
@@ -90,7 +90,7 @@ class RateLimitTests(SynchronousTestCase):
                         limit.take()
                     self.assertLessEqual(limit.available(), GRAIN * perSecond)
 
-    def test_available(self) -> None:
+    def test_countsWhatIsAvailable(self) -> None:
         """
         What is left is what is saved, less what was taken, plus what time brings.
         """
@@ -103,10 +103,10 @@ class RateLimitTests(SynchronousTestCase):
         clock.advance(10)
         self.assertEqual(limit.available(), 10)
 
-    def test_evenly(self) -> None:
+    def test_givesThemEvenly(self) -> None:
         """
-        Whoever takes each as soon as there is one takes as many as the rate says,
-        no fewer, for any rate, whenever the clock began.
+        Whoever takes each permit as soon as there is one takes as many as the rate
+        says, no fewer, for any rate, whenever the clock began.
         """
         for perSecond in RATES:
             for beginning in BEGINNINGS:
@@ -123,9 +123,9 @@ class RateLimitTests(SynchronousTestCase):
                     least = floor((spent - 2 * GRAIN) * perSecond - 1e-3)
                     self.assertGreaterEqual(count, least)
 
-    def test_noDrift(self) -> None:
+    def test_doesNotDrift(self) -> None:
         """
-        Thousands of them take exactly their time, whenever the clock began.
+        Thousands of permits take exactly their time, whenever the clock began.
         """
         for perSecond in (1e3, 33.3, 1e5, 1e6):
             for beginning in BEGINNINGS:
@@ -140,7 +140,7 @@ class RateLimitTests(SynchronousTestCase):
                     due = steps * 0.0625 * perSecond
                     self.assertLessEqual(abs(count - due), 1 + GRAIN * perSecond)
 
-    def test_waitIsEnough(self) -> None:
+    def test_waitsLongEnough(self) -> None:
         """
         After the seconds to wait, as a timer has them, there is one; before, there
         is none: so that whoever waits does not spin.
@@ -157,9 +157,9 @@ class RateLimitTests(SynchronousTestCase):
                         clock.rightNow = clock.seconds() + seconds
                         self.assertGreaterEqual(limit.available(), 1)
 
-    def test_waitWhileNoneAvailable(self) -> None:
+    def test_waitsWhereThereIsNone(self) -> None:
         """
-        Where there is none there is something to wait for.
+        Where there is no permit there is a time to wait.
         """
         for beginning in BEGINNINGS:
             limit, clock = make(1e3, beginning)
@@ -170,14 +170,14 @@ class RateLimitTests(SynchronousTestCase):
                 else:
                     self.assertGreater(limit.wait(), 0)
 
-    def test_most(self) -> None:
+    def test_countsTheMostAtOnce(self) -> None:
         """
         The most at once is what is saved, and one at least.
         """
         for perSecond, most in ((1 / 3600, 1), (10, 1), (19.9, 1), (30, 3), (1e6, 1e5)):
             self.assertEqual(make(perSecond)[0].most, most)
 
-    def test_waitForSeveral(self) -> None:
+    def test_waitsForSeveral(self) -> None:
         """
         One may ask when there will be several: exactly then there are, for any rate,
         whenever the clock began.
@@ -194,9 +194,9 @@ class RateLimitTests(SynchronousTestCase):
                     self.assertEqual(limit.available(), count)
                     self.assertEqual(limit.wait(count), 0)
 
-    def test_overdrawn(self) -> None:
+    def test_delaysAfterAnOverdraft(self) -> None:
         """
-        What is taken though there is none delays the next.
+        A permit that is taken though there is none delays the next.
         """
         limit, clock = make(10.0)
         for _ in range(5):
@@ -205,7 +205,7 @@ class RateLimitTests(SynchronousTestCase):
         clock.advance(0.5)
         self.assertEqual(limit.available(), 1)
 
-    def test_slow(self) -> None:
+    def test_keepsASlowRate(self) -> None:
         """
         One an hour is one an hour, for a year.
         """
@@ -244,15 +244,15 @@ class AnyWindowTests(PlainTestCase):
             max_size=40,
         ),
     )
-    def test_anyWindow(
+    def test_keepsToTheRateInAnyWindow(
         self,
         perSecond: float,
         beginning: float,
         steps: Sequence[tuple[float, int]],
     ) -> None:
         """
-        In any window of time there are no more than the rate allows in it, and what
-        is saved up; and what is said to be available can be taken at once.
+        In any window of time there are no more permits than the rate allows in it, and
+        those that are saved up; and what is said to be available can be taken at once.
         """
         limit, clock = make(perSecond, beginning)
         times: list[float] = []
@@ -276,7 +276,7 @@ class AnyWindowTests(PlainTestCase):
         beginning=st.sampled_from(BEGINNINGS),
         late=st.lists(st.floats(0, 3), min_size=2, max_size=50),
     )
-    def test_neverEarly(
+    def test_isNeverEarly(
         self, perSecond: float, beginning: float, late: Sequence[float]
     ) -> None:
         """

@@ -14,10 +14,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError
+from myconsumer.interfaces import IRunningTask
+from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.execution import Execution
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.run import RunningTask
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import NOTHING, ControlledHandler, ScriptedQueue, passTime
@@ -30,9 +34,6 @@ class RunCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make an execution.
-        """
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
@@ -43,19 +44,14 @@ class RunCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:
-        """
-        Nothing is left.
-        """
         self.leases.close()
         self.assertEqual(self.execution.running, set())
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def make(self, **options: Any) -> None:
-        """
-        Make another execution.
-        """
+    def make(self, timeout: float = 0.0) -> None:
+        conclusions = Conclusions(self.settle)
         self.execution = Execution(
-            self.handler, self.settle, self.leases, self.clock, **options
+            self.handler, conclusions, self.leases, self.clock, timeout
         )
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:
@@ -90,13 +86,17 @@ class RunningTaskTests(RunCase):
     L{RunningTask}.
     """
 
-    def test_fields(self) -> None:
+    def test_hasTheFieldsOfItsTask(self) -> None:
         """
         A handler gets the task as it came, and a little more.
         """
         task = self.begin(attempt=3, lease=9.0, enqueued=5.5)
         self.assertIsInstance(task, RunningTask)
         self.assertIsInstance(task, Task)
+        self.assertTrue(verifyObject(IRunningTask, task))
+        self.assertEqual(
+            task.value, Task("1", {"n": 1}, 3, "r-1", lease=9.0, enqueued=5.5)
+        )
         self.assertEqual(
             (task.id, task.payload, task.attempt, task.receipt, task.lease),
             ("1", {"n": 1}, 3, "r-1", 9.0),
@@ -104,20 +104,20 @@ class RunningTaskTests(RunCase):
         self.assertEqual(task.enqueued, 5.5)
         self.end()
 
-    def test_frozen(self) -> None:
+    def test_cannotBeChanged(self) -> None:
         """
         A handler cannot change what others see.
         """
         task = self.begin()
-        for name in ("id", "attempt", "run", "deadline", "cancelled"):
+        for name in ("id", "attempt", "run", "value", "deadline", "cancelled"):
             with self.assertRaises(AttributeError):
                 setattr(task, name, 1)
         self.end()
 
-    def test_asText(self) -> None:
+    def test_hidesPayloadAndReceipt(self) -> None:
         """
-        In a log it is its id and its attempt, without payload and receipt, and so is
-        its run.
+        In a log a running task is its id and its attempt, without payload and receipt,
+        and so is its run.
         """
         task = self.begin(attempt=3)
         assert isinstance(task, RunningTask)
@@ -125,23 +125,24 @@ class RunningTaskTests(RunCase):
         self.assertEqual(repr(task.run), "<Run of <Task '1', attempt 3>>")
         self.end()
 
-    def test_hashable(self) -> None:
+    def test_canBeAKey(self) -> None:
         """
-        It can be a key, whatever its payload is; and each is one of its own.
+        A running task can be a key, whatever its payload is; and each is one of its
+        own.
         """
         first, second = self.begin(), self.begin("r-2")
         self.assertEqual(len({first, second}), 2)
         self.end()
         self.handler.handled[0].succeed()
 
-    def test_noTimeLimit(self) -> None:
+    def test_hasNoDeadline(self) -> None:
         """
         Without a time limit there is no deadline.
         """
         self.assertIsNone(self.begin().deadline)
         self.end()
 
-    def test_deadline(self) -> None:
+    def test_hasADeadline(self) -> None:
         """
         The deadline is when the time limit ends, in seconds since the epoch
         whatever our clock says, and stays.
@@ -157,7 +158,7 @@ class RunningTaskTests(RunCase):
         self.end()
         self.assertEqual(task.deadline, deadline)
 
-    def test_notCancelled(self) -> None:
+    def test_isNotCancelled(self) -> None:
         """
         A task that ends by itself was not cancelled.
         """
@@ -166,10 +167,10 @@ class RunningTaskTests(RunCase):
         self.end()
         self.assertIs(task.cancelled, False)
 
-    def test_cancelled(self) -> None:
+    def test_isCancelled(self) -> None:
         """
-        It is cancelled once its time is over, its lease is lost, or the service
-        stops; and is so before its handler's Deferred is told, and stays so.
+        A task is cancelled once its time is over, its lease is lost, or the service
+        stops; and is so before its handler's Deferred is cancelled, and stays so.
         """
 
         def timeOut() -> None:
@@ -198,7 +199,7 @@ class RunningTaskTests(RunCase):
         """
         seen.append(task.cancelled)
 
-    def test_cancelledThoughItGoesOn(self) -> None:
+    def test_isCancelledThoughItGoesOn(self) -> None:
         """
         A task that does not end when it is cancelled can still see that it was,
         from any thread.
@@ -215,25 +216,15 @@ class RunningTaskTests(RunCase):
             self.execution.abandon()
         self.assertIs(task.cancelled, True)
 
-    def test_plainTask(self) -> None:
-        """
-        A task that does not run has no deadline, is not cancelled, and cannot be
-        extended.
-        """
-        task = Task("1", None, receipt="r-1")
-        self.assertIsNone(task.deadline)
-        self.assertIs(task.cancelled, False)
-        self.failureResultOf(task.extend(1), LeaseLostError)
-
 
 class ExtendTests(RunCase):
     """
     L{RunningTask.extend}.
     """
 
-    def test_extended(self) -> None:
+    def test_extendsTheLease(self) -> None:
         """
-        The lease is extended, and it fires with nothing once that is so.
+        The lease is extended, and the Deferred fires with nothing once that is so.
         """
         extended = self.begin().extend(300)
         passTime(self.clock, 0)
@@ -244,7 +235,7 @@ class ExtendTests(RunCase):
         self.assertIsNone(self.successResultOf(extended))
         self.end()
 
-    def test_whileItBegins(self) -> None:
+    def test_extendsWhileItBegins(self) -> None:
         """
         A handler may ask for it before it has returned.
         """
@@ -256,9 +247,9 @@ class ExtendTests(RunCase):
         self.successResultOf(extended[0])
         self.end()
 
-    def test_endsAtOnce(self) -> None:
+    def test_failsWhereTheTaskEndsAtOnce(self) -> None:
         """
-        Where the task ends before that is sent it fails, and nothing is sent.
+        Where the task ends before the extension is sent it fails, and nothing is sent.
         """
         extended: list[Deferred[None]] = []
 
@@ -273,15 +264,15 @@ class ExtendTests(RunCase):
         passTime(self.clock, 0)
         self.assertEqual(self.queue.settles, [])
 
-    def test_ended(self) -> None:
+    def test_failsOnceTheTaskHasEnded(self) -> None:
         """
-        Once the task has ended, and that is acknowledged, it fails.
+        Once the task has ended, and that is acknowledged, an extension fails.
         """
         task = self.begin()
         self.end()
         self.failureResultOf(task.extend(90), LeaseLostError)
 
-    def test_withoutReceipt(self) -> None:
+    def test_failsWithoutReceipt(self) -> None:
         """
         Without a receipt there is no lease to extend.
         """
@@ -290,7 +281,7 @@ class ExtendTests(RunCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.end()
 
-    def test_outOfRange(self) -> None:
+    def test_refusesWhatIsOutOfRange(self) -> None:
         """
         Seconds that no lease can last are refused, with a receipt and without, and
         nothing is changed.
@@ -305,7 +296,7 @@ class ExtendTests(RunCase):
         passTime(self.clock, 0)
         self.assertEqual(self.queue.settles, [])
 
-    def test_inRange(self) -> None:
+    def test_takesWhatIsInRange(self) -> None:
         """
         A year is not too long, and a part of a second is not too short.
         """
@@ -317,7 +308,7 @@ class ExtendTests(RunCase):
             self.successResultOf(extended)
             self.end()
 
-    def test_anyNumericType(self) -> None:
+    def test_takesAnyNumericType(self) -> None:
         """
         Seconds of any numeric type become a float, which can be encoded.
         """
@@ -331,10 +322,10 @@ class ExtendTests(RunCase):
         self.successResultOf(extended)
         self.end()
 
-    def test_lost(self) -> None:
+    def test_cancelsATaskThatWaitsWhenLost(self) -> None:
         """
-        A task that waits for it when its lease turns out to be lost is cancelled as
-        any other: no traceback, and nothing is settled.
+        A task that waits for an extension when its lease turns out to be lost is
+        cancelled as any other: no traceback, and nothing is settled.
         """
 
         async def work(task: Task) -> None:
@@ -352,10 +343,10 @@ class ExtendTests(RunCase):
         self.assertEqual([e for e in logs if "log_failure" in e], [])
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def test_timeOut(self) -> None:
+    def test_cancelsATaskThatWaitsWhenLate(self) -> None:
         """
-        A task whose time is over while it waits for it is cancelled; what comes of
-        it later changes nothing.
+        A task whose time is over while it waits for an extension is cancelled; what
+        comes of that later changes nothing.
         """
         self.make(timeout=5.0)
 
@@ -372,7 +363,7 @@ class ExtendTests(RunCase):
         self.assertEqual(settlement.error, "timed out after 5 s")
         self.queue.beats[0].take()
 
-    def test_failingEndpoint(self) -> None:
+    def test_retriesAFailedHeartbeat(self) -> None:
         """
         A heartbeat that fails is tried again: it takes longer, and works.
         """

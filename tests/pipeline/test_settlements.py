@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.errors import FaultError
 from myconsumer.pipeline.batching import MEMORY
 from myconsumer.pipeline.lane import PATIENCE
-from myconsumer.pipeline.leases import Lease, Leases
+from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.service import SETTLE_GRACE
 from myconsumer.task import Settlement
@@ -110,7 +111,7 @@ class SettlingTests(SettlingCase):
     When settlements are sent.
     """
 
-    def test_gathered(self) -> None:
+    def test_gathersATurn(self) -> None:
         """
         What ends in one turn of the reactor goes in one request, in order.
         """
@@ -136,7 +137,7 @@ class SettlingTests(SettlingCase):
         [request] = self.passTime(0)
         self.assertEqual(request.receipts, ["b", "c"])
 
-    def test_acknowledged(self) -> None:
+    def test_dropsWhatIsAcknowledged(self) -> None:
         """
         What is acknowledged is held no longer and not sent again, which is told.
         """
@@ -150,7 +151,7 @@ class SettlingTests(SettlingCase):
         self.assertEqual(self.leases.held, {})
         self.assertEqual(self.passTime(1000), [])
 
-    def test_deadline(self) -> None:
+    def test_setsADeadline(self) -> None:
         """
         A request may take a third of the shortest lease in it, and 10 s at most.
         """
@@ -161,9 +162,9 @@ class SettlingTests(SettlingCase):
         self.queue.settles[0].take()
         self.assertEqual(self.passTime(0)[0].deadline, 2)
 
-    def test_sent(self) -> None:
+    def test_countsTries(self) -> None:
         """
-        Each lease knows how often its end was told.
+        Each lease knows how often its settlement was sent.
         """
         [a] = self.add("a")
         self.assertEqual(a.sent, 0)
@@ -177,7 +178,7 @@ class FailureTests(SettlingCase):
     Settlements that are not taken.
     """
 
-    def test_retried(self) -> None:
+    def test_retriesWithBackoff(self) -> None:
         """
         A request that fails is repeated with backoff, together with what ended
         meanwhile.
@@ -195,7 +196,7 @@ class FailureTests(SettlingCase):
         self.passTime(1.2)
         self.assertEqual(self.settling.backlog, 0)
 
-    def test_afterSuccess(self) -> None:
+    def test_forgetsFailuresAfterASuccess(self) -> None:
         """
         After a success the backoff begins anew, and new outcomes go at once.
         """
@@ -204,7 +205,7 @@ class FailureTests(SettlingCase):
             self.passTime(0)[0].fail(fault())
             self.passTime(1.6)[0].take()
 
-    def test_retryAfter(self) -> None:
+    def test_obeysRetryAfter(self) -> None:
         """
         C{Retry-After} is obeyed.
         """
@@ -213,7 +214,7 @@ class FailureTests(SettlingCase):
         self.assertEqual(self.passTime(99.9), [])
         self.assertEqual(len(self.passTime(0.2)), 1)
 
-    def test_refusal(self) -> None:
+    def test_retriesARefusalLate(self) -> None:
         """
         What is refused, whatever its size, is tried again after the longest backoff.
         """
@@ -222,7 +223,7 @@ class FailureTests(SettlingCase):
         self.assertEqual(self.passTime(29.9), [])
         self.assertEqual(self.passTime(0.2)[0].receipts, ["a", "b"])
 
-    def test_unexpected(self) -> None:
+    def test_asksAgainAfterABug(self) -> None:
         """
         A queue that raises what it should not is asked again.
         """
@@ -251,7 +252,7 @@ class FailureTests(SettlingCase):
         self.assertGreaterEqual(min(gaps), 0.5)
         self.assertLessEqual(max(gaps), 30)
 
-    def test_givenUp(self) -> None:
+    def test_givesUpWhenTheLeaseEnds(self) -> None:
         """
         Once its lease has ended, a settlement that has failed is given up, with an
         error in the log; one whose lease lasts is not.
@@ -271,9 +272,9 @@ class FailureTests(SettlingCase):
         self.assertEqual(self.passTime(2)[0].receipts, ["b"])
         self.queue.settles[-1].take()
 
-    def test_givenUpIsTold(self) -> None:
+    def test_tellsWhatIsGivenUp(self) -> None:
         """
-        It is told when something was given up, as if it had been settled.
+        C{whenSettled} is called when something was given up, as if it had been settled.
         """
         self.failBeats()
         self.add("a", length=6)
@@ -296,7 +297,7 @@ class FailureTests(SettlingCase):
         self.assertEqual(set(self.leases.held), {"a"})
         return beat
 
-    def test_heartbeatHeard(self) -> None:
+    def test_waitsForAnOpenHeartbeat(self) -> None:
         """
         What an open heartbeat may extend yet is not given up: the endpoint may hear
         of that first.
@@ -307,9 +308,10 @@ class FailureTests(SettlingCase):
         request.take()
         self.assertEqual(self.leases.held, {})
 
-    def test_heartbeatNotHeard(self) -> None:
+    def test_givesUpAfterAFailedHeartbeat(self) -> None:
         """
-        If it is not extended it is given up when it fails once more.
+        A settlement whose lease an open heartbeat does not extend is given up when it
+        fails once more.
         """
         beat = self.endDuringABeat()
         self.failBeats()
@@ -318,7 +320,7 @@ class FailureTests(SettlingCase):
         request.fail(fault())
         self.assertEqual(self.leases.held, {})
 
-    def test_sentOnceThoughEnded(self) -> None:
+    def test_sendsOnceThoughEnded(self) -> None:
         """
         What has not been sent is sent, even if its lease has ended.
         """
@@ -332,7 +334,7 @@ class FailureTests(SettlingCase):
             [request.receipts for request in self.passTime(2)], [["a"], ["b"]]
         )
 
-    def test_sentOnceThoughLost(self) -> None:
+    def test_sendsOnceThoughLost(self) -> None:
         """
         What has not been sent is sent, even if its lease is lost.
         """
@@ -343,7 +345,7 @@ class FailureTests(SettlingCase):
         request.fail(fault())
         self.assertEqual(self.settling.backlog, 0)
 
-    def test_extendedIsNotGivenUp(self) -> None:
+    def test_retriesWhileTheLeaseIsExtended(self) -> None:
         """
         While heartbeats keep its lease, a settlement is retried.
         """
@@ -365,7 +367,7 @@ class DivisionTests(SettlingCase):
     Batches that the endpoint refuses, though it might take a part of them.
     """
 
-    def test_divided(self) -> None:
+    def test_dividesARefusedBatch(self) -> None:
         """
         The batch is divided until it is taken, without a wait.
         """
@@ -391,10 +393,10 @@ class DivisionTests(SettlingCase):
             self.passTime(0)
         self.assertEqual(len(self.queue.settles[-1].settlements), 8)
 
-    def test_poison(self) -> None:
+    def test_isolatesWhatIsRefused(self) -> None:
         """
-        One that is refused by itself does not hold up the others, does not count,
-        and is tried again after the longest backoff.
+        A settlement that is refused by itself does not hold up the others, does not
+        count, and is tried again after the longest backoff.
         """
         self.refuse("c")
         self.add(*"abcdefgh")
@@ -407,9 +409,10 @@ class DivisionTests(SettlingCase):
         self.assertEqual(request.receipts, ["c"])
         self.assertEqual(self.leases.held, {})
 
-    def test_poisonWithResult(self) -> None:
+    def test_isolatesARefusedResult(self) -> None:
         """
-        Nor does one that has a result.
+        A settlement with a result that is refused by itself does not hold up the
+        others.
         """
         self.refuse("a")
         now = self.clock.seconds()
@@ -420,9 +423,10 @@ class DivisionTests(SettlingCase):
         self.passTime(0)
         self.assertEqual(set(self.leases.held), {"a"})
 
-    def test_addedBesidePoison(self) -> None:
+    def test_sendsWhatEndsBesideIt(self) -> None:
         """
-        Nor does it hold up what ends while it waits.
+        A settlement that is refused by itself does not hold up what ends while it
+        waits.
         """
         self.refuse("a")
         self.add("a")
@@ -431,10 +435,10 @@ class DivisionTests(SettlingCase):
         self.passTime(0)
         self.assertEqual(set(self.leases.held), {"a"})
 
-    def test_poisonDoesNotSpin(self) -> None:
+    def test_doesNotSpin(self) -> None:
         """
-        One that is always refused costs a request every half minute, while others
-        come and go.
+        A settlement that is always refused costs a request every half minute, while
+        others come and go.
         """
         self.refuse("a")
         self.add("a")
@@ -445,9 +449,10 @@ class DivisionTests(SettlingCase):
         self.assertLess(len(poisoned), 25)
         self.assertEqual(set(self.leases.held), {"a"})
 
-    def test_poisonGivenUp(self) -> None:
+    def test_givesUpWhatIsRefused(self) -> None:
         """
-        It is extended no longer, and once its lease has ended it is given up.
+        A lease whose settlement is set aside is extended no longer, and once it has
+        ended the settlement is given up.
         """
         self.refuse("a")
         self.add("a", "b", length=70)
@@ -457,10 +462,10 @@ class DivisionTests(SettlingCase):
         self.assertEqual(self.queue.beats, [])
         self.assertEqual(self.leases.held, {})
 
-    def test_resultDropped(self) -> None:
+    def test_dropsARefusedResult(self) -> None:
         """
-        One that is refused by itself is told again without its result, at once,
-        with an error in the log that says how large that was.
+        A settlement that is refused by itself is sent again without its result, at
+        once, with an error in the log that says how large that was.
         """
 
         def answer(request: Settle) -> None:
@@ -484,7 +489,7 @@ class DivisionTests(SettlingCase):
         errors = [e for e in logs if e["log_level"] == LogLevel.error]
         self.assertIn(("1", 6), [(e.get("id"), e.get("size")) for e in errors])
 
-    def test_allRefused(self) -> None:
+    def test_doesNotSpinWhereAllAreRefused(self) -> None:
         """
         Where all are refused, one by one, that does not spin.
         """
@@ -532,7 +537,7 @@ class PoisonTests(PoisonCase):
     Settlements with which whole requests fail.
     """
 
-    def test_aloneInTheEnd(self) -> None:
+    def test_isolatesWhatFails(self) -> None:
         """
         A settlement with which the endpoint fails costs itself alone: the others of
         its batch are settled within seconds, and those that come later at once.
@@ -549,9 +554,9 @@ class PoisonTests(PoisonCase):
             self.assertEqual(self.leases.held, {})
             self.assertEqual(self.settling.backlog, 0)
 
-    def test_withoutResult(self) -> None:
+    def test_dropsAResultThatFails(self) -> None:
         """
-        If it is for the result it is told without.
+        A settlement that fails for its result is sent without.
         """
         self.fail(lambda each: each.result)
         self.complete("p", b'"\\u0000"')
@@ -561,9 +566,10 @@ class PoisonTests(PoisonCase):
         told = [each for request in self.queue.outcomes for each in request.settlements]
         self.assertIn(Settlement("p", "complete"), told)
 
-    def test_withoutText(self) -> None:
+    def test_dropsATextThatFails(self) -> None:
         """
-        If it is for its text it is told without, and with all else that it says.
+        A settlement that fails for its text is sent without, and with all else that it
+        says.
         """
         self.fail(lambda each: each.error)
         [lease] = self.hold("p")
@@ -584,7 +590,7 @@ class PoisonTests(PoisonCase):
         leases = [self.leases.hold(each, each, length, now) for each in receipts]
         return [lease for lease in leases if lease is not None]
 
-    def test_onlyOne(self) -> None:
+    def test_keepsAllWhereNothingIsTaken(self) -> None:
         """
         Where nothing else is taken it is the endpoint that is at fault: the
         settlement is kept, as it is, and its lease with it.
@@ -600,7 +606,7 @@ class PoisonTests(PoisonCase):
         [request] = self.queue.outcomes[before:]
         self.assertEqual(bytes(request.settlements[0].result), b"1")
 
-    def test_outage(self) -> None:
+    def test_keepsAllInAnOutage(self) -> None:
         """
         After an outage everything is told as it was, in requests that begin small.
         """
@@ -619,7 +625,7 @@ class PoisonTests(PoisonCase):
             all(each.result for request in requests for each in request.settlements)
         )
 
-    def test_refusedOutage(self) -> None:
+    def test_keepsResultsWhereAllIsRefused(self) -> None:
         """
         Where everything is refused for a while nothing loses its result for that.
         """
@@ -639,7 +645,7 @@ class PoisonTests(PoisonCase):
         outcomes = [each for each in taken if each.outcome == "complete"]
         self.assertGreaterEqual(sum(bool(each.result) for each in outcomes), 19)
 
-    def test_refusedNowAndThen(self) -> None:
+    def test_sendsLargeRequestsBesideRefusals(self) -> None:
         """
         Where one of a hundred is refused the others travel in large requests.
         """
@@ -652,7 +658,7 @@ class PoisonTests(PoisonCase):
         self.passTime(0.5)
         self.assertLess(len(self.queue.outcomes) - before, 10)
 
-    def test_brokenAnswer(self) -> None:
+    def test_takesABrokenAnswerForNone(self) -> None:
         """
         An answer that nobody can make sense of is as good as none.
         """
@@ -665,7 +671,7 @@ class PoisonTests(PoisonCase):
         self.assertNotIn("b", self.leases.held)
         self.flushLoggedErrors(TypeError)
 
-    def test_unreachable(self) -> None:
+    def test_keepsAllWithoutConnection(self) -> None:
         """
         That there is no connection says nothing of what was to be sent.
         """
@@ -678,9 +684,9 @@ class PoisonTests(PoisonCase):
         self.passTime(31)
         self.assertEqual(self.leases.held, {})
 
-    def test_manyAtOnce(self) -> None:
+    def test_isolatesMany(self) -> None:
         """
-        Many of them do not spin, and do not keep the others.
+        Many settlements that fail do not spin, and do not keep the others.
         """
         self.fail(lambda each: each.receipt.startswith("p"))
         self.add(*[f"{'p' if n % 3 else 'g'}{n}" for n in range(60)], length=60)
@@ -690,9 +696,9 @@ class PoisonTests(PoisonCase):
         self.assertEqual(self.leases.held, {})
         self.assertLess(len(self.queue.outcomes), 300)
 
-    def test_shortLease(self) -> None:
+    def test_separatesShortLeases(self) -> None:
         """
-        One whose lease leaves no time for an answer travels apart.
+        A settlement whose lease leaves no time for an answer travels apart.
         """
         self.queue.onSettle = lambda request: self.clock.callLater(
             0.05, lambda: request.open and request.take()
@@ -702,7 +708,7 @@ class PoisonTests(PoisonCase):
         self.passTime(0.2)
         self.assertEqual(set(self.leases.held) - {"short"}, set())
 
-    def test_slowEndpoint(self) -> None:
+    def test_catchesUpWithASlowEndpoint(self) -> None:
         """
         However much has gathered while settling hung, at 10 ms a settlement more
         than 80 a second are settled soon after.
@@ -749,7 +755,7 @@ class LostTests(SettlingCase):
             request.take(*lost)
         return [e["id"] for e in logs if e["log_level"] == LogLevel.warn]
 
-    def test_atFirst(self) -> None:
+    def test_warnsOfAFirstLoss(self) -> None:
         """
         One that was lost when its end was first told is warned of, and done with.
         """
@@ -758,9 +764,9 @@ class LostTests(SettlingCase):
         self.assertEqual(self.warnings(request, "b"), ["of b"])
         self.assertEqual((self.settling.backlog, self.leases.held), (0, {}))
 
-    def test_repeated(self) -> None:
+    def test_doesNotWarnOfARepeatedSettlement(self) -> None:
         """
-        One whose end was told before may have been taken then: no news.
+        A settlement that was sent before may have been taken then: its loss is no news.
         """
         self.add("a")
         self.passTime(0)[0].fail(fault())
@@ -768,7 +774,7 @@ class LostTests(SettlingCase):
         self.assertEqual(self.warnings(request, "a"), [])
         self.assertEqual(self.settling.backlog, 0)
 
-    def test_knownBefore(self) -> None:
+    def test_doesNotWarnOfAKnownLoss(self) -> None:
         """
         The loss of one that was known to be lost is no news.
         """
@@ -777,7 +783,7 @@ class LostTests(SettlingCase):
         self.leases.lose(["a"])
         self.assertEqual(self.warnings(request, "a"), [])
 
-    def test_others(self) -> None:
+    def test_tellsARunningTaskOfItsLoss(self) -> None:
         """
         The loss of one that still runs is told to it.
         """
@@ -786,7 +792,7 @@ class LostTests(SettlingCase):
         self.add("a")
         [request] = self.passTime(0)
         self.warnings(request, "other")
-        self.assertTrue(other.lost)
+        self.assertTrue(other.isLost)
 
 
 class FlushTests(SettlingCase):
@@ -794,15 +800,15 @@ class FlushTests(SettlingCase):
     The end.
     """
 
-    def test_nothing(self) -> None:
+    def test_isDoneAtOnceWithNothing(self) -> None:
         """
-        With nothing to send it is flushed.
+        With nothing to send the flush is done at once.
         """
         self.successResultOf(self.settling.flush())
 
     def test_waitsForAll(self) -> None:
         """
-        It is flushed once everything is acknowledged, also what ended meanwhile.
+        The flush is done once everything is acknowledged, also what ended meanwhile.
         """
         self.add("a")
         flushed = self.settling.flush()
@@ -823,9 +829,9 @@ class FlushTests(SettlingCase):
         self.passTime(0)[0].take()
         self.successResultOf(flushed)
 
-    def test_refusedAlone(self) -> None:
+    def test_sendsWhatWasRefused(self) -> None:
         """
-        So is what was refused by itself.
+        What was refused by itself, and waits for its time, is sent at once.
         """
         self.refuse("a")
         self.add("a")
@@ -835,7 +841,7 @@ class FlushTests(SettlingCase):
         self.passTime(0)
         self.successResultOf(flushed)
 
-    def test_givenUp(self) -> None:
+    def test_doesNotWaitForWhatIsGivenUp(self) -> None:
         """
         What is given up does not keep it.
         """
@@ -847,7 +853,7 @@ class FlushTests(SettlingCase):
         request.fail(fault())
         self.successResultOf(flushed)
 
-    def test_retried(self) -> None:
+    def test_retriesWhatFails(self) -> None:
         """
         What fails while it is flushed is retried.
         """
@@ -857,7 +863,7 @@ class FlushTests(SettlingCase):
         self.passTime(1.6)[0].take()
         self.successResultOf(flushed)
 
-    def test_giveBackAtOnce(self) -> None:
+    def test_givesBackAtOnce(self) -> None:
         """
         What has not started is given back at once, whatever else there is to tell.
         """
@@ -871,7 +877,7 @@ class FlushTests(SettlingCase):
             [Settlement(each, "release", counted=False) for each in "cd"],
         )
 
-    def test_hangingOne(self) -> None:
+    def test_leavesTimeBesideOneThatHangs(self) -> None:
         """
         One settlement that hangs leaves time for the others of its batch.
         """
@@ -887,9 +893,9 @@ class FlushTests(SettlingCase):
         self.passTime(SETTLE_GRACE)
         self.assertEqual(set(self.leases.held), {"bad"})
 
-    def test_inBatchesThatFit(self) -> None:
+    def test_sendsBatchesThatFit(self) -> None:
         """
-        At an endpoint that is slow it goes in batches that are answered in time.
+        At a slow endpoint settlements go in batches that are answered in time.
         """
 
         def serve(request: Settle) -> None:
@@ -903,7 +909,7 @@ class FlushTests(SettlingCase):
         self.passTime(3)
         self.successResultOf(flushed)
 
-    def test_setAside(self) -> None:
+    def test_triesOnceMoreWhatIsSetAside(self) -> None:
         """
         What is set aside has one more try, which is enough.
         """
@@ -915,9 +921,9 @@ class FlushTests(SettlingCase):
         self.successResultOf(flushed)
         self.assertEqual(set(self.leases.held), {"a"})
 
-    def test_twice(self) -> None:
+    def test_flushesTwice(self) -> None:
         """
-        It can be asked for twice.
+        A flush may be asked for twice.
         """
         self.add("a")
         both = [self.settling.flush(), self.settling.flush()]
@@ -926,7 +932,7 @@ class FlushTests(SettlingCase):
         for flushed in both:
             self.successResultOf(flushed)
 
-    def test_patience(self) -> None:
+    def test_givesUpWhatHangs(self) -> None:
         """
         A request that hangs, already or from then on, is given up soon enough for
         another, and so are earlier failures.
@@ -946,7 +952,7 @@ class FlushTests(SettlingCase):
         second.take()
         self.successResultOf(flushed)
 
-    def test_close(self) -> None:
+    def test_sendsNothingOnceClosed(self) -> None:
         """
         Closed, nothing is sent; what is left is logged, in one line.
         """
@@ -958,7 +964,7 @@ class FlushTests(SettlingCase):
         self.assertEqual(event["log_level"], LogLevel.error)
         self.assertEqual((event["count"], event["ids"]), (2, "of a, of b"))
 
-    def test_closeWhileOpen(self) -> None:
+    def test_dropsTheOpenRequestOnceClosed(self) -> None:
         """
         Closed, the open request is dropped, and what ends later is not sent.
         """
@@ -969,7 +975,7 @@ class FlushTests(SettlingCase):
         self.add("b")
         self.assertEqual(self.passTime(100), [])
 
-    def test_closeWithNothing(self) -> None:
+    def test_logsNothingWithNothingLeft(self) -> None:
         """
         With nothing left, closing says nothing.
         """

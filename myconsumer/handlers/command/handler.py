@@ -22,9 +22,8 @@ from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.command.child import Child
 from myconsumer.handlers.command.output import Output
 from myconsumer.handlers.command.programs import findProgram
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IRunningTask, ITaskHandler
 from myconsumer.jsontext import encoded
-from myconsumer.task import Task
 
 #: The exit status that releases a task: the C{EX_TEMPFAIL} of C{sysexits.h}.
 RELEASE = os.EX_TEMPFAIL
@@ -142,7 +141,7 @@ class CommandHandler(Service):
         gone.addTimeout(KILL_GRACE, self._reactor)
         return gone.addCallbacks(lambda _: None, self._someAreLeft)
 
-    def handle(self, task: Task) -> Deferred[Any]:
+    def handle(self, task: IRunningTask) -> Deferred[Any]:
         """
         See L{ITaskHandler.handle}.  Cancelling the C{Deferred} sends SIGTERM and, in
         time, SIGKILL; it fires once the command has ended, all the same.

@@ -27,9 +27,8 @@ from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
 from myconsumer.handlers.processes.worker import IWorkerPool, Worker
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IRunningTask, ITaskHandler
 from myconsumer.retrying import Policy
-from myconsumer.task import Task
 
 #: The seconds for which no worker is started after one could not begin while others
 #: work: 1 and doubling, up to 30.
@@ -94,7 +93,7 @@ class ProcessHandler(Service):
         self._notBefore = 0.0
         self._serving: IDelayedCall | None = None
 
-    def handle(self, task: Task) -> Deferred[Any]:
+    def handle(self, task: IRunningTask) -> Deferred[Any]:
         """
         See L{ITaskHandler.handle}.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET
+from msgspec.structs import asdict
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,7 +22,7 @@ from myconsumer.errors import (
 )
 from myconsumer.handlers.blocking import StubbornDeferred
 from myconsumer.handlers.processes.messages import Done, Extended, Job, Raised, encode
-from myconsumer.task import Task
+from myconsumer.interfaces import IRunningTask
 
 
 class Work:
@@ -38,25 +39,16 @@ class Work:
 
     _log = Logger()
 
-    def __init__(self, task: Task, number: int, end: Callable[[Work], object]) -> None:
+    def __init__(
+        self, task: IRunningTask, number: int, end: Callable[[Work], object]
+    ) -> None:
         """
         @param end: Called when the task is cancelled, maybe more than once.
         """
         self.task = task
         self.number = number
         self.mayMove = True
-        self.job = encode(
-            Job(
-                number,
-                task.id,
-                task.payload,
-                task.attempt,
-                task.receipt,
-                task.lease,
-                task.enqueued,
-                task.deadline,
-            )
-        )
+        self.job = encode(Job(number, **asdict(task.value), deadline=task.deadline))
         self.done: Deferred[Any] = StubbornDeferred(lambda: end(self))
 
     def begun(self) -> None:

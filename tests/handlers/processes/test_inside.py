@@ -18,15 +18,16 @@ from twisted.trial.unittest import TestCase
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.processes.pool import ProcessHandler
-from myconsumer.task import LONGEST_RESULT, Task
+from myconsumer.task import LONGEST_RESULT
 from tests.processes import children, isAlive
+from tests.running import StartedTask
 
 WORK = "tests.handlers.deeds.work"
 
 MEGABYTES = 5_000_000
 
 
-class Leased(Task, frozen=True, kw_only=True):
+class Leased(StartedTask, frozen=True, kw_only=True):
     """
     A task that can be extended.
     """
@@ -35,7 +36,7 @@ class Leased(Task, frozen=True, kw_only=True):
 
     def extend(self, seconds: float) -> Deferred[None]:
         """
-        See L{Task.extend}.
+        See L{IRunningTask.extend}.
         """
         if seconds < 0:
             raise ValueError("no such seconds")
@@ -75,7 +76,7 @@ class WorkerTests(TestCase):
         self.assertEqual(os.listdir("/proc/self/fd"), self.descriptors)
 
     def handle(self, *payload: Any) -> Deferred[Any]:
-        return self.handler.handle(Task("1", payload))
+        return self.handler.handle(StartedTask("1", payload))
 
     async def do(self, *payload: Any) -> Any:
         """
@@ -109,7 +110,7 @@ class WorkerTests(TestCase):
         """
         The callable gets all that there is to know of the task.
         """
-        task = Task(17, ["describe"], 3, "r", 60.0, 1.5)
+        task = StartedTask(17, ["describe"], 3, "r", 60.0, 1.5)
         described = json.decode(await self.handler.handle(task))
         self.assertEqual(described, [17, 3, "r", 60.0, 1.5, None, False])
 

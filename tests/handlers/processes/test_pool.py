@@ -53,12 +53,12 @@ from myconsumer.handlers.processes.session import (
 )
 from myconsumer.handlers.processes.worker import IWorkerPool
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.task import Task
+from tests.running import StartedTask
 
 WORK = "tests.handlers.deeds.work"
 
 
-class Leased(Task, frozen=True, kw_only=True):
+class Leased(StartedTask, frozen=True, kw_only=True):
     """
     A task that can be extended.
     """
@@ -67,7 +67,7 @@ class Leased(Task, frozen=True, kw_only=True):
 
     def extend(self, seconds: float) -> Deferred[None]:
         """
-        See L{Task.extend}.
+        See L{IRunningTask.extend}.
         """
         return self.extending(seconds)
 
@@ -258,7 +258,9 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def handle(self, *payloads: Any) -> list[Deferred[Any]]:
-        handled = [self.handler.handle(Task(f"t-{each}", each)) for each in payloads]
+        handled = [
+            self.handler.handle(StartedTask(f"t-{each}", each)) for each in payloads
+        ]
         self.handled += handled
         return handled
 
