@@ -51,6 +51,17 @@ def checkedDelay(delay: Any) -> float | None:
     raise ValueError(f"delay takes seconds, 0 or more, not {delay!r}")
 
 
+def delayOf(error: Any) -> float | None:
+    """
+    @return: The seconds for which an exception wants its task to wait; C{None} leaves
+        them to the backoff, and so does what is no such number.
+    """
+    try:
+        return checkedDelay(error.delay)
+    except ValueError:
+        return None
+
+
 class Release(Exception):
     """
     Raised by a handler: give the task back, to be delivered again later.

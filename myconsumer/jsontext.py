@@ -1,18 +1,20 @@
 """
 JSON as it comes: decoded in parts, so that no call holds up the other threads for long;
-lenient, one value at a time; and encoded whatever it holds.
+lenient, one value at a time; and encoded whatever it holds, or refused as no value.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from concurrent.futures import Future
 from typing import Any, NoReturn
 
 import msgspec
 from msgspec import Raw, Struct
 
+from myconsumer.task import LONGEST_RESULT
 from myconsumer.text import oneLine
 
 #: The most JSON values that an answer may hold, small as they may be.
@@ -29,6 +31,7 @@ _QUOTED = rb'"(?:[^"\\]++|\\.)*+"?'
 _STRING = re.compile(_QUOTED, re.DOTALL)
 _MARKS = (b",", b"[", b"{")
 
+_encode = msgspec.json.Encoder().encode
 _read: Callable[[Raw], Any] = msgspec.json.Decoder().decode
 _splitters: tuple[Callable[[Raw], Any], ...] = (
     msgspec.json.Decoder(list[Raw]).decode,
@@ -142,3 +145,62 @@ def _unchanged(value: dict[str, Any]) -> dict[str, Any]:
 
 def _noConstant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def encodedResult(result: Any) -> Raw:
+    """
+    @return: A result as JSON.
+
+    @raise ValueError: It is no JSON, or too long.
+    """
+    try:
+        text = _encode(result)
+    except Exception as error:
+        raise ValueError(f"it is no JSON: {error}") from None
+    if len(text) > LONGEST_RESULT:
+        raise ValueError(f"it has {len(text)} bytes, and may have {LONGEST_RESULT}")
+    return Raw(text)
+
+
+def unfinished(result: Any) -> str | None:
+    """
+    Tell a value from work that is still to be done, which nobody would ever do.
+
+    @param result: What was handed back.
+
+    @return: What it is, in a few words, and what was probably meant; C{None}: it is
+        a value, JSON or not.
+    """
+    if isinstance(result, list | tuple | set | frozenset):
+        return _holding(type(result).__name__, result)
+    if isinstance(result, Mapping):
+        return _holding(type(result).__name__, result.values())
+    return _unfinished(result)
+
+
+def _holding(name: str, values: Any) -> str | None:
+    for value in values:
+        if (what := _unfinished(value)) is not None:
+            return f"a {name} that holds {what}"
+    return None
+
+
+def _unfinished(value: Any) -> str | None:
+    name = type(value).__name__
+    if isinstance(value, Generator):
+        return (
+            "a generator, of which nothing has run: was @inlineCallbacks forgotten, "
+            "or a list meant?"
+        )
+    if isinstance(value, AsyncGenerator):
+        return (
+            "an async generator, of which nothing has run: a coroutine function does "
+            "not yield"
+        )
+    if isinstance(value, map | filter):
+        return f"a {name}, of which nothing has run: was a list meant?"
+    if hasattr(value, "__await__"):
+        return f"a {name}, which nobody waits for: was await forgotten?"
+    if isinstance(value, Future):
+        return f"a {name}, which nobody waits for: was its result() meant?"
+    return None

@@ -10,8 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from twisted.python.failure import Failure
+from twisted.python.reflect import safe_str
+
 #: The most characters that L{oneLine} keeps.
 LONGEST = 300
+
+#: The most characters of an exception that the endpoint is sent.
+LONGEST_ERROR = 1000
 
 # what may be a user name with a password, a key in a query, or a variable's value
 _SECRET = re.compile(r"@|%40|://.*[?#]|^\s*(?:\w+\s*,\s*)*[A-Za-z_]\w*=", re.DOTALL)
@@ -80,3 +86,19 @@ def masked(value: Any, instead: str) -> str:
         password.
     """
     return instead if isSecret(value) else shown(value)
+
+
+def textOf(error: BaseException) -> str:
+    """
+    @return: An exception's text, of a bounded length.
+    """
+    return encodable(safe_str(error)[:LONGEST_ERROR])
+
+
+def describe(failure: Failure) -> str:
+    """
+    @return: An exception's type and text, of a bounded length.
+    """
+    text = failure.getErrorMessage()
+    name = failure.type.__name__ if failure.type else "Exception"
+    return encodable((f"{name}: {text}" if text else name)[:LONGEST_ERROR])

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from myconsumer.errors import TaskFailedError
 from myconsumer.handlers.callables import bodyOf, requireWork
-from myconsumer.handlers.outcomes import unfinished
+from myconsumer.jsontext import unfinished
 
 
 class BlockingTask:

@@ -13,11 +13,12 @@ from twisted.application.internet import backoffPolicy
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
-from myconsumer.handlers.outcomes import delayOf, describe, encoded, textOf, unfinished
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError, delayOf
+from myconsumer.jsontext import encodedResult, unfinished
 from myconsumer.pipeline.lease import Lease
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task
+from myconsumer.text import describe, textOf
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to
 #: 10 minutes.
@@ -64,7 +65,7 @@ class Conclusions:
                 self._settle(lease, Settlement(lease.receipt, "complete"))
             return
         try:
-            told = encoded(result)
+            told = encodedResult(result)
         except ValueError as error:
             self._completeWithout(task, lease, result, error)
         else:

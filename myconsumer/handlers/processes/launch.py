@@ -13,7 +13,6 @@ from typing import Any
 
 from twisted.internet.interfaces import IProcessProtocol
 
-import myconsumer
 from myconsumer.handlers.processes.messages import ANSWERS, ORDERS
 
 # The session comes first: it keeps off what is sent to the consumer's process group,
@@ -28,7 +27,8 @@ _START = "; ".join(
     )
 )
 
-_ROOT = str(Path(myconsumer.__file__).parents[1])
+# the folder that has the package myconsumer
+_ROOT = str(Path(__file__).parents[3])
 
 
 def launch(protocol: IProcessProtocol, reactor: Any, name: str) -> None:

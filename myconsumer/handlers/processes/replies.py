@@ -10,11 +10,11 @@ from typing import Any
 
 from twisted.python.failure import Failure
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import Reject, Release, TaskFailedError, delayOf
 from myconsumer.handlers.blocking import BlockingTask, call
-from myconsumer.handlers.outcomes import delayOf, encoded, unfinished
 from myconsumer.handlers.processes.messages import Done, Job, Raised
 from myconsumer.handlers.processes.termination import Terminated
+from myconsumer.jsontext import encodedResult, unfinished
 from myconsumer.text import encodable
 
 # the most characters of an error, and of a traceback
@@ -51,7 +51,7 @@ def answer(
 
 def _done(job: Job, result: Any) -> Done | Raised:
     try:
-        return Done(job.number, encoded(result))
+        return Done(job.number, encodedResult(result))
     except ValueError as error:
         if (what := unfinished(result)) is not None:
             return Raised(job.number, "failed", f"it returned {what}")

@@ -13,7 +13,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.outcomes import encoded, unfinished
+from myconsumer.jsontext import encodedResult, unfinished
 from myconsumer.task import LONGEST_RESULT
 
 
@@ -42,15 +42,15 @@ class Awaitable:
 
 class EncodedTests(SynchronousTestCase):
     """
-    L{encoded}.
+    L{encodedResult}.
     """
 
     def test_encodesJSON(self) -> None:
         """
         What JSON can say is encoded; what is JSON already stays as it is.
         """
-        self.assertEqual(encoded({"a": [1, None]}), Raw(b'{"a":[1,null]}'))
-        self.assertEqual(encoded(Raw(b" 1")), Raw(b" 1"))
+        self.assertEqual(encodedResult({"a": [1, None]}), Raw(b'{"a":[1,null]}'))
+        self.assertEqual(encodedResult(Raw(b" 1")), Raw(b" 1"))
 
     def test_refusesWhatIsNoJSON(self) -> None:
         """
@@ -60,16 +60,16 @@ class EncodedTests(SynchronousTestCase):
         nested.append(nested)
         for value in (object(), "\ud800", {1: {2: object()}}, nested):
             with self.assertRaises(ValueError) as caught:
-                encoded(value)
+                encodedResult(value)
             self.assertIn("it is no JSON: ", str(caught.exception))
 
     def test_refusesATooLongResult(self) -> None:
         """
         What is too long is refused, and by how much.
         """
-        encoded(Raw(b" " * LONGEST_RESULT))
+        encodedResult(Raw(b" " * LONGEST_RESULT))
         with self.assertRaises(ValueError) as caught:
-            encoded(Raw(b" " * (LONGEST_RESULT + 1)))
+            encodedResult(Raw(b" " * (LONGEST_RESULT + 1)))
         self.assertIn(f"{LONGEST_RESULT + 1} bytes", str(caught.exception))
 
 
