@@ -29,6 +29,7 @@ from myconsumer.errors import (
 )
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
+from myconsumer.handlers.processes.contracts import IWorkerPool
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
@@ -51,7 +52,6 @@ from myconsumer.handlers.processes.session import (
     OUTPUT_GRACE,
     REAP_INTERVAL,
 )
-from myconsumer.handlers.processes.worker import IWorkerPool
 from myconsumer.interfaces import ITaskHandler
 from tests.running import StartedTask
 
