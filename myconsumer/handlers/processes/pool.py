@@ -128,6 +128,8 @@ class ProcessHandler(Service):
         """
         self._starting.discard(worker)
         self._failures = 0
+        # the next failure is not of those before: it asks for a delay of its own
+        self._notBefore = 0.0
         self._serve()
 
     def free(self, worker: IWorker) -> None:
