@@ -67,8 +67,8 @@ class ProcessHandler(Service):
         makeGroup: MakeGroup = ProcessGroup,
     ) -> None:
         """
-        @param name: The dotted name of what is called with each task, whose C{extend}
-            blocks.
+        @param name: The dotted name of the callable, which is called with a
+            L{BlockingTask <myconsumer.handlers.blocking.BlockingTask>}.
         @param limit: The most processes.
         @param reactor: Runs them.
         @param startDelay: The failures before this one -> the seconds, more than 0,
