@@ -177,8 +177,8 @@ class ParallelLimitedTaskConsumer:
 
     def drain(self) -> Deferred[None]:
         """
-        Stop the source for good and let the running tasks end.  A task told of
-        meanwhile is run and waited for.  Harmless before L{consume}.
+        Stop the source for good and let the running tasks end.  A task that the
+        source still brings is run and waited for.  Harmless before L{consume}.
 
         @return: Fires with C{None} once the source has stopped and no task runs,
             after what L{consume} returned.

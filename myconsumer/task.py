@@ -22,9 +22,9 @@ class Task(Struct, frozen=True):
     @ivar payload: What is to be worked on: any JSON value.
     @ivar attempt: 1 for the first delivery, one more for each that was counted.
     @ivar receipt: The proof that the task is leased to us, and what settles it;
-        C{None} where the endpoint wants to hear nothing of it again.
+        C{None}: the task is leased to nobody, and is not settled.
     @ivar lease: The seconds for which it is leased to us, counted from its
-        arrival, a year at most; C{None}: as many as were asked for.
+        arrival, a year at most; C{None}: the seconds that the claim asked for.
     @ivar enqueued: When it was queued, in seconds since the epoch.
     """
 
@@ -42,7 +42,7 @@ class Task(Struct, frozen=True):
 
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):
     """
-    What a queue is told of one claimed task.
+    What is reported to a queue about one claimed task.
 
     @ivar receipt: The receipt of the task.
     @ivar outcome: C{complete}; C{release}, to be delivered again; C{fail}, never

@@ -18,7 +18,7 @@ from myconsumer.task import Task
 #: A task on trial that has run for this many seconds could be begun.
 TRIAL = 5.0
 
-#: The seconds after which the log tells again of what lasts.
+#: The seconds between two lines of the log about a pause that lasts.
 HOUR = 3600.0
 
 _REASON = "tasks cannot be begun"

@@ -62,8 +62,8 @@ class Cancellation:
 
     def beforeClaim(self) -> None:
         """
-        Called before each claim: probe if it is time to, and undo one of the claims
-        that the endpoint has not been told of.
+        Called before each claim: probe if a probe is due, and retry to undo one of
+        the failed claims.
         """
         if self._clock.seconds() >= self._probeAt:
             self._probe()
@@ -154,8 +154,8 @@ class Cancellation:
 
     def _undoNext(self) -> None:
         """
-        Undo the claim that has waited longest for that; once the endpoint has been
-        told of it, the next.
+        Undo the oldest of the failed claims; once the endpoint has answered, the
+        next.
         """
         now = self._clock.seconds()
         while self._undone and self.can is not False:

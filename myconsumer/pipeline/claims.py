@@ -27,7 +27,7 @@ from myconsumer.task import Claimed
 #: The longest wait, in seconds, of a claim that the endpoint cannot be told to end.
 LONGEST_BLIND_WAIT = 5.0
 
-#: The seconds that an ended claim gets to come back.
+#: The seconds for which the answer to an ended claim is still awaited.
 GRACE = 1.0
 
 #: How often to try to end a claim.
@@ -48,7 +48,7 @@ class Claim:
     @ivar isIdle: Whether nothing ran, waited or was unsettled then.
     @ivar answer: Fires with the answer, once the claim is open no longer.  Whoever made
         the claim adds callbacks at once, and handles a failure.
-    @ivar isEnding: Whether the endpoint is told to end it.
+    @ivar isEnding: Whether the claim is being ended: its answer is not wanted.
     @ivar isAnswered: Whether there was a whole answer.
     """
 
@@ -128,7 +128,7 @@ class Claims:
 
     def _over(self, result: Claimed | Failure, claim: Claim) -> Claimed | Failure:
         """
-        There is nothing of a claim left to end, whatever comes of its answer.
+        Count a claim as open no longer: it has been answered, or has failed.
         """
         self.open.discard(claim)
         claim.isAnswered = not isinstance(result, Failure)

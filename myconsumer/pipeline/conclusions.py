@@ -1,5 +1,5 @@
 """
-What comes of a task once it has ended: its settlement.
+The settlement of a task that has ended.
 
 Promise 1: at least once.  A task is completed only after its handler ended well.
 """

@@ -37,8 +37,8 @@ class Lane:
     """
     Sends settlements in batches: the next one when the last is answered.
 
-    What goes in a batch, and what becomes of one that was not taken, is for those
-    that inherit to say.
+    Subclasses choose what goes in a batch, and what is done with a batch that the
+    endpoint has not taken.
 
     @ivar pending: What was not taken yet, in order.
     @ivar patience: When flushing, the seconds that an answer may take.

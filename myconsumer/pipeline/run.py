@@ -102,7 +102,7 @@ class Run(Struct, eq=False):
             self.timer.cancel()
             self.timer = None
         again = self.cancelled is not None
-        # of a lease that is lost nothing is told, whatever else has come
+        # the task of a lost lease is not settled, whatever else has cancelled it
         if not again or why == "lost":
             self.cancelled = why
         # what is ending already may clean up, unless there is no time

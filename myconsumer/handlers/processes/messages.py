@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from myconsumer.jsontext import encoded
+from myconsumer.task import Task
 
 #: The descriptor from which a worker reads messages.
 ORDERS = 3
@@ -48,9 +49,24 @@ class Job(Struct, tag="job"):
     deadline: float | None
 
     @property
+    def value(self) -> Task:
+        """
+        See L{IRunningTask.value <myconsumer.interfaces.IRunningTask.value>}.
+        """
+        return Task(
+            self.id,
+            self.payload,
+            self.attempt,
+            self.receipt,
+            self.lease,
+            self.enqueued,
+        )
+
+    @property
     def cancelled(self) -> bool:
         """
-        A worker does not live to see its task cancelled.
+        A worker process is terminated when its task is cancelled, so none sees this
+        become true.
         """
         return False
 

@@ -24,9 +24,10 @@ from zope.interface import implementer
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.processes.contracts import IWorker, IWorkerPool
 from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
-from myconsumer.handlers.processes.worker import IWorkerPool, Worker
+from myconsumer.handlers.processes.worker import Worker
 from myconsumer.interfaces import IRunningTask, ITaskHandler
 from myconsumer.retrying import Policy
 
@@ -66,8 +67,8 @@ class ProcessHandler(Service):
         makeGroup: MakeGroup = ProcessGroup,
     ) -> None:
         """
-        @param name: The dotted name of what is called with each task, whose C{extend}
-            blocks.
+        @param name: The dotted name of the callable, which is called with a
+            L{BlockingTask <myconsumer.handlers.blocking.BlockingTask>}.
         @param limit: The most processes.
         @param reactor: Runs them.
         @param startDelay: The failures before this one -> the seconds, more than 0,
@@ -84,9 +85,9 @@ class ProcessHandler(Service):
         self._startDelay = startDelay
         self._startDeadline = startDeadline
         self._makeGroup = makeGroup
-        self._workers: set[Worker] = set()
-        self._starting: set[Worker] = set()
-        self._idle: list[Worker] = []
+        self._workers: set[IWorker] = set()
+        self._starting: set[IWorker] = set()
+        self._idle: list[IWorker] = []
         self._waiting: deque[Work] = deque()
         self._numbers = count(1)
         self._failures = 0
@@ -121,29 +122,31 @@ class ProcessHandler(Service):
         gone = gatherResults([worker.stop() for worker in list(self._workers)])
         return gone.addCallback(lambda _: None)
 
-    def ready(self, worker: Worker) -> None:
+    def ready(self, worker: IWorker) -> None:
         """
         See L{IWorkerPool.ready}.
         """
         self._starting.discard(worker)
         self._failures = 0
+        # the next failure is not of those before: it asks for a delay of its own
+        self._notBefore = 0.0
         self._serve()
 
-    def free(self, worker: Worker) -> None:
+    def free(self, worker: IWorker) -> None:
         """
         See L{IWorkerPool.free}.
         """
         self._idle.append(worker)
         self._serve()
 
-    def discard(self, worker: Worker) -> None:
+    def discard(self, worker: IWorker) -> None:
         """
         See L{IWorkerPool.discard}.
         """
         if worker in self._idle:
             self._idle.remove(worker)
 
-    def couldNotBegin(self, worker: Worker, problem: str, work: Work | None) -> None:
+    def couldNotBegin(self, worker: IWorker, problem: str, work: Work | None) -> None:
         """
         See L{IWorkerPool.couldNotBegin}.
         """
@@ -159,7 +162,7 @@ class ProcessHandler(Service):
         for each in waiting:
             each.notBegun(problem)
 
-    def gone(self, worker: Worker) -> None:
+    def gone(self, worker: IWorker) -> None:
         """
         See L{IWorkerPool.gone}.
         """
@@ -221,7 +224,7 @@ class ProcessHandler(Service):
             problem = f"no worker process can be started: {error}"
             self.couldNotBegin(worker, problem, work)
 
-    def _forget(self, worker: Worker) -> None:
+    def _forget(self, worker: IWorker) -> None:
         self.discard(worker)
         self._starting.discard(worker)
         self._workers.discard(worker)

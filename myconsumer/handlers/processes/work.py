@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import UNSET
-from msgspec.structs import asdict
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -48,7 +47,18 @@ class Work:
         self.task = task
         self.number = number
         self.mayMove = True
-        self.job = encode(Job(number, **asdict(task.value), deadline=task.deadline))
+        # one by one: the task of another queue may have further fields
+        job = Job(
+            number,
+            task.id,
+            task.payload,
+            task.attempt,
+            task.receipt,
+            task.lease,
+            task.enqueued,
+            task.deadline,
+        )
+        self.job = encode(job)
         self.done: Deferred[Any] = StubbornDeferred(lambda: end(self))
 
     def begun(self) -> None:

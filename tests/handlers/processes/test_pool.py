@@ -29,6 +29,7 @@ from myconsumer.errors import (
 )
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
+from myconsumer.handlers.processes.contracts import IWorkerPool
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
     ORDERS,
@@ -51,7 +52,6 @@ from myconsumer.handlers.processes.session import (
     OUTPUT_GRACE,
     REAP_INTERVAL,
 )
-from myconsumer.handlers.processes.worker import IWorkerPool
 from myconsumer.interfaces import ITaskHandler
 from tests.running import StartedTask
 
@@ -739,6 +739,26 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.spawned, 2)
         self.reactor.processes[1].says(Ready())
         self.assertEqual(self.spawned, 3)
+
+    def test_waitsAgainIfStillNoneCanBeStarted(self) -> None:
+        """
+        A process that becomes ready while the system refuses to start another leads to
+        one more attempt, and then to another delay.
+        """
+        self.handle(1)
+        self.reactor.refusal = OSError(11, "Resource temporarily unavailable")
+        self.handle(2)
+        [one] = self.reactor.processes
+        self.reactor.advance(0.5)
+        with capturedLogs() as logs:
+            one.begins()
+        self.assertEqual([event["delay"] for event in logs], [1.0])
+        self.assertEqual(one.jobs, [1])
+        self.reactor.refusal = None
+        self.reactor.advance(1.0)
+        self.assertEqual(self.spawned, 2)
+        self.reactor.processes[1].begins()
+        self.assertEqual(self.reactor.processes[1].jobs, [2])
 
     def test_givesBackWithoutAProcess(self) -> None:
         """
