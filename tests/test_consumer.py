@@ -279,7 +279,7 @@ class ConstructorTests(SynchronousTestCase):
 
     def test_takesKeywords(self) -> None:
         """
-        Both parameters can be given by their names.
+        The consumer's parameters C{worker_limit} and C{logger} can be given by name.
         """
         ParallelLimitedTaskConsumer(worker_limit=1, logger=None)
 
@@ -607,7 +607,8 @@ class EndTests(SynchronousTestCase):
 
     def test_ends(self) -> None:
         """
-        These steps end the run, or do not; and let drains fire, in this order.
+        The steps of each row end the run or do not, and let drains fire, in the order
+        given.
         """
         for steps, ends in (
             # nothing, or a failure, with nothing running

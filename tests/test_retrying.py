@@ -136,7 +136,7 @@ class LogTests(RetryCase):
 
     def test_logsSameFaultOnceAMinute(self) -> None:
         """
-        The same fault is logged once a minute, however often it happens.
+        A fault is logged once a minute, however often it happens.
         """
         self.assertEqual(len(self.logged(*[FaultError("down")] * 50)), 1)
         self.clock.advance(QUIET - 1)

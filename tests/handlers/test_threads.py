@@ -453,8 +453,8 @@ class ThreadHandlerTests(SynchronousTestCase):
 
     def test_startsAgain(self) -> None:
         """
-        After a stop it can be used again, with all its threads, even if some of the
-        time before were left behind.
+        After a stop the handler can be used again, with all its threads, even if some
+        of the time before were left behind.
         """
         gate = Gate()
         handler = self.makeHandler(gate, 1)

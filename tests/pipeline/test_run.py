@@ -237,7 +237,7 @@ class ExtendTests(RunCase):
 
     def test_extendsWhileItBegins(self) -> None:
         """
-        A handler may ask for it before it has returned.
+        A handler may extend the lease before it has returned.
         """
         extended: list[Deferred[None]] = []
         self.handler.script = lambda handling: extended.append(handling.task.extend(90))
@@ -365,7 +365,7 @@ class ExtendTests(RunCase):
 
     def test_retriesAFailedHeartbeat(self) -> None:
         """
-        A heartbeat that fails is tried again: it takes longer, and works.
+        An extension whose heartbeat fails is retried: it takes longer, and works.
         """
         extended = self.begin().extend(300)
         passTime(self.clock, 0)

@@ -44,7 +44,7 @@ class FakeTaskTests(SynchronousTestCase):
         for name in *Task.__struct_fields__, "value":
             self.assertRaises(AttributeError, setattr, task, name, None)
 
-    def test_changes(self) -> None:
+    def test_isChangedByTheTest(self) -> None:
         """
         A fake task has neither a deadline nor been cancelled, unless the test says so,
         at the beginning or later.

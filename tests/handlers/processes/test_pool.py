@@ -585,7 +585,8 @@ class PoolTests(SynchronousTestCase):
 
     def test_completesWhatAnswersAfterTheCancel(self) -> None:
         """
-        A task that is done before its process has ended is done.
+        A task that is done after its cancellation, but before its process has ended, is
+        done.
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
@@ -963,8 +964,8 @@ class PoolTests(SynchronousTestCase):
 
     def test_startsAgainAfterAStop(self) -> None:
         """
-        After a stop it can be started again: that what had not begun was killed does
-        not count as a failed start.
+        After a stop the handler can be started again: that what had not begun was
+        killed does not count as a failed start.
         """
         self.handle(1)
         self.assertNothingLeft()
