@@ -197,7 +197,7 @@ class StartTests(SynchronousTestCase):
             "the command cannot be started: Resource temporarily unavailable",
         )
         self.assertEqual(pipes(), before)
-        self.assertEqual(handler._running, set())
+        self.successResultOf(handler.stopService())
 
 
 class ImmortalReactor(Clock):

@@ -94,6 +94,7 @@ class WeightTests(SynchronousTestCase):
         two.
         """
         body = json.dumps(value).encode()
-        found = weight._values(weight._withoutStrings(body))
-        self.assertGreaterEqual(found, values(value))
-        self.assertLessEqual(found, 2 * values(value))
+        self.patch(weight, "MOST_VALUES", 2 * values(value))
+        checkWeight(body)
+        self.patch(weight, "MOST_VALUES", values(value) - 1)
+        self.assertRaises(Refusal, checkWeight, body)
