@@ -95,9 +95,6 @@ class PollingCase(SynchronousTestCase):
         return source
 
     def assertNothingLeft(self) -> None:
-        """
-        Make sure that the stopped sources have left nothing in the clock.
-        """
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def pollSlowly(self) -> list[Deferred[Any]]:

@@ -29,9 +29,6 @@ class RetryCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def refuse(self, error: Exception) -> float:
-        """
-        Let a request fail.
-        """
         return self.retry.failed(Failure(error))
 
 

@@ -75,9 +75,6 @@ class ServiceCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:
-        """
-        Nothing is left once it has stopped.
-        """
         if self.service.running:
             self.stop()
         for stopping in [*self.stopped, self.child.stopping]:

@@ -29,9 +29,6 @@ class EnqueueTests(ConsoleCase):
     """
 
     async def untilQueued(self, count: int) -> None:
-        """
-        Wait until the queue has that many tasks.
-        """
         await self.until(
             lambda: self.queue.count("ready") == count, f"{count} are queued"
         )

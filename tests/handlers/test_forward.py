@@ -67,9 +67,6 @@ class Scripted:
         self.ends: list[Answer | FaultError] = []
 
     def request(self, *args: object, **kwargs: object) -> Deferred[Any]:
-        """
-        End a request.
-        """
         end = self.ends.pop(0)
         return succeed(end) if isinstance(end, Answer) else fail(end)
 

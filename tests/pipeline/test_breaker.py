@@ -28,9 +28,6 @@ class BreakerCase(ServiceCase):
     """
 
     def setUp(self) -> None:
-        """
-        Begin with the trouble.
-        """
         super().setUp()
         self.reason: str | None = "no descriptors"
         self.handler.script = self.script

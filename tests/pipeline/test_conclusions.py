@@ -270,9 +270,6 @@ class Unfathomable(Release):
 
     @property
     def delay(self) -> float:  # type: ignore[override]
-        """
-        It cannot.
-        """
         raise ZeroDivisionError("no delay")
 
 

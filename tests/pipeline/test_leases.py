@@ -21,9 +21,6 @@ class LostTests(LeasesCase):
     """
 
     def setUp(self) -> None:
-        """
-        Count what is told of.
-        """
         super().setUp()
         self.told = 0
         self.cancelled: list[str] = []
@@ -98,9 +95,6 @@ class ExtendTests(LeasesCase):
         return self.leases.extend(lease, length)
 
     def assertLost(self, extended: Deferred[None], said: str) -> None:
-        """
-        It has failed, with a sentence that says so.
-        """
         failure = self.failureResultOf(extended, LeaseLostError)
         self.assertIn(said, str(failure.value))
 

@@ -75,9 +75,6 @@ class RunCase(SynchronousTestCase):
         return self.handler.handled[-1].task
 
     def end(self) -> None:
-        """
-        The last one ends.
-        """
         self.handler.handled[-1].succeed()
 
 
@@ -194,9 +191,6 @@ class RunningTaskTests(RunCase):
             self.assertIs(task.cancelled, True)
 
     def look(self, task: Task, seen: list[bool]) -> None:
-        """
-        Note whether a task is cancelled.
-        """
         seen.append(task.cancelled)
 
     def test_isCancelledThoughItGoesOn(self) -> None:

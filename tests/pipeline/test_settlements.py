@@ -43,9 +43,6 @@ class SettlingCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def tell(self) -> None:
-        """
-        Count what is told.
-        """
         self.told += 1
 
     def endsClean(self) -> None:

@@ -19,9 +19,6 @@ class RateTests(SourceCase):
     """
 
     def setUp(self) -> None:
-        """
-        Note when tasks start.
-        """
         super().setUp()
         self.starts: list[float] = []
         self.onRun = self.note

@@ -206,9 +206,6 @@ class ImmortalReactor(Clock):
     """
 
     def spawnProcess(self, protocol: Any, *args: Any, **kwargs: Any) -> None:
-        """
-        Pretend to start one.
-        """
         # no number of a process is as high as that
         protocol.makeConnection(SimpleNamespace(pid=2**31 - 2))
 

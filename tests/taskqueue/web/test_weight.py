@@ -31,9 +31,6 @@ class WeightTests(SynchronousTestCase):
     """
 
     def assertHeavy(self, body: bytes) -> None:
-        """
-        Fail unless a body is refused.
-        """
         with self.assertRaises(Refusal) as caught:
             checkWeight(body)
         self.assertEqual(caught.exception.code, 413)
