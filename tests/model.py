@@ -119,9 +119,6 @@ class Endpoint:
         return [job for job in self.jobs if job.due is not None and job.due <= now]
 
     def leased(self) -> list[Delivery]:
-        """
-        The leases that last.
-        """
         self.expire()
         return [each for each in self.deliveries.values() if each.over is None]
 

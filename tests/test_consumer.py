@@ -40,10 +40,6 @@ Task = Callable[[], Any]
 
 
 def loggerOf(events: list[LogEvent]) -> Logger:
-    """
-    Make a logger of Twisted's that appends to a list.
-    """
-
     @implementer(ILogObserver)
     def observe(event: LogEvent) -> None:
         events.append(event)
@@ -188,9 +184,6 @@ class Run:
         self.tasks.pop(0).callback("ignored")
 
     def none(self) -> None:
-        """
-        Tell of no tasks.
-        """
         self.consumer.noTasksFound()
 
     def failed(self) -> None:
@@ -279,7 +272,7 @@ class ConstructorTests(SynchronousTestCase):
 
     def test_takesKeywords(self) -> None:
         """
-        Both parameters can be given by their names.
+        The consumer's parameters C{worker_limit} and C{logger} can be given by name.
         """
         ParallelLimitedTaskConsumer(worker_limit=1, logger=None)
 
@@ -607,7 +600,8 @@ class EndTests(SynchronousTestCase):
 
     def test_ends(self) -> None:
         """
-        These steps end the run, or do not; and let drains fire, in this order.
+        The steps of each row end the run or do not, and let drains fire, in the order
+        given.
         """
         for steps, ends in (
             # nothing, or a failure, with nothing running
@@ -920,9 +914,6 @@ class AnyOrder(RuleBasedStateMachine):
         return succeed(self.mode == "fast")
 
     def done(self, restarted: bool = False) -> None:
-        """
-        Let the oldest stop be done.
-        """
         if self.stops:
             reason, stop = self.stops.pop(0)
             stillStopped = not (restarted or self.started)
@@ -1005,9 +996,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.quick(fails=True)
 
     def end(self, result: object = None) -> None:
-        """
-        End the oldest task.
-        """
         if self.tasks:
             task = self.tasks.pop(0)
             self.live -= 1
@@ -1024,24 +1012,15 @@ class AnyOrder(RuleBasedStateMachine):
         self.end(Failure(ZeroDivisionError()))
 
     def none(self) -> None:
-        """
-        Find nothing.
-        """
         if not self.live:
             self.lookInVain()
         self.consumer.noTasksFound()
 
     def failed(self) -> None:
-        """
-        Fail to find anything.
-        """
         self.lookInVain()
         self.consumer.taskProductionFailed(Failure(ValueError()))
 
     def raises(self) -> None:
-        """
-        Have the start under way raise.
-        """
         self.failures += 1
         self.lookInVain()
         raise ZeroDivisionError

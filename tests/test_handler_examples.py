@@ -55,9 +55,6 @@ class HandlerExampleTests(AcceptanceCase):
         self.start(*twistd, files=files, python=name, **options)
 
     def serve(self, **pages: bytes) -> str:
-        """
-        Serve pages, and give the URL that they are below.
-        """
         site = Site(_Pages(pages))
         site.log = lambda request: None
         port = self.reactor.listenTCP(0, site, interface="127.0.0.1")

@@ -63,7 +63,7 @@ class TableTests(SynchronousTestCase):
 
     def test_hasTheseOptions(self) -> None:
         """
-        These are the options, and no others.
+        The table has the options of this list, and no others.
         """
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),

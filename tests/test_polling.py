@@ -95,9 +95,6 @@ class PollingCase(SynchronousTestCase):
         return source
 
     def assertNothingLeft(self) -> None:
-        """
-        Make sure that the stopped sources have left nothing in the clock.
-        """
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def pollSlowly(self) -> list[Deferred[Any]]:
@@ -146,7 +143,7 @@ class TimeTests(PollingCase):
 
     def test_pollsAtTheInterval(self) -> None:
         """
-        It polls at once, and then whenever the interval has passed.
+        The source polls at once, and then whenever the interval has passed.
         """
         self.source.start(self.consumer)
         self.assertEqual(self.polls, [0])
@@ -179,7 +176,7 @@ class TimeTests(PollingCase):
 
     def test_pollsAtOnceWhenRestarted(self) -> None:
         """
-        Another start polls at once, and the interval begins anew.
+        Another start has the source poll at once, and the interval begin anew.
         """
         self.source.start(self.consumer)
         self.pump(0.5)
@@ -402,7 +399,8 @@ class StopTests(PollingCase):
 
     def test_stopsAtOnceWhileIdle(self) -> None:
         """
-        Between two polls, before the start and when repeated it is done at once.
+        A stop between two polls, before the start or after another stop is done at
+        once.
         """
         self.assertIs(self.successResultOf(self.source.stop()), True)
         self.source.start(self.consumer)
@@ -415,7 +413,7 @@ class StopTests(PollingCase):
 
     def test_waitsForThePollUnderWay(self) -> None:
         """
-        It fires once the poll under way has ended, of which the consumer is told
+        A stop fires once the poll under way has ended, of which the consumer is told
         first: with whether the source is still stopped then.
         """
         for steps, results, polls in (
@@ -528,7 +526,7 @@ class ConsumerTests(PollingCase):
 
     def test_keepsToTheLimit(self) -> None:
         """
-        At the limit it is not polled; with a free slot it is, at once.
+        The source is not polled at the limit, and at once with a free slot.
         """
         running: list[Deferred[None]] = []
 

@@ -29,9 +29,6 @@ class RetryCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def refuse(self, error: Exception) -> float:
-        """
-        Let a request fail.
-        """
         return self.retry.failed(Failure(error))
 
 
@@ -136,7 +133,7 @@ class LogTests(RetryCase):
 
     def test_logsSameFaultOnceAMinute(self) -> None:
         """
-        The same fault is logged once a minute, however often it happens.
+        A fault is logged once a minute, however often it happens.
         """
         self.assertEqual(len(self.logged(*[FaultError("down")] * 50)), 1)
         self.clock.advance(QUIET - 1)

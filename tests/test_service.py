@@ -75,9 +75,6 @@ class ServiceCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:
-        """
-        Nothing is left once it has stopped.
-        """
         if self.service.running:
             self.stop()
         for stopping in [*self.stopped, self.child.stopping]:
@@ -309,7 +306,7 @@ class RunTests(ServiceCase):
 
     def test_doesNotEnd(self) -> None:
         """
-        Without C{untilEmpty} nothing ends it.
+        Without C{untilEmpty} nothing ends the run.
         """
         self.queue.onClaim = lambda claim: claim.fail(refusal())
         self.make()
@@ -326,8 +323,8 @@ class PauseTests(ServiceCase):
 
     def test_pauses(self) -> None:
         """
-        Paused, its claim is ended, what waits or arrives is given back, uncounted,
-        and what runs goes on and is settled; resumed, what is free is claimed.
+        A pause ends the claim, has what waits or arrives given back, uncounted, and
+        lets what runs go on and be settled; resumed, the service claims what is free.
         """
         self.make(1, prefetch=2)
         self.queue.claims[0].bring(*tasks(1, 2))
@@ -348,7 +345,7 @@ class PauseTests(ServiceCase):
 
     def test_leavesRunningTasksAlone(self) -> None:
         """
-        What runs is not cancelled, and its lease is kept alive.
+        A pause does not cancel what runs, and its lease is kept alive.
         """
         self.make(1)
         self.queue.claims[0].bring(task(1))
@@ -360,7 +357,7 @@ class PauseTests(ServiceCase):
 
     def test_pausesForAsLongAsAReason(self) -> None:
         """
-        As long as there is any reason it is paused.
+        The service is paused as long as there is any reason.
         """
         self.make()
         self.queue.claims[0].bring()
@@ -375,7 +372,7 @@ class PauseTests(ServiceCase):
 
     def test_claimsNothingWhenStartedPaused(self) -> None:
         """
-        Paused before it is started, it claims nothing once it is.
+        A service that was paused before its start claims nothing once it is started.
         """
         self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
         self.service.pause("a")
@@ -388,7 +385,7 @@ class PauseTests(ServiceCase):
 
     def test_claimsWhenResumedBeforeTheStart(self) -> None:
         """
-        Paused and resumed before it is started, the service claims as ever.
+        A service that was paused and resumed before its start claims as ever.
         """
         self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
         self.service.pause("a")
@@ -401,7 +398,7 @@ class PauseTests(ServiceCase):
 
     def test_pausesWhenAChildAsks(self) -> None:
         """
-        A child may pause it when it is started: nothing is claimed before.
+        A child may pause the service when it is started: nothing is claimed before.
         """
 
         class Pausing(Service):
@@ -461,7 +458,7 @@ class PauseTests(ServiceCase):
 
     def test_changesNothingWhileItStops(self) -> None:
         """
-        While it stops, to pause and resume changes nothing.
+        While the service stops, to pause and resume changes nothing.
         """
         self.make(1, prefetch=1)
         self.queue.claims[0].bring(task(1))
@@ -480,7 +477,7 @@ class PauseTests(ServiceCase):
 
     def test_stopsWhilePaused(self) -> None:
         """
-        It can be stopped while it is paused, as soon as what runs has ended.
+        The service can be stopped while it is paused, as soon as what runs has ended.
         """
         self.make(1)
         self.queue.claims[0].bring(task(1))
@@ -496,7 +493,8 @@ class PauseTests(ServiceCase):
 
     def test_doesNotEndWhilePaused(self) -> None:
         """
-        While it is paused no run ends; the first empty answer after that ends it.
+        No run ends while the service is paused; the first empty answer after that ends
+        it.
         """
         self.make(untilEmpty=True)
         self.service.pause("a")
@@ -516,7 +514,7 @@ class StopTests(ServiceCase):
 
     def test_stopsWhenIdle(self) -> None:
         """
-        Idle, its claim is ended, and it stops as soon as that is answered.
+        An idle service ends its claim, and stops as soon as that is answered.
         """
         self.make()
 
@@ -531,7 +529,7 @@ class StopTests(ServiceCase):
 
     def test_stopsBeforeItsFirstClaim(self) -> None:
         """
-        Stopped in the turn in which it was started, nothing is claimed.
+        A service that is stopped in the turn in which it was started claims nothing.
         """
         self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
         self.service.startService()
@@ -542,7 +540,7 @@ class StopTests(ServiceCase):
 
     def test_stopsBeforeStart(self) -> None:
         """
-        To stop it before it was started is harmless.
+        A stop of the service before its start is harmless.
         """
         self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
         self.stop()
@@ -706,7 +704,8 @@ class StopTests(ServiceCase):
 
     def test_repeatsAnEndThatFails(self) -> None:
         """
-        Where ending the claim fails it is tried again, before the claim is dropped.
+        Where ending the claim fails, the request is repeated, before the claim is
+        dropped.
         """
         self.make(2)
         self.queue.onCancel = lambda cancel: cancel.fail(fault())
@@ -719,8 +718,8 @@ class StopTests(ServiceCase):
 
     def test_extendsWhileItStops(self) -> None:
         """
-        A task that runs on while it stops can still extend its lease; one that is
-        abandoned, or asks later, hears that there is none, and leaves nothing.
+        A task that runs on while the service stops can still extend its lease; one that
+        is abandoned, or asks later, hears that there is none, and leaves nothing.
         """
         self.make(1, drain=7.0)
         self.queue.claims[0].bring(task(1))
@@ -766,7 +765,8 @@ class StopTests(ServiceCase):
 
     def test_settlesAtOnce(self) -> None:
         """
-        What waits for its time is settled at once, when all has ended.
+        A settlement that waits for its backoff is sent at once, when all tasks have
+        ended.
         """
         self.make(1)
         self.queue.onSettle = lambda request: request.fail(busy(300))
@@ -815,7 +815,7 @@ class StopTests(ServiceCase):
 
     def test_stopsAsAChild(self) -> None:
         """
-        As a child of another service, that waits for its drain.
+        The stop of a parent service waits for the drain of the consumer.
         """
         self.service = ConsumerService(self.queue, self.handler, 1, clock=self.clock)
         parent = MultiService()
@@ -831,7 +831,7 @@ class StopTests(ServiceCase):
 
     def test_stopsWhenAHandlerAsks(self) -> None:
         """
-        A handler may stop it: nothing is claimed any more, and its own task is
+        A handler may stop the service: nothing is claimed any more, and its own task is
         settled.
         """
         self.make(1)
@@ -859,7 +859,7 @@ class StopTests(ServiceCase):
 
     def test_consumesAfterARestart(self) -> None:
         """
-        Stopped, it can be started again, and consumes as before.
+        A service that was stopped can be started again, and consumes as before.
         """
         self.make(1)
         self.child.stopping.callback(None)

@@ -140,9 +140,6 @@ class ProcessCase(TestCase):
         )
 
     async def untilEnded(self, process: Twistd, seconds: float = 30) -> None:
-        """
-        Wait until a process has ended.
-        """
         await self.until(lambda: process.ending, "the process ends", seconds)
 
     def entries(self, event: str | None = None) -> list[Entry]:

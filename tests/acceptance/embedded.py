@@ -92,9 +92,6 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """
-        The body, decoded.
-        """
         return json.loads(self.body)
 
 
@@ -148,18 +145,12 @@ class Client:
         return Answer(response.code, response.headers, await content(response))
 
     async def enqueue(self, *tasks: Any) -> list[str]:
-        """
-        Queue tasks, and give their names.
-        """
         answer = await self.ask("POST", body=list(tasks))
         assert answer.status == 201, answer
         ids: list[str] = answer.json["ids"]
         return ids
 
     async def claim(self, limit: int = 1, **more: Any) -> list[Any]:
-        """
-        Claim tasks, and give them.
-        """
         answer = await self.ask("POST", "/claim", {"limit": limit, **more})
         assert answer.status == 200, answer
         tasks: list[Any] = answer.json["tasks"]
@@ -175,16 +166,10 @@ class Client:
         return answer.json == {"lost": []}
 
     async def counts(self) -> dict[str, int]:
-        """
-        Count the queue's tasks.
-        """
         counts: dict[str, int] = (await self.ask("GET")).json
         return counts
 
     async def task(self, id: str) -> Any:
-        """
-        Look a task up.
-        """
         answer = await self.ask("GET", f"/tasks/{id}")
         assert answer.status == 200, answer
         return answer.json
@@ -198,9 +183,6 @@ class QueueCase(ProcessCase):
     """
 
     def setUp(self) -> None:
-        """
-        Have a file that is not there yet.
-        """
         super().setUp()
         self.file = self.directory / "queue.sqlite"
 
@@ -305,9 +287,6 @@ class QueueCase(ProcessCase):
             await deferLater(self.reactor, 0.05)
 
     async def stop(self, process: Twistd, seconds: float = 10) -> None:
-        """
-        Send it C{TERM}, and wait until it is gone.
-        """
         process.signal("TERM")
         await self.untilEnded(process, seconds)
 

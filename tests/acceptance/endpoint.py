@@ -69,9 +69,6 @@ class Endpoint:
         self.url = f"http://127.0.0.1:{self._port.getHost().port}/queue"
 
     def requests(self, kind: str) -> list[Seen]:
-        """
-        The requests of one kind.
-        """
         return [seen for seen in self.seen if seen.kind == kind]
 
     @property
@@ -98,9 +95,6 @@ class Endpoint:
             channel.transport.abortConnection()
 
     def lost(self, channel: _Channel) -> None:
-        """
-        Called when a connection is gone.
-        """
         self.channels.discard(channel)
         if self._closed is not None and not self.channels:
             self._closed.callback(None)
@@ -119,9 +113,6 @@ class Endpoint:
             await self._closed
 
     def serve(self, request: Request) -> None:
-        """
-        Take a request.
-        """
         exchange = Exchange(self, see(request, self.reactor.seconds()), request)
         self.seen.append(exchange.seen)
         self._exchanges.append(exchange)

@@ -62,9 +62,6 @@ class Reply:
 
     @property
     def body(self) -> bytes:
-        """
-        The value as JSON.
-        """
         return b"" if self.value is None else json.dumps(self.value).encode()
 
 
@@ -114,9 +111,6 @@ class Exchange:
             self.request.finish()
 
     def head(self, status: int, length: int, **headers: str) -> None:
-        """
-        Send an answer's head only.
-        """
         self.seen.status = status
         if self.endpoint.http10:
             self.request.clientproto = b"HTTP/1.0"
@@ -129,9 +123,6 @@ class Exchange:
         self.request.write(b"")
 
     def abort(self) -> None:
-        """
-        Reset the connection.
-        """
         self.request.transport.abortConnection()
 
 

@@ -39,9 +39,6 @@ def returning(value: Any) -> dict[str, Any]:
 
 
 def note(event: str, task: Task) -> None:
-    """
-    Add a line to the journal.
-    """
     entry = {
         "event": event,
         "id": task.id,

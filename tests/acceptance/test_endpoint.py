@@ -41,9 +41,6 @@ class EndpointTests(AcceptanceCase):
         return response.code, await response.content()
 
     async def claim(self, name: str, limit: int = 1, wait: float = 0) -> Any:
-        """
-        Make a claim.
-        """
         body = {"limit": limit, "wait": wait, "lease": 60, "consumer": "me"}
         return await self.ask("POST", "/claim", body | {"claim": name})
 

@@ -70,22 +70,13 @@ class ExecCase(AcceptanceCase):
         )
 
     def noted(self) -> list[str]:
-        """
-        The process ids that were noted.
-        """
         return self.notes.read_text().split()
 
     async def untilNoted(self, count: int) -> list[str]:
-        """
-        Wait for so many process ids.
-        """
         await self.until(lambda: len(self.noted()) >= count, f"{count} are noted")
         return self.noted()
 
     async def untilNoneLives(self, seconds: float = 1) -> None:
-        """
-        Wait until none of the noted processes lives.
-        """
         await self.until(
             lambda: not any(isAlive(pid) for pid in self.noted()), "none lives", seconds
         )
@@ -367,9 +358,6 @@ class StoppingTests(ExecCase):
     """
 
     async def stop(self, consumer: Twistd) -> None:
-        """
-        Stop the consumer, and wait until it has ended.
-        """
         consumer.signal("TERM")
         await self.untilEnded(consumer)
 

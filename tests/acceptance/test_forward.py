@@ -33,17 +33,11 @@ class ForwardCase(AcceptanceCase):
         self.addCleanup(self.webapp.goDown)
 
     def forward(self, **options: Any) -> Twistd:
-        """
-        Start a consumer that posts to it.
-        """
         return self.start(
             python=None, forward=f"{self.webapp.url}/tasks?kind=a", **options
         )
 
     def waitFor(self, **options: Any) -> Twistd:
-        """
-        Start one that waits for it, too.
-        """
         return self.forward(forward_wait_for=f"{self.webapp.url}/health", **options)
 
     async def untilSettled(self, jobs: list[Job]) -> None:
@@ -484,9 +478,6 @@ class ExampleWebApp:
         self.port = int(self.url.rpartition(":")[2])
 
     def kill(self) -> None:
-        """
-        Kill it, if it runs.
-        """
         if self._process.poll() is None:
             os.kill(self._process.pid, signal.SIGKILL)
         self._process.communicate()

@@ -28,9 +28,6 @@ class ModelQueueTests(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:
-        """
-        Nothing is left in the clock.
-        """
         self.queue.close()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

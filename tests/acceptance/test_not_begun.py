@@ -27,9 +27,6 @@ class NotBegunTests(ExecCase):
     """
 
     def setUp(self) -> None:
-        """
-        Know the file that ends what waits.
-        """
         super().setUp()
         self.end = Path(f"{self.notes}.end")
 

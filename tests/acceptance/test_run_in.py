@@ -226,9 +226,6 @@ class ProcessTests(BlockingCase):
     where = "process"
 
     async def untilGone(self, pids: Iterable[int], seconds: float = 5) -> None:
-        """
-        Wait until processes are gone.
-        """
         waiting = set(pids)
         await self.until(
             lambda: not any(map(isAlive, waiting)), "they are gone", seconds

@@ -21,9 +21,6 @@ class TokenTests(AcceptanceCase):
     """
 
     def setUp(self) -> None:
-        """
-        An endpoint that wants the token of a file.
-        """
         super().setUp()
         self.endpoint.token = OLD
         self.file = self.directory / "token"

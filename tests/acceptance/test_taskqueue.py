@@ -32,26 +32,17 @@ AT_ONCE = 2
 
 
 def connect(client: Client) -> socket.socket:
-    """
-    Make a connection.
-    """
     host, port = client.url.split("/")[2].split(":")
     return socket.create_connection((host, int(port)), timeout=20)
 
 
 def head(client: Client, *lines: str) -> bytes:
-    """
-    The head of a request that queues tasks.
-    """
     host, path = client.url.removeprefix("http://").split("/")
     text = "\r\n".join([f"POST /{path} HTTP/1.1", f"Host: {host}", *lines, "", ""])
     return text.encode()
 
 
 def readAll(connection: socket.socket) -> bytes:
-    """
-    Read until the other side closes the connection.
-    """
     received = b""
     while data := connection.recv(65536):
         received += data
@@ -64,9 +55,6 @@ class WakingTests(QueueCase):
     """
 
     async def setQueue(self) -> None:
-        """
-        Serve a queue.
-        """
         self.served = await self.serve()
         self.tasks = self.client(self.served)
 

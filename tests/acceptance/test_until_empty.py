@@ -16,9 +16,6 @@ class UntilEmptyTests(AcceptanceCase):
     """
 
     async def assertEndsWith(self, status: int, consumer: Twistd) -> None:
-        """
-        The process ends by itself with C{status}.
-        """
         await self.untilEnded(consumer)
         assert consumer.ending is not None
         self.assertEqual(

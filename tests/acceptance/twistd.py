@@ -78,9 +78,6 @@ class Twistd(ProcessProtocol):
 
     @property
     def pid(self) -> int:
-        """
-        Its process id.
-        """
         return int(self.transport.pid)
 
     def signal(self, name: str) -> None:
@@ -108,23 +105,14 @@ class Twistd(ProcessProtocol):
         raise LookupError(figure)
 
     def kill(self) -> Deferred[None]:
-        """
-        Kill it, if it runs.
-        """
         with suppress(ProcessExitedAlready):
             self.signal("KILL")
         return self._ended
 
     def outReceived(self, data: bytes) -> None:
-        """
-        It wrote to standard output.
-        """
         self.output += data.decode(errors="replace")
 
     def errReceived(self, data: bytes) -> None:
-        """
-        It wrote to standard error.
-        """
         self.errors += data.decode(errors="replace")
         self.output += data.decode(errors="replace")
 

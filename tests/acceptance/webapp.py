@@ -74,9 +74,6 @@ class WebApp:
         return len({seen.port for seen in self.posts})
 
     def goUp(self) -> None:
-        """
-        Listen.
-        """
         self._port = self.reactor.listenTCP(
             self._number, self._site, interface="127.0.0.1"
         )
@@ -142,9 +139,6 @@ class _Leaf(Resource):
         self._webapp = webapp
 
     def render(self, request: Request) -> int:
-        """
-        Serve C{request}.
-        """
         self._webapp._take(request)
         return NOT_DONE_YET
 
@@ -159,16 +153,10 @@ class _Channel(HTTPChannel):
         self._webapp = webapp
 
     def connectionMade(self) -> None:
-        """
-        It was made.
-        """
         self._webapp._channels.add(self)
         super().connectionMade()
 
     def connectionLost(self, reason: Any) -> None:
-        """
-        It is gone.
-        """
         super().connectionLost(reason)
         self._webapp._channels.discard(self)
         closed = self._webapp._closed

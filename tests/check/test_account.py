@@ -13,9 +13,6 @@ from myconsumer.check.delivery import Delivery, delivered
 
 
 def delivery(payload: Any, receipt: str = "r", began: float = 0.0) -> Delivery:
-    """
-    Make a delivery, leased for ten seconds.
-    """
     fields = {"id": "a", "payload": payload, "receipt": receipt}
     return delivered(fields, 10, began)
 

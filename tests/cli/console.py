@@ -114,9 +114,6 @@ class ConsoleCase(TestCase):
         return console
 
     async def until(self, condition: Any, what: str) -> None:
-        """
-        Wait for a condition, and fail if it does not come true.
-        """
         from twisted.internet import reactor
 
         net: Any = reactor

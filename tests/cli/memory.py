@@ -123,9 +123,6 @@ class MemoryQueue(Resource):
         return [len(body) for method, _, body in self.seen if method == "POST"]
 
     def count(self, state: str) -> int:
-        """
-        How many tasks there are in a state.
-        """
         counts: dict[str, int] = self.ask("GET", "/q")
         return counts[state]
 

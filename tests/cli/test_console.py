@@ -29,9 +29,6 @@ class EnqueueTests(ConsoleCase):
     """
 
     async def untilQueued(self, count: int) -> None:
-        """
-        Wait until the queue has that many tasks.
-        """
         await self.until(
             lambda: self.queue.count("ready") == count, f"{count} are queued"
         )
@@ -228,10 +225,12 @@ class OtherTests(ConsoleCase):
             await self.refused("retry", self.url),
             "myconsumer retry: the ids of failed tasks are needed, or --all",
         )
-        self.assertIn(
-            "myconsumer counts: the queue answered 404 Not Found: is the URL that of a "
-            "queue?; it says: there is nothing at /q/x",
+        self.assertEqual(
             await self.refused("counts", f"{self.url}/x"),
+            "myconsumer counts: the queue answered 404 Not Found: is the URL that of a "
+            "queue?; it says: there is nothing at /q/x; a queue has /NAME, "
+            "/NAME/claim, /NAME/claim/CLAIM, /NAME/settle, /NAME/failed, "
+            "/NAME/failed/retry and /NAME/tasks/ID",
         )
         self.queue.plan = [drops]
         self.assertIn("connection was closed", await self.refused("failed", self.url))

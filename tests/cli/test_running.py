@@ -116,7 +116,7 @@ class ComplaintsTests(SynchronousTestCase):
 
     def test_isAnObserver(self) -> None:
         """
-        It is an observer of the log.
+        L{Complaints} is an observer of the log.
         """
         verifyObject(ILogObserver, self.observer)
 

@@ -44,9 +44,6 @@ A_URL = "an http:// or https:// URL without user name and password"
 
 
 def neededFor(name: str) -> dict[str, str]:
-    """
-    Give what is needed beside one option.
-    """
     handler = GOES_WITH.get(name, "python")
     needed = {key: NEEDED[key] for key in ("url", "limit")}
     if name in EMBEDDED:

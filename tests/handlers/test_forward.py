@@ -67,9 +67,6 @@ class Scripted:
         self.ends: list[Answer | FaultError] = []
 
     def request(self, *args: object, **kwargs: object) -> Deferred[Any]:
-        """
-        End a request.
-        """
         end = self.ends.pop(0)
         return succeed(end) if isinstance(end, Answer) else fail(end)
 
@@ -469,7 +466,7 @@ class ServiceTests(ForwardCase):
 
     def test_dropsRequestsWhenStopped(self) -> None:
         """
-        When it is stopped, what is still under way is dropped.
+        A stop of the handler drops the requests in flight.
         """
         self.webapp.respond = stalls()
         self.handler.startService()
@@ -574,7 +571,8 @@ class MakeHandlerTests(SynchronousTestCase):
 
     def test_keepsAConnectionForEachSlot(self) -> None:
         """
-        It keeps a connection for each slot, and does not so much as read the token.
+        The handler's client keeps a connection for each slot, and does not so much as
+        read the token.
         """
         handler = self.make()
         pool = handler._client._pool

@@ -44,8 +44,8 @@ class WhenDoneTests(SynchronousTestCase):
 
     def test_cancelsTheFutureEachTime(self) -> None:
         """
-        However often it is cancelled, it does not fire before the work has ended; then
-        it fails with Twisted's kind of cancellation.
+        However often the Deferred is cancelled, it does not fire before the work has
+        ended; then it fails with Twisted's kind of cancellation.
         """
         cleaning = self.loop.create_future()
 

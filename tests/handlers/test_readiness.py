@@ -126,7 +126,7 @@ class WaitForTests(SynchronousTestCase):
 
     def test_probesTheURL(self) -> None:
         """
-        It asks for the URL with a GET, once a second, and calls nothing as long as
+        The URL is requested with a GET, once a second, and nothing is called as long as
         the answer is the same.
         """
         self.start()
@@ -153,7 +153,7 @@ class WaitForTests(SynchronousTestCase):
 
     def test_pausesAgain(self) -> None:
         """
-        Claiming is paused while it does not answer.
+        Claiming is paused while the application does not answer.
         """
         self.start()
         for _ in range(2):
@@ -242,7 +242,7 @@ class WaitForTests(SynchronousTestCase):
 
     def test_dropsTheProbeWhenStopped(self) -> None:
         """
-        A request under way is dropped when it is stopped, and claiming left as it is.
+        A stop drops a request in flight, and leaves claiming as it is.
         """
         self.webapp.endpoint.respond = stalls()
         self.start()
@@ -274,7 +274,7 @@ class WaitForTests(SynchronousTestCase):
 
     def test_goesOnWhateverHappens(self) -> None:
         """
-        It goes on asking even if what it calls raises.
+        The requests go on even if what they have called raises.
         """
 
         def resume(reason: str) -> None:

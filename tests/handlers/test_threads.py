@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from twisted.application.service import IService
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -29,7 +29,7 @@ from myconsumer.errors import (
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.task import Task
-from tests.running import StartedTask
+from myconsumer.testing import FakeTask
 
 #: The seconds that a thread gets to do what it does at once.
 PATIENCE = 10.0
@@ -59,21 +59,6 @@ class FakeReactor:
         except Empty:
             raise AssertionError("no thread calls") from None
         call()
-
-
-class Leased(StartedTask, frozen=True, kw_only=True):
-    """
-    A task that can be extended.
-    """
-
-    extended: list[float]
-
-    def extend(self, seconds: float) -> Deferred[None]:
-        """
-        See L{IRunningTask.extend}.
-        """
-        self.extended.append(seconds)
-        return succeed(None)
 
 
 class Gate:
@@ -164,13 +149,15 @@ class ThreadHandlerTests(SynchronousTestCase):
             thread.join(PATIENCE)
         self.assertEqual(self.threads, set())
 
-    def result(self, function: Callable[[Any], Any], task: Task | None = None) -> Any:
-        handled = self.makeHandler(function).handle(task or StartedTask("1", {"n": 2}))
+    def result(
+        self, function: Callable[[Any], Any], task: FakeTask | None = None
+    ) -> Any:
+        handled = self.makeHandler(function).handle(task or FakeTask("1", {"n": 2}))
         self.reactor.turn()
         return self.successResultOf(handled)
 
     def failure(self, function: Callable[[Any], Any]) -> Any:
-        handled = self.makeHandler(function).handle(StartedTask("1", None))
+        handled = self.makeHandler(function).handle(FakeTask("1", None))
         self.reactor.turn()
         return self.failureResultOf(handled).value
 
@@ -198,7 +185,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         The callable gets all that there is to know of the task.
         """
-        task = StartedTask("1", {"n": 2}, 3, "r", 60.0, 1.5)
+        task = FakeTask("1", {"n": 2}, 3, "r", 60.0, 1.5)
 
         def work(task: Task) -> Any:
             return {name: getattr(task, name) for name in names}
@@ -223,7 +210,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         handler = self.makeHandler(lambda task: exec(task.payload), 1)
         handled = [
-            handler.handle(StartedTask("1", payload))
+            handler.handle(FakeTask("1", payload))
             for payload in ("import sys; sys.exit(3)", "pass")
         ]
         while not handled[1].called:
@@ -291,10 +278,10 @@ class ThreadHandlerTests(SynchronousTestCase):
         handler = self.makeHandler(lambda task: task.id)
         exhausted = self.patch(threading.Thread, "start", start)
         with self.assertRaises(NotBegunError) as caught:
-            handler.handle(StartedTask(1, None))
+            handler.handle(FakeTask(1, None))
         exhausted.restore()
         self.assertIn("can't start new thread", str(caught.exception))
-        handled = handler.handle(StartedTask(2, None))
+        handled = handler.handle(FakeTask(2, None))
         self.reactor.turn()
         self.assertEqual(self.successResultOf(handled), 2)
 
@@ -304,7 +291,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         handler = self.makeHandler(lambda task: (seen.get(), seen.set(task.id)), 1)
         for id in ("1", "2"):
-            handled = handler.handle(StartedTask(id, None))
+            handled = handler.handle(FakeTask(id, None))
             self.reactor.turn()
             self.assertIsNone(self.successResultOf(handled)[0])
 
@@ -315,7 +302,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate, 3)
-        handled = [handler.handle(StartedTask(n, None)) for n in range(5)]
+        handled = [handler.handle(FakeTask(n, None)) for n in range(5)]
         first = {gate.awaitArrival() for _ in range(3)}
         self.assertEqual(first, {0, 1, 2})
         self.assertEqual(len(self.threads), 3)
@@ -334,7 +321,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         self.assertEqual(self.threads, set())
         idents = set()
         for _ in range(5):
-            handled = handler.handle(StartedTask("1", None))
+            handled = handler.handle(FakeTask("1", None))
             self.reactor.turn()
             idents.add(self.successResultOf(handled))
         self.assertEqual(len(idents), 1)
@@ -352,7 +339,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate)
-        handled = [handler.handle(StartedTask(n, None)) for n in range(4)]
+        handled = [handler.handle(FakeTask(n, None)) for n in range(4)]
         for _ in handled:
             gate.awaitArrival()
         gate.open(4)
@@ -369,7 +356,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate)
-        handled = handler.handle(StartedTask("1", None))
+        handled = handler.handle(FakeTask("1", None))
         gate.awaitArrival()
         handled.cancel()
         handled.cancel()
@@ -384,7 +371,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate, 1)
-        running, waiting = (handler.handle(StartedTask(n, None)) for n in (1, 2))
+        running, waiting = (handler.handle(FakeTask(n, None)) for n in (1, 2))
         gate.awaitArrival()
         waiting.cancel()
         gate.open()
@@ -398,7 +385,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         Cancelling what a callback waits for, after the end, is cancelling that.
         """
-        handled = self.makeHandler(lambda task: None).handle(StartedTask("1", None))
+        handled = self.makeHandler(lambda task: None).handle(FakeTask("1", None))
         further: Deferred[None] = Deferred()
         handled.addCallback(lambda _: further)
         self.reactor.turn()
@@ -409,14 +396,13 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         C{extend} is called on the reactor's thread, and blocks until it is done.
         """
-        extended: list[float] = []
 
-        def work(task: Task) -> list[float]:
+        def work(task: FakeTask) -> list[float]:
             task.extend(30)
-            return [*extended]
+            return [*given.extended]
 
-        task = Leased("1", None, extended=extended)
-        handled = self.makeHandler(work).handle(task)
+        given = FakeTask("1", None, receipt="r")
+        handled = self.makeHandler(work).handle(given)
         self.reactor.turn()
         self.reactor.turn()
         self.assertEqual(self.successResultOf(handled), [30])
@@ -426,7 +412,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         C{extend} raises what stands against it.
         """
         handled = self.makeHandler(lambda task: task.extend(30)).handle(
-            StartedTask("1", None)
+            FakeTask("1", None)
         )
         self.reactor.turn()
         self.reactor.turn()
@@ -439,7 +425,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         gate = Gate()
         handler = self.makeHandler(gate)
-        handled = [handler.handle(StartedTask(n, None)) for n in range(2)]
+        handled = [handler.handle(FakeTask(n, None)) for n in range(2)]
         for _ in handled:
             gate.awaitArrival()
         gate.open()
@@ -458,7 +444,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         Idle threads end without a word.
         """
         handler = self.makeHandler(lambda task: None)
-        handler.handle(StartedTask("1", None))
+        handler.handle(FakeTask("1", None))
         self.reactor.turn()
         with capturedLogs() as logs:
             handler.stopService()
@@ -467,16 +453,16 @@ class ThreadHandlerTests(SynchronousTestCase):
 
     def test_startsAgain(self) -> None:
         """
-        After a stop it can be used again, with all its threads, even if some of the
-        time before were left behind.
+        After a stop the handler can be used again, with all its threads, even if some
+        of the time before were left behind.
         """
         gate = Gate()
         handler = self.makeHandler(gate, 1)
-        left = handler.handle(StartedTask(1, None))
+        left = handler.handle(FakeTask(1, None))
         gate.awaitArrival()
         handler.stopService()
         handler.startService()
-        again = handler.handle(StartedTask(2, None))
+        again = handler.handle(FakeTask(2, None))
         self.assertEqual(gate.awaitArrival(), 2)
         gate.open(2)
         while not (left.called and again.called):

@@ -127,15 +127,9 @@ class SourceCase(SynchronousTestCase):
 
     @property
     def claim(self) -> Claim:
-        """
-        The last claim.
-        """
         return self.queue.claims[-1]
 
     def ids(self) -> list[str | int]:
-        """
-        What was run, in order.
-        """
         return [task.id for task, _ in self.ran]
 
 

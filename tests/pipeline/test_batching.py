@@ -145,7 +145,8 @@ class BatchSizeTests(SynchronousTestCase):
 
     def test_grows(self) -> None:
         """
-        It begins small, and doubles each time that a batch of that size is taken.
+        A batch is small at first, and its size doubles each time that a batch of that
+        size is taken.
         """
         self.assertEqual(self.size.within(10), FIRST)
         self.size.taken(FIRST - 1, 0.01, 10)
@@ -155,7 +156,7 @@ class BatchSizeTests(SynchronousTestCase):
 
     def test_learns(self) -> None:
         """
-        It is what the endpoint answers within a third of the deadline.
+        A batch is as large as the endpoint answers within a third of the deadline.
         """
         self.assertAlmostEqual(self.send(20, lambda size: 0.01 * size), 333, delta=1)
         self.assertAlmostEqual(self.size.within(3), 100, delta=1)
@@ -176,7 +177,7 @@ class BatchSizeTests(SynchronousTestCase):
 
     def test_shrinksAfterAFailure(self) -> None:
         """
-        After a failure it is an eighth, and grows again.
+        After a failure the size is an eighth of what failed, and grows again.
         """
         self.size.failed(64, False)
         self.assertEqual(self.size.within(10), 8)
@@ -226,7 +227,7 @@ class BatchSizeTests(SynchronousTestCase):
 
     def test_isOneAtLeast(self) -> None:
         """
-        It is never less than one.
+        The size is never less than one.
         """
         self.size.failed(1, True)
         self.size.taken(1, 10.0, 10)

@@ -28,9 +28,6 @@ class BreakerCase(ServiceCase):
     """
 
     def setUp(self) -> None:
-        """
-        Begin with the trouble.
-        """
         super().setUp()
         self.reason: str | None = "no descriptors"
         self.handler.script = self.script
@@ -118,7 +115,8 @@ class PausingTests(BreakerCase):
 
     def test_endsOpenClaims(self) -> None:
         """
-        Another claim that is open is ended, and what it still brings given back.
+        A pause ends the other claims that are open, and what they still bring is given
+        back.
         """
         self.reason = None
         self.make(2)
@@ -133,8 +131,8 @@ class PausingTests(BreakerCase):
 
     def test_growsPauses(self) -> None:
         """
-        While it lasts, one task is tried after each pause, and the pauses grow to half
-        a minute.
+        While no task can be begun, one is tried after each pause, and the pauses grow
+        to half a minute.
         """
         self.queue.onClaim = lambda claim: claim.bring(
             *tasks(10 * len(self.queue.claims), min(claim.limit, 10))
@@ -312,8 +310,8 @@ class UnleasedTests(BreakerCase):
 
     def test_losesTasksAtAStop(self) -> None:
         """
-        At a stop they are lost, and the log says so: one that waits, and one that
-        turns out then not to be begun.
+        A stop loses tasks without a receipt, and the log says so: one that waits, and
+        one that turns out then not to be begun.
         """
         self.reason = None
         self.make(2)
@@ -358,7 +356,8 @@ class LogTests(BreakerCase):
 
     def test_logsAnotherReason(self) -> None:
         """
-        Another reason is told of; the same again after an hour.
+        Another reason is logged at once; a reason that was logged before, after an
+        hour.
         """
         self.make()
         self.queue.claims[0].bring(task(1))
@@ -374,7 +373,7 @@ class LogTests(BreakerCase):
 
     def test_logsOnceAMinute(self) -> None:
         """
-        Where it comes and goes all the time, the log is told of it once a minute.
+        Where the trouble comes and goes all the time, it is logged once a minute.
         """
         self.reason = None
         self.make(1)
@@ -435,7 +434,7 @@ class UntilEmptyTests(BreakerCase):
 
     def test_goesOnWhileATaskRuns(self) -> None:
         """
-        While another task runs it goes on, however long it lasts.
+        The run does not end while another task runs, however long the trouble lasts.
         """
         self.reason = None
         self.make(2, untilEmpty=True)

@@ -105,7 +105,7 @@ class ProbeTests(SourceCase):
 
     def test_probesAfterAnOutage(self) -> None:
         """
-        Where it was lacking the endpoint is probed again once claims work after
+        An endpoint that could not end claims is probed again once claims work after
         failures, and what could not be undone meanwhile is undone.
         """
         self.make(1)
@@ -128,7 +128,7 @@ class ProbeTests(SourceCase):
 
     def test_doesNotProbeAfterAnOutage(self) -> None:
         """
-        Where it is known that claims can be ended, an outage is no reason to probe.
+        An endpoint that is known to end claims is not probed after an outage.
         """
         self.make(1)
         self.claim.fail(busy(1))

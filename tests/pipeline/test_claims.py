@@ -85,7 +85,7 @@ class CloseTests(SourceCase):
 
     def test_claimsNothingIfClosedFirst(self) -> None:
         """
-        Closed before it has made its first claim it makes none.
+        A source that is closed in the turn in which a claim is answered makes no other.
         """
         self.make(2)
         self.claim.bring(task(1))
@@ -94,7 +94,7 @@ class CloseTests(SourceCase):
 
     def test_claimsNothingAfterTheBackoff(self) -> None:
         """
-        Closed while it leaves the endpoint alone it makes no claim later.
+        A source that is closed during a backoff makes no claim after that.
         """
         self.make(2)
         self.claim.fail(busy(50))
@@ -115,7 +115,8 @@ class CloseTests(SourceCase):
 
     def test_endsOpenClaims(self) -> None:
         """
-        The open claims are ended by name; it fires when the answer has come.
+        The open claims are ended by name; the Deferred of the close fires once the
+        answer is there.
         """
         self.make(2)
         before = len(self.queue.cancels)
@@ -185,7 +186,8 @@ class CloseTests(SourceCase):
 
     def test_waitsForTheEndings(self) -> None:
         """
-        It does not fire while a request that ends a claim is open.
+        The Deferred of the close does not fire while a request that ends a claim is
+        open.
         """
         self.queue.onCancel = lambda request: None
         self.make(2)
@@ -254,7 +256,8 @@ class CloseTests(SourceCase):
 
     def test_waitsForNoClaimOnceAborted(self) -> None:
         """
-        Aborted, it waits for no claim, but lets the endpoint hear of their ends.
+        A close that is aborted waits for no claim, but lets the endpoint hear of their
+        ends.
         """
         self.queue.onCancel = lambda request: None
         self.make(2)

@@ -52,7 +52,7 @@ class OutcomeTests(ExecutionCase):
 
     def test_keepsAFalseResult(self) -> None:
         """
-        A result is one, even if it is false.
+        A result is kept even if it is false.
         """
         for result, json in ((0, b"0"), (False, b"false"), ("", b'""'), ([], b"[]")):
             self.assertEqual(self.outcome(result).result, Raw(json))
@@ -270,9 +270,6 @@ class Unfathomable(Release):
 
     @property
     def delay(self) -> float:  # type: ignore[override]
-        """
-        It cannot.
-        """
         raise ZeroDivisionError("no delay")
 
 

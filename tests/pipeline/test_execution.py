@@ -109,7 +109,7 @@ class CancelTests(ExecutionCase):
 
     def test_failsAfterATimeOutInTheLastAttempt(self) -> None:
         """
-        A time-out in the last attempt fails it for good.
+        A time-out in the last attempt fails the task for good.
         """
         self.make(timeout=5, maxAttempts=2)
         self.run_(attempt=2)

@@ -21,9 +21,6 @@ class LostTests(LeasesCase):
     """
 
     def setUp(self) -> None:
-        """
-        Count what is told of.
-        """
         super().setUp()
         self.told = 0
         self.cancelled: list[str] = []
@@ -98,9 +95,6 @@ class ExtendTests(LeasesCase):
         return self.leases.extend(lease, length)
 
     def assertLost(self, extended: Deferred[None], said: str) -> None:
-        """
-        It has failed, with a sentence that says so.
-        """
         failure = self.failureResultOf(extended, LeaseLostError)
         self.assertIn(said, str(failure.value))
 
@@ -153,7 +147,7 @@ class ExtendTests(LeasesCase):
 
     def test_makesALeaseShorter(self) -> None:
         """
-        A lease may be made shorter, too: it is then renewed in time.
+        An extension may make a lease shorter, too: the lease is then renewed in time.
         """
         [lease] = self.hold("a")
         self.extend(lease, 6)
@@ -242,8 +236,8 @@ class ExtendTests(LeasesCase):
 
     def test_extendsOnceForTwoInATurn(self) -> None:
         """
-        Asked for twice in a turn, it is extended once, to what was asked for last,
-        and both fire.
+        Two extensions of a lease in one turn are sent as one, with the seconds of the
+        later, and both fire.
         """
         [lease] = self.hold("a")
         both = [self.extend(lease, 100), self.extend(lease, 200)]
@@ -285,7 +279,7 @@ class ExtendTests(LeasesCase):
 
     def test_retriesAFailedHeartbeat(self) -> None:
         """
-        Where the heartbeat fails it is tried again, and fires when it works.
+        An extension whose heartbeat fails is retried, and fires when one works.
         """
         [lease] = self.hold("a")
         extended = self.extend(lease, 300)
@@ -367,8 +361,8 @@ class ExtendTests(LeasesCase):
 
     def test_cancelsTheTaskFirst(self) -> None:
         """
-        Where a lease is lost its task is cancelled before it hears that its lease
-        could not be extended: it is no failure of its own.
+        A task whose lease is lost is cancelled before its extension fails: that is no
+        failure of the task's own.
         """
         [lease] = self.hold("a")
         events: list[str] = []

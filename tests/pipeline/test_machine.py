@@ -109,16 +109,10 @@ AFTER = st.sampled_from([0.0, 0.0, 0.011, 0.011, 0.03, 1.0, 3.0])
 
 
 def raiseIt(error: Exception) -> None:
-    """
-    Raise an exception.
-    """
     raise error
 
 
 def pick(which: int, of: Sequence[T]) -> T:
-    """
-    One of them.
-    """
     return of[which % len(of)]
 
 
@@ -164,9 +158,6 @@ class Bucket:
         return max(1, SAVED * self._rate) - self._full + ahead * self._rate + 1e-6
 
     def add(self) -> None:
-        """
-        One is done.
-        """
         self._full += 1
 
 
@@ -476,9 +467,6 @@ class PipelineMachine(RuleBasedStateMachine):
     def bring(
         self, claim: Claim, tasks: Sequence[Task], bad: Sequence[str] = ()
     ) -> None:
-        """
-        Answer a claim.
-        """
         fresh = {str(task.receipt): task for task in tasks}
         if self.pauses:
             self.givenBack.update(fresh.keys() - self.arrived.keys())
@@ -489,17 +477,11 @@ class PipelineMachine(RuleBasedStateMachine):
         )
 
     def takeSettle(self, request: Settle) -> None:
-        """
-        Settle what a request says.
-        """
         lost = self.endpoint.settle(request.settlements)
         self.lost.update(lost)
         request.take(*lost)
 
     def takeCancel(self, cancel: Cancel) -> None:
-        """
-        End a claim, if it can.
-        """
         if self.canEnd:
             self.endpoint.end(cancel.claim)
             for claim in self.queue.openClaims:
@@ -508,9 +490,6 @@ class PipelineMachine(RuleBasedStateMachine):
         cancel.take(self.canEnd)
 
     def opened(self, kind: type[R]) -> list[R]:
-        """
-        The open requests of a kind.
-        """
         every: list[Any] = [
             *self.queue.claims,
             *self.queue.settles,
@@ -521,9 +500,6 @@ class PipelineMachine(RuleBasedStateMachine):
     # What happens.
 
     def goOn(self, seconds: float) -> None:
-        """
-        A step is done: time passes.
-        """
         self.steps += 1
         passTime(self.clock, seconds)
 
@@ -772,9 +748,6 @@ class PipelineMachine(RuleBasedStateMachine):
             globalLogPublisher.removeObserver(self.bugs)
 
     def endWell(self, handling: Handling, result: Any = None) -> None:
-        """
-        A task ends well.
-        """
         self.endedAt[str(handling.task.receipt)] = self.clock.seconds()
         handling.succeed(result)
 

@@ -28,18 +28,12 @@ GRAIN = 1e-6
 
 
 def make(perSecond: float, beginning: float = 0.0) -> tuple[RateLimit, Clock]:
-    """
-    Make one, with its clock.
-    """
     clock = Clock()
     clock.rightNow = beginning
     return RateLimit(perSecond, clock), clock
 
 
 def takeAll(limit: RateLimit) -> int:
-    """
-    Take what may be taken now.
-    """
     count = 0
     while limit.available():
         limit.take()

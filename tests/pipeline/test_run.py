@@ -75,9 +75,6 @@ class RunCase(SynchronousTestCase):
         return self.handler.handled[-1].task
 
     def end(self) -> None:
-        """
-        The last one ends.
-        """
         self.handler.handled[-1].succeed()
 
 
@@ -194,9 +191,6 @@ class RunningTaskTests(RunCase):
             self.assertIs(task.cancelled, True)
 
     def look(self, task: Task, seen: list[bool]) -> None:
-        """
-        Note whether a task is cancelled.
-        """
         seen.append(task.cancelled)
 
     def test_isCancelledThoughItGoesOn(self) -> None:
@@ -237,7 +231,7 @@ class ExtendTests(RunCase):
 
     def test_extendsWhileItBegins(self) -> None:
         """
-        A handler may ask for it before it has returned.
+        A handler may extend the lease before it has returned.
         """
         extended: list[Deferred[None]] = []
         self.handler.script = lambda handling: extended.append(handling.task.extend(90))
@@ -365,7 +359,7 @@ class ExtendTests(RunCase):
 
     def test_retriesAFailedHeartbeat(self) -> None:
         """
-        A heartbeat that fails is tried again: it takes longer, and works.
+        An extension whose heartbeat fails is retried: it takes longer, and works.
         """
         extended = self.begin().extend(300)
         passTime(self.clock, 0)

@@ -43,9 +43,6 @@ class SettlingCase(SynchronousTestCase):
         self.addCleanup(self.endsClean)
 
     def tell(self) -> None:
-        """
-        Count what is told.
-        """
         self.told += 1
 
     def endsClean(self) -> None:
@@ -592,8 +589,8 @@ class PoisonTests(PoisonCase):
 
     def test_keepsAllWhereNothingIsTaken(self) -> None:
         """
-        Where nothing else is taken it is the endpoint that is at fault: the
-        settlement is kept, as it is, and its lease with it.
+        Where nothing else is taken the endpoint is at fault: the settlement is kept, as
+        it is, and its lease with it.
         """
         self.fail(lambda each: True)
         self.complete("p", b"1")
@@ -608,7 +605,8 @@ class PoisonTests(PoisonCase):
 
     def test_keepsAllInAnOutage(self) -> None:
         """
-        After an outage everything is told as it was, in requests that begin small.
+        After an outage all settlements are sent unchanged, in requests that begin
+        small.
         """
         self.fail(lambda each: True)
         for number in range(200):
@@ -673,7 +671,8 @@ class PoisonTests(PoisonCase):
 
     def test_keepsAllWithoutConnection(self) -> None:
         """
-        That there is no connection says nothing of what was to be sent.
+        A request that finds no connection says nothing of the settlements in it: none
+        is suspected.
         """
         down = FaultError("connection refused", unreachable=True)
         self.queue.onSettle = lambda request: request.fail(down)
@@ -757,7 +756,8 @@ class LostTests(SettlingCase):
 
     def test_warnsOfAFirstLoss(self) -> None:
         """
-        One that was lost when its end was first told is warned of, and done with.
+        A receipt that was lost when its settlement was first sent is warned of, and
+        dropped.
         """
         self.add("a", "b")
         [request] = self.passTime(0)
@@ -821,7 +821,7 @@ class FlushTests(SettlingCase):
 
     def test_skipsTheBackoff(self) -> None:
         """
-        What waits for its time is sent now.
+        A flush sends at once what waits for its backoff.
         """
         self.add("a")
         self.passTime(0)[0].fail(busy(300))
@@ -843,7 +843,7 @@ class FlushTests(SettlingCase):
 
     def test_doesNotWaitForWhatIsGivenUp(self) -> None:
         """
-        What is given up does not keep it.
+        A flush does not wait for a settlement that is given up.
         """
         self.add("a", length=6)
         self.leases.close()
@@ -911,7 +911,7 @@ class FlushTests(SettlingCase):
 
     def test_triesOnceMoreWhatIsSetAside(self) -> None:
         """
-        What is set aside has one more try, which is enough.
+        A flush tries a settlement that is set aside once more, and no more than that.
         """
         self.refuse("a")
         self.add("a", "b", length=60)

@@ -74,7 +74,7 @@ class ShutdownTests(SynchronousTestCase):
         self.drains[0].callback(None)
         self.successResultOf(stopped)
 
-    def test_startWhileItDrains(self) -> None:
+    def test_drainsOnWhenStartedAgain(self) -> None:
         """
         A start does not end the drain that is under way, nor its hurry.
         """

@@ -25,14 +25,14 @@ class RoomTests(SourceCase):
 
     def test_providesITaskSource(self) -> None:
         """
-        It is a task source.
+        L{QueueTaskSource} is a task source.
         """
         self.make()
         verifyObject(ITaskSource, self.source)
 
     def test_claimsTheFreeSlots(self) -> None:
         """
-        It claims exactly the free slots.
+        A claim asks for exactly the free slots.
         """
         self.make(4)
         [claim] = self.queue.claims
@@ -93,7 +93,7 @@ class RoomTests(SourceCase):
 
     def test_claimsAFreedSlot(self) -> None:
         """
-        The moment a slot is free it is claimed.
+        A slot is claimed the moment it is free.
         """
         self.make(4)
         self.claim.bring(*tasks(1, 4))
@@ -372,7 +372,7 @@ class StopTests(SourceCase):
 
     def test_stopsBeforeStart(self) -> None:
         """
-        To stop it before it was started, and twice, is harmless.
+        A stop before the start, and a second one, are harmless.
         """
         self.make(4)
         other = self.makeSource()
@@ -393,8 +393,8 @@ class StopTests(SourceCase):
 
     def test_prefetchGoesOn(self) -> None:
         """
-        Stopped because all slots are taken, it claims what is missing of the
-        prefetch, also after the endpoint has failed or had nothing.
+        A source that was stopped because all slots are taken claims what is missing of
+        the prefetch, also after the endpoint has failed or had nothing.
         """
         self.make(1, prefetch=2)
         self.claim.bring(task(1))
@@ -492,7 +492,7 @@ class FailureTests(SourceCase):
 
     def test_backsOffAfterAFault(self) -> None:
         """
-        After a fault it claims again, with backoff, under another name.
+        After a fault the source claims again, with backoff, under another name.
         """
         self.make(4)
         self.claim.fail(fault())
@@ -519,7 +519,7 @@ class FailureTests(SourceCase):
 
     def test_endsNoFailedClaimWhereThatIsLacking(self) -> None:
         """
-        Where the endpoint cannot end claims it is not asked to.
+        An endpoint that cannot end claims is not asked to.
         """
         self.queue.onCancel = lambda request: request.take(False)
         self.make(4)
@@ -563,7 +563,7 @@ class FailureTests(SourceCase):
 
     def test_retriesARefusalLate(self) -> None:
         """
-        After a refusal it claims again after 30 s; nothing is to be ended.
+        After a refusal the source claims again after 30 s; nothing is to be ended.
         """
         self.make(4)
         before = len(self.queue.cancels)
@@ -576,7 +576,7 @@ class FailureTests(SourceCase):
 
     def test_logsARefusalOnce(self) -> None:
         """
-        The same refusal again and again is not logged each time.
+        A refusal that is repeated is not logged each time.
         """
         self.queue.onClaim = lambda claim: claim.fail(refusal())
         with capturedLogs() as logs:
@@ -708,7 +708,7 @@ class UntilEmptyTests(SourceCase):
 
     def test_endsAtAnEmptyAnswer(self) -> None:
         """
-        It ends at an empty answer, with nothing running.
+        The run ends at an empty answer, with nothing running.
         """
         self.make()
         self.claim.bring()

@@ -280,7 +280,8 @@ class PauseTests(SourceCase):
 
     def test_leavesRunningTasksAlone(self) -> None:
         """
-        What runs goes on, its lease kept alive, and its end is its own.
+        A pause lets running tasks go on, with their leases kept alive, until they end
+        by themselves.
         """
         self.make(2)
         self.claim.bring(*tasks(1, 2))
@@ -295,7 +296,7 @@ class PauseTests(SourceCase):
 
     def test_lastsForAsLongAsAReason(self) -> None:
         """
-        It lasts as long as there is any reason, however often each was told.
+        A pause lasts as long as there is any reason, however often each was given.
         """
         self.make(4)
         self.pause("a", "b", "b")
@@ -308,7 +309,7 @@ class PauseTests(SourceCase):
 
     def test_resumesWithoutPause(self) -> None:
         """
-        To resume what is not paused is harmless.
+        To resume a source that is not paused is harmless.
         """
         self.make(4)
         for _ in range(3):
@@ -317,7 +318,7 @@ class PauseTests(SourceCase):
 
     def test_claimsNothingWhenStartedPaused(self) -> None:
         """
-        Paused before it is started, it claims nothing when it is.
+        A source that was paused before its start claims nothing when it is started.
         """
         self.source = self.makeSource()
         self.source.pause("a")
@@ -423,7 +424,7 @@ class PauseTests(SourceCase):
 
     def test_doesNotEndBeforeReleasesAreAcknowledged(self) -> None:
         """
-        What was given back is there when it goes on: the run does not end before
+        What was given back can be claimed after the pause: the run does not end before
         that is acknowledged.
         """
         self.make(1, untilEmpty=True)
@@ -464,8 +465,8 @@ class PauseTests(SourceCase):
 
     def test_closesWhilePaused(self) -> None:
         """
-        It can be closed while it is paused: it fires when the ended claim has come
-        back.
+        A source can be closed while it is paused: the Deferred of the close fires when
+        the ended claim has come back.
         """
         self.make(4)
         self.pause()
@@ -480,7 +481,7 @@ class PauseTests(SourceCase):
 
     def test_pausesWhenATaskAsks(self) -> None:
         """
-        Where a task pauses it, those that came with it are given back.
+        Where a task pauses the source, those that came with it are given back.
         """
         self.make(3)
         self.onRun = self.pause

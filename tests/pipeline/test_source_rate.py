@@ -19,9 +19,6 @@ class RateTests(SourceCase):
     """
 
     def setUp(self) -> None:
-        """
-        Note when tasks start.
-        """
         super().setUp()
         self.starts: list[float] = []
         self.onRun = self.note
@@ -42,7 +39,7 @@ class RateTests(SourceCase):
 
     def test_claimsShrink(self) -> None:
         """
-        It never asks for more than may start now, nor for more than is free.
+        A claim never asks for more than may start now, nor for more than is free.
         """
         for rate, limit, prefetch, asked in (
             (2.0, 4, 0, 1),
@@ -63,7 +60,7 @@ class RateTests(SourceCase):
 
     def test_startsNoFaster(self) -> None:
         """
-        One that may start is claimed exactly when it may, not before, though slots
+        A task that may start is claimed exactly when it may, not before, though slots
         are free.
         """
         self.make(4, rate=2.0)
@@ -110,8 +107,8 @@ class RateTests(SourceCase):
 
     def test_claimsASecondAheadAtMost(self) -> None:
         """
-        Claims that wait for their tasks make it claim a second ahead, no more; the
-        first that need not wait ends that.
+        Claims that wait for their tasks have the source claim a second ahead, no more;
+        the first that need not wait ends that.
         """
         self.make(40, rate=0.1)
         for number in range(12):
@@ -217,7 +214,7 @@ class RateTests(SourceCase):
 
     def test_sleepsWithoutASlot(self) -> None:
         """
-        With nothing to be done it does not wake again and again.
+        With nothing to be done the source does not wake again and again.
         """
         self.make(1, rate=100.0)
         self.claim.bring(task(1))
@@ -226,7 +223,7 @@ class RateTests(SourceCase):
 
     def test_sleepsWhileAClaimIsOpen(self) -> None:
         """
-        While it waits for an answer the source does not wake again and again.
+        While a claim is open the source does not wake again and again.
         """
         self.make(4, rate=2.0)
         self.passTime(1)
@@ -300,7 +297,7 @@ class RateTests(SourceCase):
 
     def test_waitsOutTheInterval(self) -> None:
         """
-        An early empty answer makes it wait for the interval, not for its rate.
+        After an early empty answer the source waits for the interval, not for its rate.
         """
         self.make(4, rate=100.0, interval=3.0)
         self.claim.bring()
@@ -309,8 +306,8 @@ class RateTests(SourceCase):
 
     def test_earliestWakes(self) -> None:
         """
-        What waits starts in its time while the endpoint is left alone for longer;
-        that is left alone for as long all the same; and there is never more than
+        What waits starts in its time while the endpoint is left alone for longer; the
+        endpoint is left alone for as long all the same; and there is never more than
         one timer.
         """
         self.make(4, pollers=2, rate=20.0)
@@ -417,7 +414,7 @@ class RateTests(SourceCase):
 
     def test_sleepsOnceClosed(self) -> None:
         """
-        Closed, it does not wake any more, and what waits is given back.
+        A source that is closed does not wake any more, and gives back what waits.
         """
         self.make(4, rate=1.0)
         self.claim.bring(*tasks(1, 2))

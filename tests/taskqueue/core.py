@@ -28,9 +28,6 @@ T = TypeVar("T")
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """
-    Open a file as the service does.
-    """
     check(path)
     connection = sqlite3.connect(path, **CONNECTION)
     prepare(connection, "normal")
@@ -50,9 +47,6 @@ class File:
         self.open()
 
     def open(self) -> None:
-        """
-        Open it, for the first time or again.
-        """
         self.connection = connect(self.path)
         self.database = Database(self.connection)
         self.tables = Tables(self.database)
@@ -82,9 +76,6 @@ class File:
     def fill(
         self, queue: str, count: int, now: float, *, delay: float = 0, priority: int = 0
     ) -> list[str]:
-        """
-        Queue so many tasks.
-        """
         task = NewTask(b"1", None, delay, priority)
         return self.do(lambda tables: tables.enqueue(queue, [task] * count, now).ids)
 
@@ -126,15 +117,9 @@ class Turns:
             done.callback(result)
 
     def fail(self, error: Exception) -> None:
-        """
-        Have it fail, undone.
-        """
         self.waiting.popleft()[2].errback(Failure(error))
 
     def all(self, most: int = 100) -> None:
-        """
-        Run everything, and what comes of it.
-        """
         for _ in range(most):
             if not self.waiting:
                 return

@@ -35,9 +35,6 @@ class BrokerCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Open a file.
-        """
         self.path = self.mktemp()
         #: the seconds by which the wall clock is ahead
         self.wall = 0.0
@@ -175,9 +172,6 @@ class BrokerTests(BrokerCase):
         self.assertEqual(len(self.successResultOf(waits)), 1)
 
     def settle(self, delivery: Delivery, outcome: str, **told: float) -> None:
-        """
-        Settle a task of queue a.
-        """
         settlement = Settlement(delivery.receipt, outcome, **told)  # type: ignore[arg-type]
         self.assertEqual(self.now(self.broker.settle("a", [settlement])), [])
 

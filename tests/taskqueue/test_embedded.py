@@ -41,8 +41,8 @@ class EmbeddedQueueTests(TestCase):
 
     def test_isQueueAndService(self) -> None:
         """
-        It is a queue, called as the one it stands for, and a service that begins
-        nothing by itself.
+        L{EmbeddedQueue} is a queue, called as the one it stands for, and a service that
+        begins nothing by itself.
         """
         queue = makeQueue(Clock(), self.options)
         verifyObject(ITaskQueue, queue)

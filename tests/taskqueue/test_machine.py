@@ -109,9 +109,6 @@ class Modelled:
     claim: str | None = None
 
     def end(self, state: str, now: float, error: str | None) -> None:
-        """
-        Be completed or failed.
-        """
         self.state, self.due, self.ended, self.error = state, None, now, error
 
     def wake(self) -> None:
@@ -162,9 +159,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.claims = count()
 
     def teardown(self) -> None:
-        """
-        Remove the file.
-        """
         self.file.close()
         shutil.rmtree(self.folder)
 
@@ -219,9 +213,6 @@ class StoreMachine(RuleBasedStateMachine):
         assert done.known == known
 
     def queued(self, queue: str, id: str, task: NewTask) -> None:
-        """
-        Expect a new task.
-        """
         state = "delayed" if task.delay else "ready"
         due = self.now + task.delay if task.delay else None
         modelled = Modelled(
@@ -362,9 +353,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.retried(failed)
 
     def retried(self, failed: list[Modelled]) -> None:
-        """
-        Expect tasks to begin anew.
-        """
         for task in failed:
             task.state, task.ended, task.attempts = "ready", None, 0
 
@@ -803,9 +791,6 @@ class BrokerMachine(RuleBasedStateMachine):
         self.countsAreRight()
 
     def query(self, what: str, where: str) -> list[tuple[Any, ...]]:
-        """
-        Look into the file.
-        """
         group = " GROUP BY name" if "count" in what else ""
         return self.connection.execute(
             f"{what} FROM tasks JOIN queues ON queues.number = queue "
@@ -876,9 +861,6 @@ class BrokerMachine(RuleBasedStateMachine):
         done.addErrback(self.unable)
 
     def isFree(self, _: None, name: str) -> None:
-        """
-        Nothing is leased to a claim.
-        """
         found = self.query("SELECT claim", "state = 'leased'")
         assert (name,) not in found
 

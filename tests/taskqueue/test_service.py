@@ -83,9 +83,6 @@ class LocalQueueServiceTests(TestCase):
         return served(logs)
 
     async def get(self, url: str, **headers: str) -> tuple[int, bytes]:
-        """
-        Ask for something.
-        """
         sent = Headers({name: [value] for name, value in headers.items()})
         response = await self.agent.request(b"GET", url.encode(), sent)
         return response.code, await content(response)

@@ -21,9 +21,6 @@ class UpkeepTests(BrokerCase):
     """
 
     def fail_(self) -> None:
-        """
-        Fail a task of queue a.
-        """
         self.enqueue(0.0)
         [delivery] = self.now(self.claim("f"))
         told = Settlement(delivery.receipt, "fail")

@@ -49,7 +49,7 @@ class PassTimeTests(SynchronousTestCase):
         self.assertEqual(self.made, [1])
         self.assertEqual(self.clock.getDelayedCalls(), [later])
 
-    def test_noTime(self) -> None:
+    def test_makesWhatIsDueAtOnce(self) -> None:
         """
         With no seconds at all, what is due at once is made, and what that has made
         at once.

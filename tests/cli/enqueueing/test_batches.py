@@ -247,7 +247,8 @@ class AnyPiecesTests(SynchronousTestCase):
     )
     def test_takesAnyPieces(self, lines: Sequence[str], cuts: Sequence[int]) -> None:
         """
-        The same lines make the same batches, whatever pieces they come in.
+        Lines make the batches that they would make in one piece, whatever pieces they
+        come in.
         """
         batches = Batches(Clock(), read, "input", 3)
         batches.makeConnection(StringTransport())

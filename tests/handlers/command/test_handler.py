@@ -197,7 +197,7 @@ class StartTests(SynchronousTestCase):
             "the command cannot be started: Resource temporarily unavailable",
         )
         self.assertEqual(pipes(), before)
-        self.assertEqual(handler._running, set())
+        self.successResultOf(handler.stopService())
 
 
 class ImmortalReactor(Clock):
@@ -206,9 +206,6 @@ class ImmortalReactor(Clock):
     """
 
     def spawnProcess(self, protocol: Any, *args: Any, **kwargs: Any) -> None:
-        """
-        Pretend to start one.
-        """
         # no number of a process is as high as that
         protocol.makeConnection(SimpleNamespace(pid=2**31 - 2))
 
@@ -374,7 +371,7 @@ class InputTests(CommandCase):
 
     async def test_needNotReadThePayload(self) -> None:
         """
-        Whether and when it is read is the command's affair.
+        Whether and when the payload is read is the command's affair.
         """
         payload = "x" * 5_000_000
         self.assertEqual(await self.shell("echo 1", payload), 1)
@@ -430,7 +427,7 @@ class InputTests(CommandCase):
 
     async def test_usesNoShell(self) -> None:
         """
-        The words are handed over as they are.
+        The words of a command are handed over as they are, to no shell.
         """
         script = "import json, sys; print(json.dumps(sys.argv[1:]))"
         handler = self.make(sys.executable, "-c", script, "$HOME", "a b", "*", "--wait")
@@ -440,7 +437,8 @@ class InputTests(CommandCase):
 
     async def test_passesNoDescriptors(self) -> None:
         """
-        It gets its three descriptors and no other, not even one that is inheritable.
+        A command gets its three descriptors and no other, not even one that is
+        inheritable.
         """
         extra = os.open("/dev/null", os.O_RDONLY)
         self.addCleanup(os.close, extra)
@@ -452,7 +450,7 @@ class InputTests(CommandCase):
 
     async def test_leadsASession(self) -> None:
         """
-        It leads a session of its own, and has no signal ignored.
+        A command leads a session of its own, and has no signal ignored.
         """
         script = """if True:
             import json, os, signal
@@ -553,7 +551,7 @@ class CancelTests(CommandCase):
 
     async def test_terminatesAtOnce(self) -> None:
         """
-        It may be cancelled as soon as it was started, before it leads a group.
+        A command may be cancelled as soon as it was started, before it leads a group.
         """
         for _ in range(20):
             handling = self.shell("sleep 60")
@@ -562,7 +560,8 @@ class CancelTests(CommandCase):
 
     async def test_completesDespiteALateCancel(self) -> None:
         """
-        Cancelled when the command has ended and its output has not, it has ended well.
+        A command that is cancelled after its end, but before that of its output, has
+        ended well.
         """
         handling = self.shell("setsid sleep 2 & echo $$ >>$0; echo 7")
         [pid] = await self.noted()

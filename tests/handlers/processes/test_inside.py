@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import json
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, capturedLogs
 from twisted.trial.unittest import TestCase
@@ -19,29 +19,12 @@ from twisted.trial.unittest import TestCase
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.task import LONGEST_RESULT
+from myconsumer.testing import FakeTask
 from tests.processes import children, isAlive
-from tests.running import StartedTask
 
 WORK = "tests.handlers.deeds.work"
 
 MEGABYTES = 5_000_000
-
-
-class Leased(StartedTask, frozen=True, kw_only=True):
-    """
-    A task that can be extended.
-    """
-
-    extended: list[float]
-
-    def extend(self, seconds: float) -> Deferred[None]:
-        """
-        See L{IRunningTask.extend}.
-        """
-        if seconds < 0:
-            raise ValueError("no such seconds")
-        self.extended.append(seconds)
-        return succeed(None)
 
 
 class WorkerTests(TestCase):
@@ -76,7 +59,7 @@ class WorkerTests(TestCase):
         self.assertEqual(os.listdir("/proc/self/fd"), self.descriptors)
 
     def handle(self, *payload: Any) -> Deferred[Any]:
-        return self.handler.handle(StartedTask("1", payload))
+        return self.handler.handle(FakeTask("1", payload))
 
     async def do(self, *payload: Any) -> Any:
         """
@@ -110,9 +93,9 @@ class WorkerTests(TestCase):
         """
         The callable gets all that there is to know of the task.
         """
-        task = StartedTask(17, ["describe"], 3, "r", 60.0, 1.5)
+        task = FakeTask(17, ["describe"], 3, "r", 60.0, 1.5, deadline=2.5)
         described = json.decode(await self.handler.handle(task))
-        self.assertEqual(described, [17, 3, "r", 60.0, 1.5, None, False])
+        self.assertEqual(described, [17, 3, "r", 60.0, 1.5, 2.5, False])
 
     async def test_takesLargePayloadsAndResults(self) -> None:
         """
@@ -221,17 +204,14 @@ class WorkerTests(TestCase):
         """
         The callable may have its lease extended, and hears of it if not.
         """
-        extended: list[float] = []
-        for seconds in (30, -1):
-            task = Leased("1", ["extend", seconds], extended=extended)
-            handled = self.handler.handle(task)
-            if seconds > 0:
-                self.assertIsNone(await handled)
-            else:
-                with self.assertRaises(TaskFailedError) as caught:
-                    await handled
-                self.assertEqual(str(caught.exception), "ValueError: no such seconds")
-        self.assertEqual(extended, [30])
+        task = FakeTask("1", ["extend", 30], receipt="r")
+        self.assertIsNone(await self.handler.handle(task))
+        self.assertEqual(task.extended, [30])
+        self.assertEqual(
+            await self.failing("extend", -1),
+            "ValueError: extend takes a number of seconds above 0, up to 31536000, "
+            "not -1.0",
+        )
         self.assertIn("LeaseLostError", await self.failing("extend", 30))
 
     async def test_failsWithACoroutine(self) -> None:

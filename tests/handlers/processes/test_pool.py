@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import UNSET, Raw
 from twisted.application.service import IService
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
@@ -53,23 +53,9 @@ from myconsumer.handlers.processes.session import (
     REAP_INTERVAL,
 )
 from myconsumer.interfaces import ITaskHandler
-from tests.running import StartedTask
+from myconsumer.testing import FakeTask
 
 WORK = "tests.handlers.deeds.work"
-
-
-class Leased(StartedTask, frozen=True, kw_only=True):
-    """
-    A task that can be extended.
-    """
-
-    extending: Callable[[float], Deferred[None]]
-
-    def extend(self, seconds: float) -> Deferred[None]:
-        """
-        See L{IRunningTask.extend}.
-        """
-        return self.extending(seconds)
 
 
 class FakeProcess:
@@ -259,7 +245,7 @@ class PoolTests(SynchronousTestCase):
 
     def handle(self, *payloads: Any) -> list[Deferred[Any]]:
         handled = [
-            self.handler.handle(StartedTask(f"t-{each}", each)) for each in payloads
+            self.handler.handle(FakeTask(f"t-{each}", each)) for each in payloads
         ]
         self.handled += handled
         return handled
@@ -599,7 +585,8 @@ class PoolTests(SynchronousTestCase):
 
     def test_completesWhatAnswersAfterTheCancel(self) -> None:
         """
-        A task that is done before its process has ended is done.
+        A task that is done after its cancellation, but before its process has ended, is
+        done.
         """
         [handled] = self.start(1)
         [process] = self.reactor.processes
@@ -839,16 +826,11 @@ class PoolTests(SynchronousTestCase):
         """
         A process may have the lease of its task extended.
         """
-        extended: list[float] = []
-
-        def extending(seconds: float) -> Deferred[None]:
-            extended.append(seconds)
-            return succeed(None)
-
-        self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
+        task = FakeTask("1", None, receipt="r")
+        self.handled += [self.handler.handle(task)]
         [process] = self.reactor.processes
         process.says(Ready(), Extend(1, 30))
-        self.assertEqual(extended, [30])
+        self.assertEqual(task.extended, [30])
         self.assertEqual((process.told[-1].error, process.jobs), (None, [None]))
 
     def test_saysWhyItDoesNotExtend(self) -> None:
@@ -862,10 +844,12 @@ class PoolTests(SynchronousTestCase):
             (OSError("gone"), "other"),
         ]
 
-        def extending(seconds: float) -> Deferred[None]:
+        def refuse(seconds: float) -> Deferred[None]:
             raise errors[0][0]
 
-        self.handled += [self.handler.handle(Leased("1", None, extending=extending))]
+        task = FakeTask("1", None, receipt="r")
+        task.onExtend = refuse
+        self.handled += [self.handler.handle(task)]
         [process] = self.reactor.processes
         process.begins()
         while errors:
@@ -880,7 +864,9 @@ class PoolTests(SynchronousTestCase):
         requested after the task is done is refused.
         """
         agreed: Deferred[None] = Deferred()
-        handled = self.handler.handle(Leased("1", None, extending=lambda _: agreed))
+        task = FakeTask("1", None, receipt="r")
+        task.onExtend = lambda seconds: agreed
+        handled = self.handler.handle(task)
         [process] = self.reactor.processes
         process.says(Ready(), Extend(1, 30))
         process.ends(1)
@@ -998,8 +984,8 @@ class PoolTests(SynchronousTestCase):
 
     def test_startsAgainAfterAStop(self) -> None:
         """
-        After a stop it can be started again: that what had not begun was killed does
-        not count as a failed start.
+        After a stop the handler can be started again: that what had not begun was
+        killed does not count as a failed start.
         """
         self.handle(1)
         self.assertNothingLeft()

@@ -155,9 +155,6 @@ class ArchiveTests(StoreCase):
         self.assertEqual(retried, [CHUNK, 5, 0])
 
     def retryAll(self, limit: int, after: RetryCursor | None, now: float) -> Retried:
-        """
-        Retry failed tasks of queue a.
-        """
         return self.file.do(
             lambda tables: tables.archive.retryAll("a", limit, after, now)
         )

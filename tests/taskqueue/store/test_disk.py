@@ -105,12 +105,19 @@ class RoomTests(SynchronousTestCase):
         A line is logged when the room goes, and another when it is back.
         """
         with capturedLogs() as events:
-            for free in (RESERVED, 0, 0, AGAIN, RESERVED):
+            for free, least in (
+                (RESERVED, None),
+                (0, "64 MiB"),
+                (0, "80 MiB"),
+                (AGAIN, None),
+                (RESERVED, None),
+            ):
                 self.looked = disk(free)
-                try:
+                if least is None:
                     self.disk.checkRoom()
-                except DiskFullError as error:
-                    self.assertRegex(str(error), "(64|80) MiB")
+                else:
+                    with self.assertRaisesRegex(DiskFullError, f"than {least}"):
+                        self.disk.checkRoom()
         self.assertEqual([each["log_level"].name for each in events], ["error", "info"])
         self.assertIn("64 MiB are free on the disk of file", formatEvent(events[0]))
 

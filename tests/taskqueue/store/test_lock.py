@@ -36,9 +36,6 @@ class FileLockTests(SynchronousTestCase):
         self.addCleanup(self.lock.release)
 
     def assertRefused(self, path: Path, said: str) -> None:
-        """
-        The lock is not to be had.
-        """
         with self.assertRaises(ValueError) as caught:
             FileLock(str(path)).acquire()
         self.assertIn(said, str(caught.exception))

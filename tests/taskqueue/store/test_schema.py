@@ -66,9 +66,6 @@ class CheckTests(SynchronousTestCase):
         return int(page - 1) * PAGE
 
     def overwrite(self, offset: int, content: bytes) -> None:
-        """
-        Damage the file.
-        """
         with open(self.path, "r+b") as file:
             file.seek(offset)
             file.write(content)
@@ -267,9 +264,6 @@ class PrepareTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Name a file that is not there yet.
-        """
         self.path = self.mktemp()
 
     def open(self) -> sqlite3.Connection:

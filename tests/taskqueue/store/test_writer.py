@@ -202,9 +202,6 @@ class WriterTests(SynchronousTestCase):
         self.assertExact()
 
     def doNow(self, operation: Operation[Any]) -> Deferred[Any]:
-        """
-        Do something, and all that comes of it.
-        """
         done = self.writer.do(operation)
         self.turns.all()
         return done

@@ -155,9 +155,6 @@ class APICase(SynchronousTestCase):
         return content["lost"]
 
     def counts(self, **counts: int) -> None:
-        """
-        Fail unless these are the counts.
-        """
         self.assertEqual(self.ask("GET", "/q"), (200, ZEROS | counts))
 
 
@@ -536,9 +533,6 @@ class AnswerTests(APICase):
         return answer[2]
 
     def assertHeaders(self, headers: Mapping[str, str]) -> None:
-        """
-        Fail unless a head is what it should be.
-        """
         self.assertEqual(headers["content-type"], "application/json")
         self.assertEqual(headers["cache-control"], "no-store")
         self.assertEqual(headers["x-content-type-options"], "nosniff")

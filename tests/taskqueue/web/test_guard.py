@@ -157,9 +157,6 @@ class TokenTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        """
-        Make a guard that has a token.
-        """
         self.path = self.mktemp()
         self.write(b"s3cret\n")
         self.guard = Guard(TokenFile(self.path))

@@ -80,9 +80,6 @@ class SiteCase(SynchronousTestCase):
         self.channel.makeConnection(self.transport)
 
     def send(self, *lines: str, line: str = "POST / HTTP/1.1") -> None:
-        """
-        Send the head of a request.
-        """
         head = "\r\n".join((line, *lines, "", ""))
         self.channel.dataReceived(head.encode("latin-1"))
 
