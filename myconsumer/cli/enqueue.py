@@ -75,7 +75,7 @@ async def enqueue(
     reactor: Any, options: Mapping[str, Any], write: Callable[[str], object]
 ) -> int:
     """
-    Queue the tasks, and print how many there were.
+    Queue the tasks, and print how many were queued.
 
     @param reactor: The reactor.
     @param options: The L{Options}.
@@ -83,7 +83,7 @@ async def enqueue(
 
     @return: The exit status.
 
-    @raise CommandError: They are not all queued.
+    @raise CommandError: Not all tasks were queued.
     """
     with opened(options["file"]) as (file, name):
         batches = Batches(reactor, _reader(options), name, options["batch"])
