@@ -74,6 +74,14 @@ def shown(value: Any) -> str:
         return "a number of too many digits to show"
 
 
+def shownID(id: str | int) -> str | int:
+    """
+    @return: A task's id as a part of a line of the log: a string as one line of a
+        bounded length, without quotes.
+    """
+    return oneLine(id, 60) if isinstance(id, str) else id
+
+
 def masked(value: Any, instead: str) -> str:
     """
     @return: C{value} as one line of a bounded length, or C{instead} if it may hold a

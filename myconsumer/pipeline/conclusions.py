@@ -18,6 +18,7 @@ from myconsumer.handlers.outcomes import delayOf, describe, encoded, textOf, unf
 from myconsumer.pipeline.lease import Lease
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task
+from myconsumer.text import shownID
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to
 #: 10 minutes.
@@ -80,7 +81,9 @@ class Conclusions:
         try:
             self._failed(task, lease, failure)
         except Exception as error:
-            self._log.failure("What task {id} raised cannot be told", id=task.id)
+            self._log.failure(
+                "What task {id} raised cannot be told", id=shownID(task.id)
+            )
             self.retry(task, lease, f"what it raised cannot be told: {textOf(error)}")
 
     def retry(
@@ -138,7 +141,7 @@ class Conclusions:
         else:
             self._log.error(
                 "Task {id} is completed without its result: {error}",
-                id=task.id,
+                id=shownID(task.id),
                 error=textOf(error),
             )
             self.complete(task, lease, None)
@@ -159,7 +162,7 @@ class Conclusions:
             reason = textOf(error)
             self._log.warn(
                 "Task {id} failed in attempt {attempt}: {reason}",
-                id=task.id,
+                id=shownID(task.id),
                 attempt=task.attempt,
                 reason=reason.partition("\n")[0],
             )
@@ -169,7 +172,7 @@ class Conclusions:
                 "Task {id} failed in attempt {attempt}",
                 failure,
                 LogLevel.error,
-                id=task.id,
+                id=shownID(task.id),
                 attempt=task.attempt,
             )
             self.retry(task, lease, describe(failure))
@@ -177,7 +180,7 @@ class Conclusions:
     def _fail(self, task: Task, lease: Lease | None, error: str) -> None:
         self._log.error(
             "Task {id} has failed for good in attempt {attempt}: {error}",
-            id=task.id,
+            id=shownID(task.id),
             attempt=task.attempt,
             error=error.partition("\n")[0],
         )
@@ -196,7 +199,7 @@ class Conclusions:
         if lease is None:
             self._log.error(
                 "Task {id} was not done, and is lost: it came without a receipt",
-                id=task.id,
+                id=shownID(task.id),
             )
             return
         self._settle(
