@@ -72,7 +72,7 @@ def run(name: str, command: Command) -> NoReturn:
     """
     running = Running(name)
     threshold = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
-    observer = FilteringLogObserver(Complaints(running.complain), [threshold])
+    observer = FilteringLogObserver(LineObserver(running.complain), [threshold])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     with suppress(KeyboardInterrupt):
         # before the reactor runs it is Python's own handler that takes the signal
@@ -92,9 +92,10 @@ def nobodyReads() -> int:
 
 
 @implementer(ILogObserver)
-class Complaints:
+class LineObserver:
     """
-    Makes a line of what is logged, and adds the traceback of what was not foreseen.
+    Makes a line of each event of the log, with the traceback of its failure if it has
+    one.
     """
 
     def __init__(self, complain: Callable[[str], object]) -> None:

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.store.database import Database
 from myconsumer.taskqueue.store.records import State
+from myconsumer.text import encodable
 
 _LONGEST_ERROR = 10_000
 
@@ -162,4 +163,4 @@ def _text(error: Any) -> str | None:
     if error is UNSET:
         return None
     # SQLite takes no halves of surrogate pairs
-    return str(error[:_LONGEST_ERROR].encode(errors="replace"), "utf-8")
+    return encodable(error[:_LONGEST_ERROR])
