@@ -12,8 +12,8 @@ from twisted.internet.defer import CancelledError
 
 from myconsumer.cli.enqueueing.batches import Batches
 from myconsumer.cli.enqueueing.input import Input, opened
-from myconsumer.cli.enqueueing.lines import Reader, payloadReader, taskReader
 from myconsumer.cli.enqueueing.progress import progressOf
+from myconsumer.cli.enqueueing.readers import Reader, payloadReader, taskReader
 from myconsumer.cli.enqueueing.sending import Sending
 from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import queueOf

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from myconsumer.cli.enqueueing.lines import Reader
+from myconsumer.cli.enqueueing.readers import Reader
 from myconsumer.cli.running import CommandError
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 from myconsumer.text import oneLine

@@ -1,5 +1,5 @@
 """
-What a line of input is: a task's payload, or a task.
+The readers of lines of input, each line a payload or a task.
 """
 
 from __future__ import annotations
