@@ -22,7 +22,7 @@ class Task(Struct, frozen=True):
     @ivar payload: What is to be worked on: any JSON value.
     @ivar attempt: 1 for the first delivery, one more for each that was counted.
     @ivar receipt: The proof that the task is leased to us, and what settles it;
-        C{None} where the endpoint wants to hear nothing of it again.
+        C{None} where the task is not to be settled.
     @ivar lease: The seconds for which it is leased to us, counted from its
         arrival, a year at most; C{None}: as many as were asked for.
     @ivar enqueued: When it was queued, in seconds since the epoch.
@@ -42,7 +42,7 @@ class Task(Struct, frozen=True):
 
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):
     """
-    What a queue is told of one claimed task.
+    A report to a queue on one claimed task.
 
     @ivar receipt: The receipt of the task.
     @ivar outcome: C{complete}; C{release}, to be delivered again; C{fail}, never

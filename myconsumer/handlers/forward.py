@@ -179,7 +179,7 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
 
 def headersOf(task: IRunningTask) -> dict[bytes, bytes]:
     """
-    @return: The headers that tell of a task.
+    @return: The headers that carry a task's id and attempt.
     """
     name = quote(str(task.id), safe=_PLAIN, errors="surrogatepass")
     return {

@@ -17,7 +17,7 @@ from myconsumer.errors import checkedDelay
 from myconsumer.task import LONGEST_RESULT
 from myconsumer.text import encodable
 
-#: The most characters of an exception that the endpoint is told.
+#: The most characters of an exception that are sent to the endpoint.
 LONGEST_ERROR = 1000
 
 _encode = json.Encoder().encode

@@ -34,7 +34,7 @@ class Arrivals:
     ) -> None:
         """
         @param leases: Keeps the leases of what arrives.
-        @param settling: Is told of what is given back.
+        @param settling: Sends the releases of tasks that are given back.
         @param lease: The seconds of a lease where a task does not say.
         @param clock: What keeps the time.
         """

@@ -38,7 +38,7 @@ class Breaker:
     _trial: Task | None = None
     # The end of a pause, or of a trial.
     _timer: IDelayedCall | None = None
-    # How many tasks could not be begun, and whether the log was told of that.
+    # How many tasks could not be begun, and whether that was logged.
     _notBegun = 0
     _isTold = False
     _toldOf = ""

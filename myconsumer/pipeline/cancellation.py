@@ -19,8 +19,8 @@ from myconsumer.errors import FaultError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.retrying import LONGEST, Retry
 
-#: How many failed claims are remembered that the endpoint has not been told to undo: it
-#: was there when the first of them were made, and hardly for the others.
+#: How many failed claims are remembered until the endpoint is asked to end them: it has
+#: seen the first of them, and hardly the others.
 MOST_UNDONE = 8
 
 #: The seconds until an endpoint that cannot end claims is probed again.
@@ -62,8 +62,8 @@ class Cancellation:
 
     def beforeClaim(self) -> None:
         """
-        Called before each claim: probe if it is time to, and undo one of the claims
-        that the endpoint has not been told of.
+        Called before each claim: probe if it is time to, and undo one of the failed
+        claims that the endpoint has not ended yet.
         """
         if self._clock.seconds() >= self._probeAt:
             self._probe()
@@ -154,8 +154,8 @@ class Cancellation:
 
     def _undoNext(self) -> None:
         """
-        Undo the claim that has waited longest for that; once the endpoint has been
-        told of it, the next.
+        Undo the claim that has waited longest for that; once the endpoint has ended
+        it, the next.
         """
         now = self._clock.seconds()
         while self._undone and self.can is not False:

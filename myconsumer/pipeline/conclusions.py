@@ -75,8 +75,8 @@ class Conclusions:
 
     def raised(self, task: Task, lease: Lease | None, failure: Failure) -> None:
         """
-        Settle a task whose handler raised something, even where what that means
-        cannot be told: it is code of the handler's, too.
+        Settle a task whose handler has raised, even where the exception, which is the
+        handler's code, cannot be read.
         """
         try:
             self._failed(task, lease, failure)
@@ -123,10 +123,10 @@ class Conclusions:
         self, task: Task, lease: Lease | None, result: Any, error: ValueError
     ) -> None:
         """
-        Settle a task whose handler handed back what cannot be told: it may not have
-        ended well.
+        Settle a task whose handler has returned what cannot be encoded: it may not
+        have ended well.
 
-        @param error: Why that cannot be told.
+        @param error: Why C{result} cannot be encoded.
         """
         try:
             isFailure, what = isinstance(result, Failure), unfinished(result)

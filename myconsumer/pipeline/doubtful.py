@@ -210,7 +210,7 @@ class DoubtfulLane(Lane):
         if settlement.result is not UNSET:
             if isNew:
                 self._log.error(
-                    "The endpoint does not take how task {id} ended; it is told again "
+                    "The endpoint does not take how task {id} ended; it is sent again "
                     "without the result, of {size} bytes: {reason}",
                     id=shownID(lease.id),
                     size=memoryview(settlement.result).nbytes,

@@ -32,7 +32,7 @@ class Run(Struct, eq=False):
     @ivar lease: The lease on it, if any.
     @ivar deadline: When its time limit ends, in seconds since the epoch, if it has
         one.
-    @ivar cancelled: Why it was told to end, if it was.
+    @ivar cancelled: Why it was cancelled, if it was.
     @ivar isAbandoned: Whether it was settled without waiting for its end.
     @ivar handling: Fires when it has ended; cancelling that is to end it.
     @ivar timer: Ends it in time.
@@ -103,7 +103,7 @@ class Run(Struct, eq=False):
             self.timer.cancel()
             self.timer = None
         again = self.cancelled is not None
-        # of a lease that is lost nothing is told, whatever else has come
+        # where the lease is lost nothing is settled, whatever came before
         if not again or why == "lost":
             self.cancelled = why
         # what is ending already may clean up, unless there is no time

@@ -75,7 +75,7 @@ class PromptLane(Lane):
 
 class Settling:
     """
-    Tells the endpoint how tasks ended.
+    Sends the settlements of tasks to the endpoint.
 
     What ends while a request is open goes with the next.  Side by side with that,
     in requests of their own, what has not started is given back, and what fails again
@@ -120,8 +120,8 @@ class Settling:
 
     def giveBack(self, leases: Collection[Lease]) -> None:
         """
-        Release tasks that have not started, uncounted.  That waits for nothing else
-        to be told: somebody else may run them.
+        Release tasks that have not started, uncounted.  These releases wait for no
+        other settlement, so that another consumer may run the tasks soon.
 
         @param leases: The leases on them.
         """

@@ -133,8 +133,8 @@ class Settlements:
 
     def _isSettled(self, outcome: str, proof: tuple[int, int, int | None]) -> bool:
         """
-        @return: Whether this very delivery was settled so before: the answer to that
-            was lost, and what is told again has no effect.
+        @return: Whether this very delivery was settled with C{outcome} before: the
+            answer was lost, and the repeated settlement has no effect.
         """
         found = self._database.execute(
             "SELECT state FROM tasks WHERE number = ? AND secret = ? AND queue = ?",
