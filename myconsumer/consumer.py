@@ -26,9 +26,9 @@ from myconsumer.interfaces import ITaskConsumer, ITaskSlots, ITaskSource
 
 def asLogger(logger: Logger | logging.Logger) -> Logger:
     """
-    Let a logger of the standard library be used as one of Twisted's.
+    Make a logger of Twisted's of one of the standard library.
 
-    @param logger: Where events are to go.
+    @param logger: Where events go.
 
     @return: C{logger} itself if it is Twisted's, else one that passes each event
         on to it, formatted, with the traceback of its failure.
@@ -56,8 +56,8 @@ class ParallelLimitedTaskConsumer:
     """
     Runs the tasks of one source, at most C{worker_limit} at once.
 
-    The source calls it for each task; it starts the source while there is room, and
-    stops it while there is none.  An instance serves one run.
+    The source calls the consumer for each task.  The consumer starts the source while
+    another task may run, and stops it while none may.  An instance serves one run.
 
     @ivar running: See L{ITaskSlots.running}.
     """
@@ -100,14 +100,14 @@ class ParallelLimitedTaskConsumer:
 
     def consume(self, source: ITaskSource) -> Deferred[None]:
         """
-        Start C{source} and run what it tells of.
+        Start C{source} and run the tasks that it finds.
 
         @param source: Where the tasks come from.
 
         @return: Fires with C{None} once the source is exhausted, or keeps
             failing, and no task runs.
 
-        @raise AlreadyRunningError: This consumer was told to consume before.
+        @raise AlreadyRunningError: C{consume} was called before.
         """
         if self._source is not None:
             raise AlreadyRunningError(self, self._source)
@@ -181,7 +181,7 @@ class ParallelLimitedTaskConsumer:
         source still brings is run and waited for.  Harmless before L{consume}.
 
         @return: Fires with C{None} once the source has stopped and no task runs,
-            after what L{consume} returned.
+            after the C{Deferred} that L{consume} has returned.
         """
         if self._source is None:
             return succeed(None)
@@ -233,7 +233,7 @@ class ParallelLimitedTaskConsumer:
         """
         As L{_stopSource}.
 
-        @return: Fires with what the source's C{stop} says.  Where that fails the
+        @return: Fires with the result of the source's C{stop}.  Where that fails the
             source counts as stopped, lest the run never ends.
         """
 
@@ -258,7 +258,8 @@ class ParallelLimitedTaskConsumer:
 
     def _endIfIdle(self) -> None:
         """
-        Tell whoever waits for the end, if this is it.
+        If no task runs and the source has stopped, fire the C{Deferred}s that wait for
+        the end.
         """
         if self.running or self._end not in ("stopped", "over"):
             return

@@ -5,7 +5,12 @@ Every exception that a caller of this package may meet.
 from __future__ import annotations
 
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from myconsumer.fields import OpenDelay, mismatch
+
+if TYPE_CHECKING:
+    from myconsumer.interfaces import ITaskConsumer
 
 
 class AlreadyRunningError(Exception):
@@ -26,9 +31,9 @@ class NotRunningError(Exception):
     C{consume()} was, and for no other reason.
     """
 
-    def __init__(self, consumer: object) -> None:
+    def __init__(self, consumer: ITaskConsumer) -> None:
         """
-        @param consumer: What does not consume yet.
+        @param consumer: The consumer, which does not consume yet.
         """
         super().__init__(f"{consumer!r} does not consume yet: call consume() first")
 
@@ -48,7 +53,7 @@ def checkedDelay(delay: Any) -> float | None:
             return float(delay)
     except (TypeError, ValueError, ArithmeticError):
         pass
-    raise ValueError(f"delay takes seconds, 0 or more, not {delay!r}")
+    raise ValueError(mismatch("delay", OpenDelay, delay))
 
 
 def delayOf(error: Any) -> float | None:

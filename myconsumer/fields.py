@@ -54,6 +54,10 @@ Seconds = Annotated[
 ]
 Delay = Seconds
 
+#: By how much a handler puts its task off.  The upper end stays open: the endpoint
+#: bounds it, not we.
+OpenDelay = Annotated[float, Meta(ge=0, description="a number of seconds of 0 or more")]
+
 #: How long a claim waits for its first task, where nothing bounds that.
 Wait = Annotated[float, Meta(ge=0, description="a number of seconds of 0 or more")]
 

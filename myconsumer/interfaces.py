@@ -31,14 +31,14 @@ class ITaskConsumer(Interface):
         @param task: Runs the task when called.  It may return a C{Deferred} or a
             coroutine: the task then runs until that has ended.
 
-        @raise NotRunningError: The consumer has not been told to consume yet.
+        @raise NotRunningError: The consumer's C{consume} was not called yet.
         """
 
     def noTasksFound() -> None:
         """
         Called by the source when it has looked for tasks and found none.
 
-        @raise NotRunningError: The consumer has not been told to consume yet.
+        @raise NotRunningError: The consumer's C{consume} was not called yet.
         """
 
     def taskProductionFailed(reason: Failure) -> None:
@@ -47,7 +47,7 @@ class ITaskConsumer(Interface):
 
         @param reason: Why looking for tasks has failed.
 
-        @raise NotRunningError: The consumer has not been told to consume yet.
+        @raise NotRunningError: The consumer's C{consume} was not called yet.
         """
 
 
@@ -172,29 +172,29 @@ class IPausable(Interface):
 
 class IRunningTask(Interface):
     """
-    A task, as a handler gets it: with what can be known and done while it runs.
+    A task as a handler gets it, while the task runs.
     """
 
-    id: str | int = Attribute("The endpoint's name for it.")
+    id: str | int = Attribute("The endpoint's name for the task.")
     payload: Any = Attribute("What is to be worked on: any JSON value.")
     attempt: int = Attribute("1 for the first delivery, one more for each counted.")
-    receipt: str | None = Attribute("The proof of its lease, if it is leased.")
-    lease: float | None = Attribute("The seconds of its lease, if the endpoint said.")
+    receipt: str | None = Attribute("The proof of the task's lease, if it is leased.")
+    lease: float | None = Attribute("The seconds of the lease, if the endpoint says.")
     enqueued: float | None = Attribute("When it was queued, in seconds since 1970.")
     value: Task = Attribute("All of the above, as a plain value.")
     deadline: float | None = Attribute(
         "When its time limit ends, in seconds since 1970; C{None}: it has no limit."
     )
     cancelled: bool = Attribute(
-        "Whether it is to end early: it takes too long, its lease is lost, or the "
-        "service stops.  May be looked at from any thread."
+        "Whether the task is to end early: it takes too long, its lease is lost, or "
+        "the service stops.  May be read from any thread."
     )
 
     def extend(seconds: float) -> Deferred[None]:
         """
-        Have the lease last for C{seconds} from now, and renewed to C{seconds} from
-        then on.  Only a handler that blocks the reactor needs to: all leases are
-        renewed in time anyway.  Only on the reactor's thread.
+        Extend the lease to C{seconds} from now; from then on it is renewed to
+        C{seconds} each time.  Only a handler that blocks the reactor needs this: all
+        leases are renewed in time anyway.  To be called on the reactor's thread only.
 
         @param seconds: More than 0, a year at most.
 
@@ -208,7 +208,7 @@ class IRunningTask(Interface):
 
 class ITaskHandler(Interface):
     """
-    What is done with a task.
+    Does the work that tasks ask for.
     """
 
     def handle(task: IRunningTask) -> Any:
@@ -218,8 +218,8 @@ class ITaskHandler(Interface):
         @param task: The task, which runs until this has raised or returned, or until
             the C{Deferred} that it returned has fired.
 
-        @return: The result, or a C{Deferred} that fires with it, or that is
-            cancelled when the task has to end.  It has succeeded unless this
+        @return: The result, or a C{Deferred} that fires with the result and is
+            cancelled when the task has to end.  The task has succeeded unless this
             raises, or the C{Deferred} fails.
 
         @raise Release: To have the task delivered again later.

@@ -21,6 +21,7 @@ from myconsumer.command.option import (
 from myconsumer.command.refusal import AllGiven, BadOption, exclude
 from myconsumer.command.resolving import Command, missing
 from myconsumer.fields import MILLION, YEAR, Lease
+from myconsumer.pipeline.terms import Claiming
 from myconsumer.plugins import choosers, handlerMakers, optionsOf, queueMakers
 
 _HOUR = 3_600
@@ -79,19 +80,34 @@ OPTIONS: Sequence[Option] = (
     countOption("limit", 1, None, "the most tasks that run at once; needed"),
     *optionsOf(_HANDLERS),
     secondsOption(
-        "wait", 20, "seconds to wait at the endpoint for a first task", _HOUR
+        "wait",
+        Claiming.wait,
+        "seconds to wait at the endpoint for a first task",
+        _HOUR,
     ),
     Option(
         "lease",
         Lease,
-        60,
+        Claiming.lease,
         "seconds for which a task is leased; renewed while it is held",
     ),
     secondsOption(
-        "interval", 1, "seconds between claims where the endpoint does not wait"
+        "interval",
+        Claiming.interval,
+        "seconds between claims where the endpoint does not wait",
     ),
-    countOption("prefetch", 0, 0, "tasks claimed beyond the limit, to wait for a slot"),
-    countOption("pollers", 1, 1, "claims open side by side, while they come back full"),
+    countOption(
+        "prefetch",
+        0,
+        Claiming.prefetch,
+        "tasks claimed beyond the limit, to wait for a slot",
+    ),
+    countOption(
+        "pollers",
+        1,
+        Claiming.pollers,
+        "claims open side by side, while they come back full",
+    ),
     Option(
         "rate",
         text("a number per second, minute or hour, such as 5/s, 90/m or 1000/h"),
@@ -107,7 +123,7 @@ OPTIONS: Sequence[Option] = (
         20,
         "the attempt in which a failure is final; 0: the endpoint decides",
     ),
-    Option("until-empty", Flag, False, "end once no task is left"),
+    Option("until-empty", Flag, Claiming.untilEmpty, "end once no task is left"),
     TOKEN_FILE,
 )
 

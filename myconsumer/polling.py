@@ -1,5 +1,5 @@
 """
-A source that asks a function for a task every so often.
+A source that polls a function for tasks at regular intervals.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PollingTaskSource:
     _next = 0.0
     # The next poll is due now.
     _isDue = False
-    # A poll is under way, or its consumer is being told.
+    # A poll is in flight, or its consumer is being called.
     _isPolling = False
     # Somebody on the stack polls for as long as one is due.
     _isLooping = False
@@ -51,7 +51,7 @@ class PollingTaskSource:
         @param interval: The seconds between two polls.
         @param task_producer: Returns the next task, a nullary callable, or C{None}
             where there is none; or a C{Deferred} of either.
-        @param clock: What keeps the time; the reactor by default.
+        @param clock: Measures the interval; the reactor by default.
         @param logger: Where to log, of Twisted or of the standard library.
 
         @raise ValueError: C{interval} is negative, or no number.
@@ -71,7 +71,7 @@ class PollingTaskSource:
 
     def start(self, consumer: ITaskConsumer) -> None:
         """
-        See L{ITaskSource.start}.  Polls at once, or when the poll under way has
+        See L{ITaskSource.start}.  Polls at once, or when the poll in flight has
         ended; the interval begins anew.
         """
         self._consumer = consumer
@@ -82,8 +82,8 @@ class PollingTaskSource:
 
     def stop(self) -> Deferred[bool]:
         """
-        See L{ITaskSource.stop}.  The C{Deferred} fires once a poll under way has
-        ended; what that brings the consumer is still told.
+        See L{ITaskSource.stop}.  The C{Deferred} fires once a poll in flight has
+        ended; a task that it brings still goes to the consumer.
         """
         self._consumer = None
         self._cancelTimer()
@@ -111,7 +111,7 @@ class PollingTaskSource:
 
     def _pollOnce(self, consumer: ITaskConsumer) -> None:
         """
-        Ask the producer, and tell C{consumer} what it says.
+        Poll the producer, and call C{consumer} with its answer.
         """
 
         def found(task: Callable[[], Any] | None) -> None:

@@ -159,7 +159,7 @@ class ConsumerService(MultiService):
         """
         Claim again, unless there is another reason not to.
 
-        @param reason: What L{pause} was told.
+        @param reason: The reason that L{pause} was called with.
         """
         self._pauses.discard(reason)
         if self._pipeline is not None:

@@ -16,7 +16,7 @@ from twisted.python.reflect import safe_str
 #: The most characters that L{oneLine} keeps.
 LONGEST = 300
 
-#: The most characters of an exception that the endpoint is sent.
+#: The most characters of an exception that are sent to the endpoint.
 LONGEST_ERROR = 1000
 
 # what may be a user name with a password, a key in a query, or a variable's value
@@ -78,6 +78,14 @@ def shown(value: Any) -> str:
         return oneLine(repr(value), 120)
     except ValueError:
         return "a number of too many digits to show"
+
+
+def shownID(id: str | int) -> str | int:
+    """
+    @return: A task's id as a part of a line of the log: a string as one line of a
+        bounded length, without quotes.
+    """
+    return oneLine(id, 60) if isinstance(id, str) else id
 
 
 def masked(value: Any, instead: str) -> str:

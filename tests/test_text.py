@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.text import isSecret, masked, oneLine, shown
+from myconsumer.text import isSecret, masked, oneLine, shown, shownID
 
 BAD_URLS_WITH_SECRETS = [
     "http://user:secret@host/",
@@ -52,6 +52,19 @@ class OneLineTests(SynchronousTestCase):
         Control characters are escaped.
         """
         self.assertEqual(oneLine("a\n  b\x1b[2J\tc\0"), r"a b\x1b[2J c\x00")
+
+    def test_showsAnID(self) -> None:
+        """
+        The id of a task is shown on one line of at most 60 characters, and a number as
+        it is.
+        """
+        for id, text in (
+            ("t-1", "t-1"),
+            (17, 17),
+            ("a\n\x1b[2Jb", r"a \x1b[2Jb"),
+            ("a" * 61, "a" * 57 + "..."),
+        ):
+            self.assertEqual(shownID(id), text)
 
 
 class WordsTests(SynchronousTestCase):

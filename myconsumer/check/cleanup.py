@@ -26,7 +26,7 @@ async def tidy(player: Player) -> None:
                 await player.end(poll.name)
         poll.answered.addErrback(lambda _: None)
         poll.answered.cancel()
-    # what is broken was told of, or will be by the check that is for it
+    # what is broken is reported by the check that is for it
     with suppress(Broken, Skipped):
         await player.peer.discard(player.own.held)
         ends = player.seconds() + _LONGEST

@@ -1,5 +1,5 @@
 """
-What a check may come to.  Each exception's text is the end of a line of the report.
+How a check may end.  Each exception's text is the end of a line of the report.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ def checkAgain(before: Delivery, after: Delivery, attempt: int) -> None:
         again = f"the receipt was {asJSON(before.receipt)} both times"
         expect(after.receipt != before.receipt, again, "one for each delivery")
     if "attempt" not in after.fields and attempt > 1:
-        raise Noted(f"no attempt is told, so it counts as 1 where it is {attempt}")
+        raise Noted(
+            f"the task has no attempt, so that counts as 1 where it is {attempt}"
+        )
     seen = f"attempt was {before.attempt} and then {after.attempt}"
     expect(after.attempt == attempt, seen, str(attempt))
 
@@ -111,5 +113,5 @@ def checkLost(lost: Container[str] | None, delivery: Delivery) -> None:
     @raise Broken: The receipt is not among them.
     """
     if lost is not None and delivery.receipt is not None:
-        seen = f"{asJSON(delivery.receipt)} was taken, or is not told of in lost"
+        seen = f"{asJSON(delivery.receipt)} was taken, or is not in lost"
         expect(delivery.receipt in lost, seen, "lost, since it is of no use any more")

@@ -16,14 +16,11 @@ from myconsumer.check.exceptions import Unanswered
 from myconsumer.check.hangup import Leaving
 from myconsumer.errors import FaultError
 from myconsumer.http import Answer, Client
-from myconsumer.http.client import EVERY_CODE
+from myconsumer.http.client import EVERY_CODE, POLL_GRACE
 from myconsumer.http.quotation import quoted
 from myconsumer.http.urls import FixedURL, below
 from myconsumer.http.verdict import named
 from myconsumer.text import oneLine
-
-#: The seconds that an answer may take, past those that it was asked to wait for.
-GRACE = 10.0
 
 _REMEMBERED = 8
 _LONGEST = 240
@@ -116,7 +113,7 @@ class Wire:
                 method,
                 self.url(*names),
                 data,
-                wait + GRACE,
+                wait + POLL_GRACE,
                 accept=EVERY_CODE,
                 headers={b"Authorization": b"Bearer " + token} if token else None,
             )

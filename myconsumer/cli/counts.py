@@ -59,7 +59,7 @@ async def counts(
 
 def overview(found: Mapping[str, Counts]) -> list[str]:
     """
-    @return: A line for each queue, below one with the names of the counts.
+    @return: A header with the names of the counts, and a line for each queue.
     """
     states = list(dict.fromkeys(state for each in found.values() for state in each))
     rows = [["", *states]]

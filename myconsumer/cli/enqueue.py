@@ -12,8 +12,8 @@ from twisted.internet.defer import CancelledError
 
 from myconsumer.cli.enqueueing.batches import Batches
 from myconsumer.cli.enqueueing.input import Input, opened
-from myconsumer.cli.enqueueing.lines import Reader, payloadReader, taskReader
 from myconsumer.cli.enqueueing.progress import progressOf
+from myconsumer.cli.enqueueing.readers import Reader, payloadReader, taskReader
 from myconsumer.cli.enqueueing.sending import Sending
 from myconsumer.cli.options import PLACES, makeCommand
 from myconsumer.cli.queue import queueOf
@@ -75,7 +75,7 @@ async def enqueue(
     reactor: Any, options: Mapping[str, Any], write: Callable[[str], object]
 ) -> int:
     """
-    Queue the tasks, and print how many there were.
+    Queue the tasks, and print how many were queued.
 
     @param reactor: The reactor.
     @param options: The L{Options}.
@@ -83,7 +83,7 @@ async def enqueue(
 
     @return: The exit status.
 
-    @raise CommandError: They are not all queued.
+    @raise CommandError: Not all tasks were queued.
     """
     with opened(options["file"]) as (file, name):
         batches = Batches(reactor, _reader(options), name, options["batch"])

@@ -108,7 +108,7 @@ def readable(task: FailedTask, width: int = 0) -> str:
     @param task: The task.
     @param width: The columns for its id.
 
-    @return: A line about it.
+    @return: A line about the task.
     """
     ended = "-"
     if task.ended is not None:

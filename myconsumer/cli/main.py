@@ -1,5 +1,5 @@
 """
-The C{myconsumer} command: finds what is to be done, and has it done.
+The C{myconsumer} command: finds the command that its first argument names, and runs it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Options(ProgramOptions):
 
     def parseArgs(self, *arguments: str) -> None:
         """
-        There is no command.
+        Refuse a command line without a command.
         """
         raise BadOption(f"a command is needed: {', '.join(COMMANDS)}")
 
@@ -79,9 +79,10 @@ def _checkCommand(words: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
-    Do what the command line says.
+    Run the command that the command line names.
 
-    @param arguments: Its words after the first; C{None}: this process's own.
+    @param arguments: The words of the command line after the program's name; C{None}:
+        those of this process.
 
     @raise SystemExit: Always, with the exit status.
     """

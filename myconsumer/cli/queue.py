@@ -1,5 +1,5 @@
 """
-Requests to a queue, and answers that are what they should be.
+Requests to a queue, and the checks of its answers.
 """
 
 from __future__ import annotations
@@ -57,17 +57,16 @@ class Queue:
         Send one request.
 
         @param type_: What the answer is to be, as C{msgspec} takes it.
-        @param wanted: The same in words.
+        @param wanted: What the answer is to be, in words.
         @param method: HTTP's method, in capitals.
-        @param steps: The names of the steps down from the queue's URL.
+        @param steps: The segments of the path below the queue's URL.
         @param body: JSON, or C{None} for no body.
         @param query: What to add to the URL's query.
 
-        @raise FaultError: There was no answer, or one that says that trying again
-            may help.
-        @raise RefusalError: The queue does not do it; divisible, where the body is too
-            large.
-        @raise QueueError: It answered something else.
+        @raise FaultError: There was no answer, or one after which a retry may help.
+        @raise RefusalError: The queue refuses the request; divisible, where the body is
+            too large.
+        @raise QueueError: The answer is not of C{type_}.
         """
         url = below(self._url, *steps)
         for name, value in (query or {}).items():
@@ -84,7 +83,7 @@ class Queue:
 @asynccontextmanager
 async def queueOf(reactor: Any, options: Mapping[str, Any]) -> AsyncIterator[Queue]:
     """
-    Speak to the queue that a command line names, and let go of it in the end.
+    Open the queue that a command line names, and close it at the end of the context.
 
     @param reactor: The reactor.
     @param options: C{url} and C{token-file}, as all commands have them.

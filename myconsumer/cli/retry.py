@@ -1,5 +1,5 @@
 """
-C{myconsumer retry}: failed tasks are tried again.
+C{myconsumer retry}: makes failed tasks ready again.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def retry(
     reactor: Any, options: Mapping[str, Any], write: Callable[[str], object]
 ) -> int:
     """
-    Have tasks tried again, and print how many.
+    Make failed tasks ready again, and print how many.
 
     @param reactor: The reactor.
     @param options: The L{Options}.
@@ -71,7 +71,8 @@ async def retry(
 
     @return: The exit status.
 
-    @raise CommandError: Some are no failed tasks.  The others are tried again.
+    @raise CommandError: Some ids name no failed task.  The other tasks are ready
+        again.
     """
     async with queueOf(reactor, options) as queue:
         if options["all"]:

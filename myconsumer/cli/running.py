@@ -1,5 +1,6 @@
 """
-How a command runs: its output, its complaints, the signals, and the exit status.
+How a command runs: its output, its lines on standard error, the signals, and the exit
+status.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ class CommandError(Exception):
 
 class Command(Protocol):
     """
-    What a command does.
+    The coroutine function that a command runs.
     """
 
     def __call__(
         self, reactor: Any, *, write: Callable[[str], object]
     ) -> Coroutine[Deferred[Any], Any, int]:
         """
-        Do it.
+        Run the command.
 
         @param reactor: The reactor.
         @param write: Writes a line to standard output; the line's end is added.
@@ -63,7 +64,7 @@ def run(name: str, command: Command) -> NoReturn:
     """
     Run the reactor for as long as a command takes.
 
-    @param name: The command's name, with which all complaints begin.
+    @param name: The command's name, with which each line on standard error begins.
     @param command: The command.  Its L{CommandError} and L{QueueError} become one
         line on standard error; when a signal comes it is cancelled.
 
@@ -71,7 +72,7 @@ def run(name: str, command: Command) -> NoReturn:
     """
     running = Running(name)
     threshold = LogLevelFilterPredicate(defaultLogLevel=LogLevel.warn)
-    observer = FilteringLogObserver(Complaints(running.complain), [threshold])
+    observer = FilteringLogObserver(LineObserver(running.complain), [threshold])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     with suppress(KeyboardInterrupt):
         # before the reactor runs it is Python's own handler that takes the signal
@@ -81,9 +82,9 @@ def run(name: str, command: Command) -> NoReturn:
 
 def nobodyReads() -> int:
     """
-    Standard output is a pipe that was closed: whoever read has seen enough.
+    Called when standard output is a pipe and its reader has closed it.
 
-    @return: The exit status.
+    @return: The exit status: that of a process which SIGPIPE has ended.
     """
     # else the interpreter complains at its end that it cannot flush
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,9 +92,10 @@ def nobodyReads() -> int:
 
 
 @implementer(ILogObserver)
-class Complaints:
+class LineObserver:
     """
-    Makes a line of what is logged, and adds the traceback of what was not foreseen.
+    Makes a line of each event of the log, with the traceback of its failure if it has
+    one.
     """
 
     def __init__(self, complain: Callable[[str], object]) -> None:
@@ -115,23 +117,23 @@ class Complaints:
 
 class Running:
     """
-    A command that runs.
+    A running command.
     """
 
     _log = Logger()
 
     def __init__(self, name: str) -> None:
         """
-        @param name: What all complaints begin with.
+        @param name: What each line on standard error begins with.
         """
         self._name = name
         self._signal = 0
 
     def start(self, reactor: Any, command: Command) -> Deferred[None]:
         """
-        Begin, for C{react}.
+        Start the command; called by C{react}.
 
-        @return: Fails with C{SystemExit}, which holds the status.
+        @return: Fails with C{SystemExit}, which holds the exit status.
         """
         steadyClock(reactor)
         ended = Deferred.fromCoroutine(command(reactor, write=self._write))

@@ -1,3 +1,3 @@
 """
-What every command of ours has: options of one kind, and the manners of a daemon.
+What every command of ours has: one engine of options, and how a daemon starts and ends.
 """

@@ -1,6 +1,6 @@
 """
-What only a process of our own does: it minds the signals that come while it stops,
-and ends with a status.
+What only a process of our own does: it handles signals while it stops, and ends with an
+exit status.
 
 Promise 5: a signal has the process drain, and only the third ends it at once.
 """
@@ -41,9 +41,9 @@ def steadyClock(reactor: Any) -> None:
 
 def handleSignals(service: IService, reactor: Any) -> None:
     """
-    From the reactor's start on, the first SIGTERM or SIGINT does what the reactor has
-    it do, the second calls C{service.stopService} once more, which skips the waiting,
-    and the third ends the process.
+    From the reactor's start on, the first SIGTERM or SIGINT stops the reactor as usual,
+    the second calls C{service.stopService} again, which skips the waiting, and the
+    third kills the process.
 
     @param service: The service that the reactor stops.
     @param reactor: The reactor, which may not run yet.
@@ -158,8 +158,8 @@ class ExitStatus:
 
     def __init__(self) -> None:
         """
-        To be made before a module of the user's is imported: functions that register
-        with C{atexit} later are called earlier.
+        To be made before a module of the user's is imported: C{atexit} calls the
+        function that was registered first last.
         """
         atexit.register(self._exit)
 

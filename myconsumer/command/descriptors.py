@@ -42,7 +42,7 @@ def restoreLimit(pid: int) -> None:
     Set the limit of a process that was just started to the one that this process was
     started with, since the new process may use C{select}.
 
-    @param pid: The process id.
+    @param pid: The new process's id.
     """
     if _usual is None or not hasattr(resource, "prlimit"):
         return
@@ -71,7 +71,7 @@ def checkLimit(limit: int, each: int) -> None:
 
 def areLacking() -> bool:
     """
-    @return: Whether no descriptor is left now.
+    @return: Whether this process can open no descriptor now.
     """
     try:
         os.close(os.open(os.devnull, os.O_RDONLY))

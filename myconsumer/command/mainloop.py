@@ -1,6 +1,6 @@
 """
-How the reactor ends in a process of our own: not before it has drained, and then
-whatever its threads still do.
+How the reactor ends in a process of our own: not before the service has drained, and
+then without waiting for threads.
 
 Promise 5: what ends the reactor's loop early has the process drain all the same.
 """
@@ -28,8 +28,8 @@ _log = Logger()
 
 def leaveThreads(reactor: Any) -> None:
     """
-    Let the process end though threads of the reactor's pool are busy, as with the
-    lookup of a name: Twisted waits for them without end.
+    Let the process end while threads of the reactor's pool are busy, with the lookup
+    of a name for example: Twisted waits for them without end.
 
     @param reactor: The reactor, which does not run yet.
     """

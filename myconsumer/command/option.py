@@ -28,8 +28,8 @@ class Option(NamedTuple):
     @ivar default: Its value where none is given.
     @ivar help: What it is for.
     @ivar needed: Whether a value has to be given.
-    @ivar convert: Turns a value, or each value of a list, into what it stands for;
-        raises C{ValueError} with the reason where there is no such thing.
+    @ivar convert: Converts a value, or each value of a list, to what it names;
+        raises C{ValueError} with the reason where nothing has that name.
     @ivar requires: The option without which it has no meaning.
     @ivar argument: What it is called where it is an argument without a name.
     @ivar variable: The environment variable that gives it, if that is not called as

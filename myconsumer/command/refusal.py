@@ -17,7 +17,7 @@ from myconsumer.text import isSecret, masked, oneLine
 
 class BadOption(UsageError):
     """
-    A value is wrong or missing.  The text is one line that says which, and what it
+    A value is wrong or missing.  The text is one line that names the option and what it
     takes.
     """
 
@@ -26,9 +26,10 @@ class Given(NamedTuple):
     """
     A value as it was given.
 
-    @ivar origin: Where, in words that begin a sentence.
+    @ivar origin: Where it was given, as the beginning of a sentence.
     @ivar value: The value.
-    @ivar strict: Whether it has a type of its own, as in a file, and is not text.
+    @ivar strict: Whether the value is typed, as in a TOML file; else it is text to
+        convert.
     """
 
     origin: str
@@ -46,7 +47,8 @@ def refused(given: Given, option: Option, reason: str = "") -> BadOption:
 
     @param given: The value, with its place.
     @param option: The option that it was given for.
-    @param reason: What is wrong, where that does not go without saying.
+    @param reason: What is wrong with the value, where C{option.takes} does not say
+        it.
     """
     value = masked(given.value, "what was given and is not shown")
     line = f"{given.origin} takes {option.takes}, not {value}"

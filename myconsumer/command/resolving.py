@@ -25,13 +25,13 @@ from myconsumer.text import masked, shown
 
 class Command(NamedTuple):
     """
-    A command, to those who parse its options.
+    A command, as the parsers of its options see it.
 
     @ivar name: Its name.  The first word of it begins the names of its environment
         variables.
     @ivar options: Its options, but for C{--config}, which every command has.
-    @ivar checkTogether: Checks what options say of each other, given all values of
-        each; raises L{BadOption}.
+    @ivar checkTogether: Checks combinations of options; called with all values that
+        were given for each; raises L{BadOption}.
     """
 
     name: str
@@ -58,14 +58,13 @@ def resolve(
 ) -> dict[str, Any]:
     """
     Find every option's value: the command line counts most, then the environment,
-    then the file, then the default.  What does not count has to be right, too.
+    then the file, then the default.  A value that is overridden has to be valid, too.
 
     @param command: The command.
     @param arguments: What was given on the command line, by long names.
     @param environ: The environment.  An empty variable counts as not set.
 
-    @return: The values by long names, each checked and turned into what it stands
-        for.
+    @return: The values by long names, each checked and converted.
 
     @raise BadOption: A value is wrong, wherever it was given, or missing.
     """
@@ -139,7 +138,7 @@ def _check(option: Option, given: Given) -> Given:
 
 def _settle(command: Command, option: Option, values: Sequence[Given]) -> Any:
     """
-    @return: What the first of the values stands for, or the default.
+    @return: The first of the values, converted, or the default.
     """
     if option.needed and not values:
         raise BadOption(missing(command, option))

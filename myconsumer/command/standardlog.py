@@ -1,5 +1,5 @@
 """
-What handlers log by the standard library's C{logging}, in Twisted's log.
+Passes what handlers log with the standard library's C{logging} on to Twisted's log.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def _levelOf(number: int) -> Any:
 
 def joinLogs() -> None:
     """
-    Pass on to Twisted's log whatever is logged by C{logging}, of the levels that its
-    root logger lets pass, unless somebody has set C{logging} up already.
+    Pass records of C{logging} on to Twisted's log, from the root logger's level on,
+    unless the root logger has a handler already.
     """
     if not logging.root.handlers:
         logging.root.addHandler(TwistedHandler())

@@ -67,13 +67,13 @@ class ProgramOptions(Options):
         """
         End the process, since something is wrong.
 
-        @param line: What.
+        @param line: What is wrong.
         """
         sys.exit(f"{self.command.name}: {oneLine(line, LONGEST_LINE)}")
 
     def _reworded(self, error: Exception) -> str:
         """
-        Word what was wrong with the command line before any value was looked at.
+        Reword an error of Twisted's parser, which looks at no value.
         """
         cause = error.__context__ if isinstance(error, UsageError) else error
         if isinstance(cause, GetoptError):
@@ -91,7 +91,7 @@ class ProgramOptions(Options):
 
 class CommandOptions(ProgramOptions):
     """
-    What a command takes.  Once parsed, it maps the long name of every option to a
+    The options of a command.  Once parsed, it maps the long name of every option to a
     value that has been checked.
     """
 
@@ -132,7 +132,7 @@ class CommandOptions(ProgramOptions):
 
     def parseArgs(self, *arguments: str) -> None:
         """
-        Take what stands there without a name.
+        Take the arguments that have no name on the command line.
         """
         rest = list(arguments)
         for option in self.command.arguments:

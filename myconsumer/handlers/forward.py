@@ -34,6 +34,7 @@ from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, retryAfter
 from myconsumer.interfaces import IPausable, IRunningTask, ITaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
+from myconsumer.text import shownID
 
 #: The seconds that a request may take, and the most that C{Retry-After} may ask for.
 DAY = 86400.0
@@ -140,7 +141,7 @@ class ForwardHandler(MultiService):
         self._log.warn(
             "Task {id} has no result: the application answered {code} with more than "
             "{longest} MiB or {most} JSON values",
-            id=task.id,
+            id=shownID(task.id),
             code=answer.code,
             longest=LONGEST_BODY >> 20,
             most=MOST_VALUES,
@@ -178,7 +179,7 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
 
 def headersOf(task: IRunningTask) -> dict[bytes, bytes]:
     """
-    @return: The headers that tell of a task.
+    @return: The headers that carry a task's id and attempt.
     """
     name = quote(str(task.id), safe=_PLAIN, errors="surrogatepass")
     return {

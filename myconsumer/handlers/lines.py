@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-from myconsumer.text import printable
+from myconsumer.text import printable, shownID
 
 #: The most characters of a line that are logged.
 LONGEST_LINE = 1000
@@ -36,7 +36,7 @@ class Lines:
         @param task: The id of the task that the lines belong to; C{None}: a worker
             process has had no task yet.
         """
-        self._task = task
+        self._task = None if task is None else shownID(task)
         self._unended: dict[str, bytes] = {}
         self._linesLeft = MOST_LINES
         self._linesOmitted = 0
@@ -48,7 +48,7 @@ class Lines:
         @param task: The id of the next task.
         """
         self.end()
-        self._task = task
+        self._task = shownID(task)
         self._linesLeft = MOST_LINES
 
     def write(self, stream: str, data: bytes) -> None:

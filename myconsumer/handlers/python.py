@@ -41,8 +41,8 @@ class PythonHandler:
     def __init__(self, function: Callable[[Any], Any], reactor: Any = None) -> None:
         """
         @param function: Is called with each task, in a context of its own.
-        @param reactor: Is told by other threads that a future is done; the global one
-            by default.
+        @param reactor: Runs what other threads call when a future is done; the global
+            reactor by default.
 
         @raise ValueError: Calling it runs nothing.
         """
@@ -67,7 +67,8 @@ class PythonHandler:
 
     def _begin(self, awaitable: Awaitable[Any]) -> Deferred[Any]:
         """
-        @return: Fires with what C{awaitable} comes to; cancelling it cancels that.
+        @return: Fires with the result of C{awaitable}; cancelling the C{Deferred}
+            cancels C{awaitable}.
         """
         if isinstance(awaitable, Deferred):
             return awaitable

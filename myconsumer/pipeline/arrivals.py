@@ -18,6 +18,7 @@ from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed, Settlement, Task
+from myconsumer.text import shownID
 
 
 class Arrivals:
@@ -91,7 +92,7 @@ class Arrivals:
                 "{count} tasks came with a receipt that is held already, the last one "
                 "is {id}; ignored",
                 count=count,
-                id=task.id,
+                id=shownID(task.id),
             )
 
     def _refuse(self, settlement: Settlement, now: float) -> bool:
@@ -121,7 +122,7 @@ class Arrivals:
                 "{count} tasks came without a receipt, cannot be given back and "
                 "are lost: {ids}",
                 count=len(unleased),
-                ids=", ".join(str(task.id) for task, _ in list(unleased)[:10]),
+                ids=", ".join(str(shownID(task.id)) for task, _ in list(unleased)[:10]),
             )
 
     def dropLost(self) -> None:

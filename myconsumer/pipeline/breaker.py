@@ -12,14 +12,11 @@ from twisted.python.failure import Failure
 from myconsumer.errors import NotBegunError
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.source import MOST_FAILURES, QueueTaskSource, RunTask
-from myconsumer.retrying import QUIET, Policy, faultPolicy
+from myconsumer.retrying import QUIET, QUIET_LASTING, Policy, faultPolicy
 from myconsumer.task import Task
 
 #: A task on trial that has run for this many seconds could be begun.
 TRIAL = 5.0
-
-#: The seconds between two lines of the log about a pause that lasts.
-HOUR = 3600.0
 
 _REASON = "tasks cannot be begun"
 
@@ -41,7 +38,7 @@ class Breaker:
     _trial: Task | None = None
     # The end of a pause, or of a trial.
     _timer: IDelayedCall | None = None
-    # How many tasks could not be begun, and whether the log was told of that.
+    # How many tasks could not be begun, and whether that was logged.
     _notBegun = 0
     _isTold = False
     _toldOf = ""
@@ -160,10 +157,11 @@ class Breaker:
 
     def _tell(self, reason: str, delay: float) -> None:
         """
-        Log a failure: once while it lasts, and where it comes and goes once a minute.
+        Log a failure: once an hour while it lasts, and where it comes and goes once a
+        minute.
         """
         now = self._clock.seconds()
-        quiet = HOUR if self._isTold else QUIET
+        quiet = QUIET_LASTING if self._isTold else QUIET
         if reason == self._toldOf and now - self._toldAt < quiet:
             return
         self._isTold, self._toldOf, self._toldAt = True, reason, now

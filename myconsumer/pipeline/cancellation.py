@@ -19,8 +19,8 @@ from myconsumer.errors import FaultError
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.retrying import LONGEST, Retry
 
-#: How many failed claims are remembered that the endpoint has not been told to undo: it
-#: was there when the first of them were made, and hardly for the others.
+#: How many failed claims are remembered until the endpoint is asked to end them: it has
+#: seen the first of them, and hardly the others.
 MOST_UNDONE = 8
 
 #: The seconds until an endpoint that cannot end claims is probed again.

@@ -24,7 +24,7 @@ from myconsumer.pipeline.terms import Claiming
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
 
-#: The longest wait, in seconds, of a claim that the endpoint cannot be told to end.
+#: The longest wait, in seconds, of a claim that the endpoint cannot end.
 LONGEST_BLIND_WAIT = 5.0
 
 #: The seconds for which the answer to an ended claim is still awaited.
@@ -66,8 +66,8 @@ class Claims:
     The open claims at one queue.
 
     A claim must not just be dropped, since the endpoint may have leased tasks to
-    us under it: where the endpoint can be told to end claims, it is; where it
-    cannot, claims are short and are waited for.
+    us under it: an endpoint that can end claims is asked to; at one that cannot,
+    claims are short and are waited for.
 
     @ivar open: The claims that have not been answered.
     @ivar cancellation: Ends claims at the endpoint.
@@ -97,7 +97,7 @@ class Claims:
         self.open: set[Claim] = set()
         self.cancellation = Cancellation(queue, clock, claiming.lease)
         self._tooLong = Quiet(clock)
-        # Those that the endpoint is being told to end.
+        # The requests in flight that end claims.
         self._ending: set[Deferred[None]] = set()
 
     @property
@@ -188,7 +188,7 @@ class Claims:
     def abort(self) -> None:
         """
         Drop the open claims without waiting for their answers.  What the endpoint
-        leases under them all the same, unless it is being told to end them, is
+        leases under them all the same, unless a request to end them is in flight, is
         lost until the leases end.
         """
         self._isAborted = True

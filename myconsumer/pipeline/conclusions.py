@@ -18,7 +18,7 @@ from myconsumer.jsontext import encodedResult, unfinished
 from myconsumer.pipeline.lease import Lease
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task
-from myconsumer.text import describe, textOf
+from myconsumer.text import describe, shownID, textOf
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to
 #: 10 minutes.
@@ -75,13 +75,15 @@ class Conclusions:
 
     def raised(self, task: Task, lease: Lease | None, failure: Failure) -> None:
         """
-        Settle a task whose handler raised something, even where what that means
-        cannot be told: it is code of the handler's, too.
+        Settle a task whose handler has raised, even where the exception, which is the
+        handler's code, cannot be read.
         """
         try:
             self._failed(task, lease, failure)
         except Exception as error:
-            self._log.failure("What task {id} raised cannot be told", id=task.id)
+            self._log.failure(
+                "What task {id} raised cannot be told", id=shownID(task.id)
+            )
             self.retry(task, lease, f"what it raised cannot be told: {textOf(error)}")
 
     def retry(
@@ -121,10 +123,10 @@ class Conclusions:
         self, task: Task, lease: Lease | None, result: Any, error: ValueError
     ) -> None:
         """
-        Settle a task whose handler handed back what cannot be told: it may not have
-        ended well.
+        Settle a task whose handler has returned what cannot be encoded: it may not
+        have ended well.
 
-        @param error: Why that cannot be told.
+        @param error: Why C{result} cannot be encoded.
         """
         try:
             isFailure, what = isinstance(result, Failure), unfinished(result)
@@ -139,7 +141,7 @@ class Conclusions:
         else:
             self._log.error(
                 "Task {id} is completed without its result: {error}",
-                id=task.id,
+                id=shownID(task.id),
                 error=textOf(error),
             )
             self.complete(task, lease, None)
@@ -160,7 +162,7 @@ class Conclusions:
             reason = textOf(error)
             self._log.warn(
                 "Task {id} failed in attempt {attempt}: {reason}",
-                id=task.id,
+                id=shownID(task.id),
                 attempt=task.attempt,
                 reason=reason.partition("\n")[0],
             )
@@ -170,7 +172,7 @@ class Conclusions:
                 "Task {id} failed in attempt {attempt}",
                 failure,
                 LogLevel.error,
-                id=task.id,
+                id=shownID(task.id),
                 attempt=task.attempt,
             )
             self.retry(task, lease, describe(failure))
@@ -178,7 +180,7 @@ class Conclusions:
     def _fail(self, task: Task, lease: Lease | None, error: str) -> None:
         self._log.error(
             "Task {id} has failed for good in attempt {attempt}: {error}",
-            id=task.id,
+            id=shownID(task.id),
             attempt=task.attempt,
             error=error.partition("\n")[0],
         )
@@ -197,7 +199,7 @@ class Conclusions:
         if lease is None:
             self._log.error(
                 "Task {id} was not done, and is lost: it came without a receipt",
-                id=task.id,
+                id=shownID(task.id),
             )
             return
         self._settle(

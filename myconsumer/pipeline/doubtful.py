@@ -26,6 +26,7 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.road import Road
 from myconsumer.retrying import LONGEST, faultPolicy
 from myconsumer.task import Settlement
+from myconsumer.text import shownID
 
 #: The failures after which a settlement that fails alone, while others are taken, is
 #: made shorter or set aside; one that is refused is at once.
@@ -192,7 +193,7 @@ class DoubtfulLane(Lane):
                 "The endpoint does not take how task {id} ended; its lease is extended "
                 "no longer, and once that has ended the task may be delivered again: "
                 "{reason}",
-                id=lease.id,
+                id=shownID(lease.id),
                 reason=reason,
             )
 
@@ -209,9 +210,9 @@ class DoubtfulLane(Lane):
         if settlement.result is not UNSET:
             if isNew:
                 self._log.error(
-                    "The endpoint does not take how task {id} ended; it is told again "
+                    "The endpoint does not take how task {id} ended; it is sent again "
                     "without the result, of {size} bytes: {reason}",
-                    id=lease.id,
+                    id=shownID(lease.id),
                     size=memoryview(settlement.result).nbytes,
                     reason=reason,
                 )

@@ -19,6 +19,7 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.run import Run, RunningTask
 from myconsumer.task import Task
+from myconsumer.text import shownID
 
 
 class Execution:
@@ -105,7 +106,7 @@ class Execution:
                 continue
             self._log.warn(
                 "Task {id} does not end although it was cancelled; it is given back",
-                id=run.task.id,
+                id=shownID(run.task.id),
             )
             self._conclusions.giveBack(run.lease)
         self.running.clear()
@@ -116,7 +117,7 @@ class Execution:
             return
         self.running.discard(run)
         if run.cancelled == "lost":
-            self._log.info("Task {id} ended after its lease", id=run.task.id)
+            self._log.info("Task {id} ended after its lease", id=shownID(run.task.id))
         else:
             self._complete(run.task, run.lease, result)
 
@@ -126,12 +127,12 @@ class Execution:
             return
         self.running.discard(run)
         if run.cancelled == "lost":
-            self._log.info("Task {id} was cancelled", id=run.task.id)
+            self._log.info("Task {id} was cancelled", id=shownID(run.task.id))
         elif run.cancelled == "stop":
             self._conclusions.giveBack(run.lease)
         elif run.cancelled == "timeout" and not failure.check(NotBegunError):
             error = f"timed out after {self._timeout:g} s"
-            self._log.warn("Task {id} {error}", id=run.task.id, error=error)
+            self._log.warn("Task {id} {error}", id=shownID(run.task.id), error=error)
             self._conclusions.retry(run.task, run.lease, error)
         else:
             self._conclusions.raised(run.task, run.lease, failure)

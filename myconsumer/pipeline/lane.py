@@ -24,6 +24,7 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.road import Road
 from myconsumer.retrying import LONGEST
 from myconsumer.task import Settlement
+from myconsumer.text import shownID
 
 #: When flushing, the seconds that an answer may take.
 PATIENCE = 2.0
@@ -193,7 +194,7 @@ class Lane:
                 "endpoint has said that it knows how they ended: it may deliver them "
                 "again",
                 count=len(ended),
-                id=ended[0].id,
+                id=shownID(ended[0].id),
             )
 
     def _forget(self, lease: Lease) -> None:

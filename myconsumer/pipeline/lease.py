@@ -21,11 +21,11 @@ class Lease(Struct, eq=False):
     @ivar pace: See L{paceOf <myconsumer.pipeline.batching.paceOf>}.
     @ivar isLost: Whether the endpoint has said that it is no longer ours.
     @ivar onLost: Called when the endpoint says so.
-    @ivar sent: How often the endpoint was told how the task ended.
+    @ivar sent: How often the task's settlement was sent.
     @ivar extending: Fire once the next heartbeat has extended it.
     @ivar isBeating: Whether an open heartbeat extends it, if that reaches the endpoint.
-    @ivar isSetAside: Whether it is extended no longer: how the task ended cannot be
-        told.
+    @ivar isSetAside: Whether it is extended no longer: the endpoint does not take the
+        task's settlement.
     @ivar part: 0, or the most leases that it may be extended with, since heartbeats
         failed with it.
     @ivar seen: How many heartbeats had been taken when the last one failed that had

@@ -20,6 +20,7 @@ from myconsumer.pipeline.batching import paceOf
 from myconsumer.pipeline.extension import Beats
 from myconsumer.pipeline.heartbeat import Heartbeat
 from myconsumer.pipeline.lease import Lease
+from myconsumer.text import shownID
 
 
 class Leases:
@@ -87,7 +88,7 @@ class Leases:
         if self.held.get(lease.receipt) is lease:
             del self.held[lease.receipt]
         if lease.extending:
-            self._refuseToExtend(lease, f"task {lease.id} has ended")
+            self._refuseToExtend(lease, f"task {shownID(lease.id)} has ended")
 
     def hasEnded(self, lease: Lease) -> bool:
         """
@@ -109,7 +110,9 @@ class Leases:
             held no longer.
         """
         if self._isClosed or self.held.get(lease.receipt) is not lease:
-            return fail(LeaseLostError(f"the lease of task {lease.id} is lost"))
+            return fail(
+                LeaseLostError(f"the lease of task {shownID(lease.id)} is lost")
+            )
         lease.length = length
         lease.pace = paceOf(length)
         extended: Deferred[None] = Deferred()
@@ -135,7 +138,9 @@ class Leases:
             lease.isLost = True
             if lease.onLost is not None:
                 lease.onLost()
-            self._refuseToExtend(lease, f"the lease of task {lease.id} is lost")
+            self._refuseToExtend(
+                lease, f"the lease of task {shownID(lease.id)} is lost"
+            )
         # What was settled meanwhile is not ours any more, and rightly so.
         ids = [lease.id for lease in lost if not lease.sent]
         if ids:
@@ -143,7 +148,7 @@ class Leases:
                 "The leases of {count} tasks are lost, such as {id}'s: "
                 "the endpoint gives them to somebody else",
                 count=len(ids),
-                id=ids[0],
+                id=shownID(ids[0]),
             )
         if lost:
             self.whenLost()

@@ -21,6 +21,7 @@ from myconsumer.interfaces import IRunningTask
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.task import Task
+from myconsumer.text import shownID
 
 
 class Run(Struct, eq=False):
@@ -31,7 +32,7 @@ class Run(Struct, eq=False):
     @ivar lease: The lease on it, if any.
     @ivar deadline: When its time limit ends, in seconds since the epoch, if it has
         one.
-    @ivar cancelled: Why it was told to end, if it was.
+    @ivar cancelled: Why it was cancelled, if it was.
     @ivar isAbandoned: Whether it was settled without waiting for its end.
     @ivar handling: Fires when it has ended; cancelling that is to end it.
     @ivar timer: Ends it in time.
@@ -111,7 +112,9 @@ class Run(Struct, eq=False):
         try:
             self.handling.cancel()
         except Exception:
-            self._log.failure("Task {id} could not be cancelled", id=self.task.id)
+            self._log.failure(
+                "Task {id} could not be cancelled", id=shownID(self.task.id)
+            )
 
 
 @implementer(IRunningTask)
@@ -170,6 +173,8 @@ class RunningTask(Task, frozen=True, eq=False, kw_only=True):
             raise ValueError(mismatch("extend", LeaseSeconds, seconds))
         lease = self.run.lease
         if lease is None:
-            return fail(LeaseLostError(f"task {self.id} came without a receipt"))
+            return fail(
+                LeaseLostError(f"task {shownID(self.id)} came without a receipt")
+            )
         # whatever type of number it is, JSON has to be able to say it
         return self.run.leases.extend(lease, float(seconds))

@@ -28,6 +28,7 @@ from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.road import Road
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
+from myconsumer.text import shownID
 
 
 class PromptLane(Lane):
@@ -74,7 +75,7 @@ class PromptLane(Lane):
 
 class Settling:
     """
-    Tells the endpoint how tasks ended.
+    Sends the settlements of tasks to the endpoint.
 
     What ends while a request is open goes with the next.  Side by side with that,
     in requests of their own, what has not started is given back, and what fails again
@@ -119,8 +120,8 @@ class Settling:
 
     def giveBack(self, leases: Collection[Lease]) -> None:
         """
-        Release tasks that have not started, uncounted.  That waits for nothing else
-        to be told: somebody else may run them.
+        Release tasks that have not started, uncounted.  These releases wait for no
+        other settlement, so that another consumer may run the tasks soon.
 
         @param leases: The leases on them.
         """
@@ -157,7 +158,7 @@ class Settling:
                 "The endpoint has not said that it knows how {count} tasks ended, and "
                 "may deliver them again: {ids}",
                 count=len(left),
-                ids=", ".join(str(lease.id) for lease in left[:10]),
+                ids=", ".join(str(shownID(lease.id)) for lease in left[:10]),
             )
 
     def _isDone(self) -> bool:
@@ -180,7 +181,7 @@ class Settling:
                 "{count} tasks ended after their leases, such as {id}: the "
                 "endpoint gives them to somebody else; a longer --lease may help",
                 count=len(late),
-                id=late[0].id,
+                id=shownID(late[0].id),
             )
         self._leases.lose(frozenset(lost))
 

@@ -73,7 +73,7 @@ class _Inputs(Protocol):
         """The service is started."""
 
     def stop(self) -> None:
-        """The service is stopped, or told so again."""
+        """The service is stopped, for the first time or again."""
 
     def ended(self, result: Failure | None) -> None:
         """The drain has ended."""

@@ -144,7 +144,7 @@ class QueueTaskSource:
         """
         Claim again, unless there is another reason not to.
 
-        @param reason: What L{pause} was told.
+        @param reason: The reason that L{pause} was called with.
         """
         self._pauses.discard(reason)
         self._actSoon()

@@ -27,9 +27,9 @@ class Claiming:
     @ivar rate: The most tasks to start in a second; C{None} for any number.
     """
 
-    wait: float = 20.0
-    lease: float = 60.0
-    interval: float = 1.0
+    wait: float = 20
+    lease: float = 60
+    interval: float = 1
     prefetch: int = 0
     pollers: int = 1
     untilEmpty: bool = False

@@ -27,7 +27,7 @@ class Defects:
         self._absent: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
 
-    def takeAsAbsent(self, field: str, task: str, takes: str) -> None:
+    def takeAsAbsent(self, field: str, task: str | int, takes: str) -> None:
         """
         Note that a field of a task has an unfit value and counts as absent.
 

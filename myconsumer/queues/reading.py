@@ -15,7 +15,7 @@ from myconsumer.fields import Attempt, Enqueued, Lease, takes
 from myconsumer.jsontext import UNDECODABLE, Unreadable, readRaw
 from myconsumer.queues.defects import Defects
 from myconsumer.task import Claimed, Settlement, Task
-from myconsumer.text import oneLine
+from myconsumer.text import shownID
 
 _ABSENT = Raw(b"")
 
@@ -167,7 +167,7 @@ def taskOf(fields: Mapping[str, Any], defects: Defects) -> Task:
         if fits(value):
             options[key] = value
         else:
-            defects.takeAsAbsent(key, _shortened(name), wanted)
+            defects.takeAsAbsent(key, shownID(name), wanted)
     return Task(name, payload, **options)
 
 
@@ -179,12 +179,3 @@ def _receiptOf(fields: Mapping[str, Any]) -> str | None:
     """
     receipt = fields.get("receipt")
     return cast(str, receipt) if _isText(receipt) else None
-
-
-def _shortened(name: str | int) -> str:
-    """
-    Make a task's id fit to be logged.
-
-    @param name: The id.
-    """
-    return oneLine(repr(name[:60] if isinstance(name, str) else name), 62)

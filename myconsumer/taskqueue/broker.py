@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.task import Settlement
-from myconsumer.taskqueue.polls import Polls
+from myconsumer.taskqueue.polls import AGAIN, Polls
 from myconsumer.taskqueue.store.interface import (
     IStoreListener,
     ITaskStore,
@@ -34,9 +34,6 @@ from myconsumer.taskqueue.store.records import (
 from myconsumer.taskqueue.upkeep import Upkeep
 
 T = TypeVar("T")
-
-#: The seconds until the store is opened or its tasks are woken again after a failure.
-AGAIN = 1.0
 
 
 @implementer(IStoreListener)

@@ -22,7 +22,7 @@ from myconsumer.taskqueue.store.records import Delivery
 
 T = TypeVar("T")
 
-#: The seconds until a release that failed is repeated.
+#: The seconds after which work that the store has failed at is retried.
 AGAIN = 1.0
 
 #: How many names of ended claims are remembered, for claims that come after their end.

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.cli.running import CommandError, Complaints, Running
+from myconsumer.cli.running import CommandError, LineObserver, Running
 from myconsumer.errors import FaultError
 
 
@@ -98,20 +98,20 @@ class RunningTests(SynchronousTestCase):
 
     def test_survivesWithoutAReader(self) -> None:
         """
-        Complaints that cannot be written are no failure.
+        A line that standard error does not take is no failure.
         """
         self.patch(sys, "stderr", Full())
         self.assertEqual(self.status(fail(CommandError("it is so"))), 1)
 
 
-class ComplaintsTests(SynchronousTestCase):
+class LineObserverTests(SynchronousTestCase):
     """
-    Tests for L{Complaints}.
+    Tests for L{LineObserver}.
     """
 
     def setUp(self) -> None:
         self.said: list[str] = []
-        self.observer = Complaints(self.said.append)
+        self.observer = LineObserver(self.said.append)
         self.log = Logger(observer=LogPublisher(self.observer))
 
     def test_isAnObserver(self) -> None:

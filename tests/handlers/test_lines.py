@@ -38,6 +38,14 @@ class LinesTests(SynchronousTestCase):
         expected = ["Task t-1 stdout: one", "Task t-1 stderr: two"]
         self.assertEqual(self.logged(), [*expected, "Task t-1 stdout: three"])
 
+    def test_escapesTheTasksID(self) -> None:
+        """
+        The control characters of the task's id are escaped.
+        """
+        self.lines.begin("\x1b[2J")
+        self.lines.write("stdout", b"one\n")
+        self.assertEqual(self.logged(), [r"Task \x1b[2J stdout: one"])
+
     def test_namesAProcessWithoutATask(self) -> None:
         """
         A line that is written before the first task is logged as the process's.

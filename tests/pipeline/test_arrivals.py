@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.logger import LogLevel, capturedLogs
 
-from myconsumer.task import Settlement
+from myconsumer.task import Settlement, Task
 from tests.model import task, tasks
 from tests.pipeline.case import SourceCase
 
@@ -51,6 +51,23 @@ class ArrivalTests(SourceCase):
             [(e["log_level"], e["count"], e["id"]) for e in logs],
             [(LogLevel.warn, 1, "1"), (LogLevel.warn, 3, "1")],
         )
+
+    def test_escapesIDsInTheLog(self) -> None:
+        """
+        The control characters of a task's id are escaped in the log, where the task
+        came twice, and where it is lost.
+        """
+        self.make(1)
+        with capturedLogs() as logs:
+            self.claim.bring(
+                task(1),
+                Task("\x1b[2J", None, receipt="one"),
+                Task("\x1b[3J", None, receipt="one"),
+                Task("\x1b[4J\n", None),
+            )
+            self.close()
+        [twice, lost] = logs
+        self.assertEqual((twice["id"], lost["ids"]), (r"\x1b[3J", r"\x1b[4J"))
 
     def test_failsMalformedTasks(self) -> None:
         """

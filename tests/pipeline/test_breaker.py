@@ -10,8 +10,8 @@ from typing import Any
 from twisted.logger import LogLevel, capturedLogs
 
 from myconsumer.errors import NotBegunError
-from myconsumer.pipeline.breaker import HOUR, TRIAL
-from myconsumer.retrying import LONGEST, QUIET
+from myconsumer.pipeline.breaker import TRIAL
+from myconsumer.retrying import LONGEST, QUIET, QUIET_LASTING
 from myconsumer.task import Settlement
 from myconsumer.testing import NOTHING, Claim, Handling, Settle, passTime
 from tests.model import task, tasks
@@ -363,7 +363,7 @@ class LogTests(BreakerCase):
         self.queue.claims[0].bring(task(1))
         self.reason = "no memory"
         self.queue.onClaim = lambda claim: claim.bring(task(len(self.queue.claims)))
-        passTime(self.clock, HOUR - 60)
+        passTime(self.clock, QUIET_LASTING - 60)
         self.assertEqual(
             [event["reason"] for event in self.events if "reason" in event],
             ["no descriptors", "no memory"],

@@ -964,6 +964,16 @@ class FlushTests(SettlingCase):
         self.assertEqual(event["log_level"], LogLevel.error)
         self.assertEqual((event["count"], event["ids"]), (2, "of a, of b"))
 
+    def test_escapesIDsInTheLog(self) -> None:
+        """
+        The control characters of a task's id are escaped where the log names what is
+        left.
+        """
+        self.add("\x1b[2J")
+        with capturedLogs() as logs:
+            self.settling.close()
+        self.assertEqual(logs[0]["ids"], r"of \x1b[2J")
+
     def test_dropsTheOpenRequestOnceClosed(self) -> None:
         """
         Closed, the open request is dropped, and what ends later is not sent.

@@ -64,7 +64,9 @@ async def asQueued(player: Player) -> None:
         raise Noted("a task has no receipt: it is never settled, and lost in a crash")
     await player.complete(task)
     if "attempt" not in task.fields:
-        raise Noted("no attempt is told, so consumers cannot tell what fails always")
+        raise Noted(
+            "the task has no attempt, so consumers cannot tell what fails always"
+        )
     if player.peer.kind.partition(";")[0].strip().lower() != "application/json":
         raise Noted(f"Content-Type is {player.peer.kind!r} and not application/json")
 

@@ -33,7 +33,7 @@ async def unknownAreLost(player: Player) -> None:
     lost = await player.settle(*sent)
     if lost is None:
         raise Noted(
-            "what is lost is not told, so consumers go on with tasks that are "
+            "the answer has no lost, so consumers go on with tasks that are "
             "somebody else's by now"
         )
     missing = {each["receipt"] for each in sent} - lost

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from myconsumer.cli.enqueueing.lines import Reader
+from myconsumer.cli.enqueueing.readers import Reader
 from myconsumer.cli.running import CommandError
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD
 from myconsumer.text import oneLine
@@ -76,8 +76,8 @@ class Batches(Protocol):
         """
         @param clock: Measures L{LINGER}.
         @param read: Makes a task of a line.
-        @param name: What to call the input.
-        @param most: How many tasks make a batch.
+        @param name: The input's name in messages.
+        @param most: The number of tasks of a full batch.
         """
         self._clock = clock
         self._read = read
@@ -94,11 +94,12 @@ class Batches(Protocol):
 
     def next(self) -> Deferred[Batch | None]:
         """
-        Ask for a batch, once the one before was given.
+        Read the next batch; not to be called before the last one has come.
 
-        @return: Fires with it when it is full, or when its first task has waited for
-            L{LINGER} or the input has ended; then with C{None}.  Fails with
-            L{CommandError} where a line is wrong or the input cannot be read.
+        @return: Fires with the batch when it is full, when its first task has waited
+            for L{LINGER}, or when the input has ended; after the last batch with
+            C{None}.  Fails with L{CommandError} where a line is wrong or the input
+            cannot be read.
         """
         asked: Deferred[Batch | None] = Deferred(self._cancelled)
         self._asked = asked
@@ -131,7 +132,7 @@ class Batches(Protocol):
         """
         Called when the input has ended.
 
-        @param reason: How.
+        @param reason: How the input has ended.
         """
         self._ended = True
         error = reason.value

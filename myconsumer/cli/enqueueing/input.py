@@ -24,8 +24,8 @@ _CHUNK = 65536
 class Input(FileDescriptor):
     """
     Reads for a protocol, whose transport it is.  Unlike C{StandardIO} it takes files,
-    writes nothing, and leaves a terminal as it is: one that does not block would not
-    for the output either.
+    writes nothing, and leaves a terminal in blocking mode, which it shares with the
+    output.
     """
 
     def __init__(self, reactor: Any, file: FileIO, protocol: IProtocol) -> None:
@@ -75,9 +75,9 @@ def opened(path: str) -> Iterator[tuple[FileIO, str]]:
 
     @param path: The file's path; C{-} for standard input.
 
-    @return: The file, and what to call it.
+    @return: The file, and its name in messages.
 
-    @raise CommandError: It cannot be read.
+    @raise CommandError: The file cannot be read.
     """
     standard = path == "-"
     name = "standard input" if standard else path

@@ -1,5 +1,5 @@
 """
-A bar on a terminal that shows how far things have come.
+A progress bar on a terminal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Progress:
 
     def __init__(self, bytes_: int | None) -> None:
         """
-        @param bytes_: How many bytes there are, or C{None}.
+        @param bytes_: The number of bytes of the file, or C{None} if it is no regular
+            file.
         """
         self._bytes = bytes_
         # else it would start a thread that looks after bars that stand still
@@ -39,7 +40,7 @@ class Progress:
 
     def add(self, batch: Batch) -> None:
         """
-        A batch was queued.
+        Count a queued batch.
 
         @param batch: The batch.
         """
@@ -51,7 +52,7 @@ class Progress:
 
     def close(self) -> None:
         """
-        Take it away.
+        Remove the bar.
         """
         self._bar.close()
 
@@ -59,7 +60,7 @@ class Progress:
 @contextmanager
 def progressOf(file: FileIO) -> Iterator[Progress]:
     """
-    Show how much of a file is done, for as long as the context lasts.
+    Show the progress through a file, for the time of the context.
 
     @param file: The file, nothing of which was read yet.
     """

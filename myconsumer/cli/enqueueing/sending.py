@@ -1,5 +1,5 @@
 """
-Batches of tasks, sent one after another, and what became of them.
+Batches of tasks, sent one after another, and how many tasks were queued.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Sending:
     """
     Sends batches.
 
-    @ivar queued: How many tasks were queued.
-    @ivar known: How many were there before.
+    @ivar queued: The number of tasks that were queued.
+    @ivar known: The number of tasks that the queue had already.
     """
 
     queued = 0
@@ -48,7 +48,7 @@ class Sending:
     ) -> None:
         """
         @param queue: The queue.
-        @param clock: What keeps the time.
+        @param clock: Measures C{patience} and the waits between retries.
         @param patience: The seconds for which a batch is retried.
         @param policy: The number of failures before this one -> seconds to wait.
         """

@@ -30,7 +30,7 @@ class Child(ProcessProtocol):
 
     It is over once the command has ended, nothing of its session is left, and its
     output has been read.  What of the session outlives the command is killed, unless
-    the command was told to end and the time until SIGKILL is not over.  A process that
+    the command was sent SIGTERM and the time until SIGKILL is not over.  A process that
     has left the session is let go, and what it still writes is not read.
 
     The stages of its life are in L{myconsumer.handlers.command.stages}.
@@ -54,7 +54,7 @@ class Child(ProcessProtocol):
     @property
     def wasStopped(self) -> bool:
         """
-        Whether the command was told to end while it ran.
+        Whether the command was cancelled while it ran.
         """
         return self._session.wasStopped
 

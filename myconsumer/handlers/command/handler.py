@@ -198,7 +198,7 @@ def outcome(child: Child, output: Output, program: str) -> Any:
 
     @return: The result.
 
-    @raise CancelledError: The command was told to end, however it then ended.
+    @raise CancelledError: The command was cancelled, however it then ended.
     @raise Release: Its exit status was C{RELEASE}.
     @raise Reject: Its exit status was C{REJECT}.
     @raise NotBegunError: It was not there, or the system did not start it.

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from myconsumer.handlers.lines import Lines, readable
 from myconsumer.task import LONGEST_RESULT
+from myconsumer.text import shownID
 
 #: How many of the last lines of standard error the reason of a failure quotes.
 LAST_LINES = 10
@@ -59,7 +60,7 @@ class Output:
         if len(self._held) > LONGEST_RESULT:
             self._log.warn(
                 "Task {id} has no result: more than {most} bytes of standard output",
-                id=self._task,
+                id=shownID(self._task),
                 most=LONGEST_RESULT,
             )
             self._logHeld()

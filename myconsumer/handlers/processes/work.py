@@ -22,6 +22,7 @@ from myconsumer.errors import (
 from myconsumer.handlers.blocking import StubbornDeferred
 from myconsumer.handlers.processes.messages import Done, Extended, Job, Raised, encode
 from myconsumer.interfaces import IRunningTask
+from myconsumer.text import shownID
 
 
 class Work:
@@ -77,7 +78,7 @@ class Work:
         if answer.unsendable is not None:
             self._log.error(
                 "Task {id} is completed without its result: {error}",
-                id=self.task.id,
+                id=shownID(self.task.id),
                 error=answer.unsendable,
             )
         self.done.callback(None if answer.result is UNSET else answer.result)
@@ -123,7 +124,7 @@ class Work:
         if raised.kind == "other":
             self._log.error(
                 "Task {id} raised, in its worker process:\n{traceback}",
-                id=self.task.id,
+                id=shownID(self.task.id),
                 traceback=raised.traceback,
             )
         return TaskFailedError(raised.message, delay=raised.delay)

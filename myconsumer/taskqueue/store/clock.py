@@ -72,6 +72,6 @@ class EpochClock:
         """
         Follow the wall clock.
 
-        @param seconds: What L{ahead} has told.
+        @param seconds: The seconds that L{ahead} has returned.
         """
         self._ahead += seconds

@@ -19,7 +19,7 @@ class Database:
 
     @ivar execute: See C{sqlite3.Connection.execute}.
     @ivar executemany: See C{sqlite3.Connection.executemany}.
-    @ivar changes: By queue and state, how many tasks have come to be in it, less
+    @ivar changes: By queue and state, the number of tasks that have entered it, less
         those that have left it, since this was last cleared.
     """
 

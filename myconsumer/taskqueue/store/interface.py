@@ -36,7 +36,8 @@ class StoreError(Exception):
 
 class IStoreListener(Interface):
     """
-    Is told what happens in a store, on the reactor's thread.  Neither method may raise.
+    Called when something happens in a store, on the reactor's thread.  Neither method
+    may raise.
     """
 
     def tasksReady(queue: str) -> None:
@@ -93,7 +94,7 @@ class ITaskStore(Interface):
         Count the tasks, and restart at their full length the leases that nobody could
         extend before.  Called until it succeeds, and before anything else is asked.
 
-        @param listener: Is told from now on what happens.
+        @param listener: Called from now on when something happens.
 
         @return: Fires with the seconds since the last task completed or failed, which
             are negative where the clock was set back; C{None}: none has.

@@ -12,6 +12,8 @@ from stat import S_ISREG
 from time import monotonic
 from typing import Any, Literal
 
+from myconsumer.text import oneLine
+
 #: The format that is written, and the newest that is read; C{PRAGMA user_version}.
 FORMAT = 1
 
@@ -165,7 +167,7 @@ def _checkContent(connection: sqlite3.Connection) -> None:
             raise
         return
     if verdict != "ok":
-        raise sqlite3.DatabaseError(" ".join(verdict.split()))
+        raise sqlite3.DatabaseError(oneLine(verdict))
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -16,6 +16,7 @@ from msgspec import UNSET
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.store.database import Database
 from myconsumer.taskqueue.store.records import State
+from myconsumer.text import encodable
 
 _LONGEST_ERROR = 10_000
 
@@ -132,8 +133,8 @@ class Settlements:
 
     def _isSettled(self, outcome: str, proof: tuple[int, int, int | None]) -> bool:
         """
-        @return: Whether this very delivery was settled so before: the answer to that
-            was lost, and what is told again has no effect.
+        @return: Whether this very delivery was settled with C{outcome} before: the
+            answer was lost, and the repeated settlement has no effect.
         """
         found = self._database.execute(
             "SELECT state FROM tasks WHERE number = ? AND secret = ? AND queue = ?",
@@ -162,4 +163,4 @@ def _text(error: Any) -> str | None:
     if error is UNSET:
         return None
     # SQLite takes no halves of surrogate pairs
-    return str(error[:_LONGEST_ERROR].encode(errors="replace"), "utf-8")
+    return encodable(error[:_LONGEST_ERROR])

@@ -16,14 +16,14 @@ _OTHERS = bytes(set(range(256)) - set(b",[{"))
 
 def checkWeight(body: bytes) -> None:
     """
-    Make sure that a body has no more than L{MOST_VALUES} values; about a tenth of a
-    second is needed for so many.
+    Make sure that a body has no more than L{MOST_VALUES} values: decoding that many
+    takes about a tenth of a second.
 
     @param body: The body, which need not be JSON.
 
     @raise Refusal: It has more.
     """
-    # a value takes a byte at least, and no body is common that has so many
+    # a value takes a byte at least, and most bodies have fewer bytes than that
     if len(body) <= MOST_VALUES or _values(body) <= MOST_VALUES:
         return
     if _values(_withoutStrings(body)) > MOST_VALUES:
@@ -42,7 +42,7 @@ def _values(body: bytes) -> int:
 
 def _withoutStrings(body: bytes) -> bytes:
     """
-    Remove strings, unless they are so many that this takes longer than decoding.
+    Remove strings, unless that takes longer than decoding, as with very many.
     """
     # 16 MiB of nothing but escapes take as long here as in the decoder
     if b'\\"' in body:

@@ -1,5 +1,5 @@
 """
-What a line of input is: a task's payload, or a task.
+The readers of lines of input, each line a payload or a task.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Names:
         """
         @param number: The number of the task's line.
 
-        @return: An id that no other task has, unless it is of the same line.
+        @return: An id that only tasks of this line of this input have.
         """
         return f"{self._run}-{number}"
 
@@ -46,8 +46,8 @@ def payloadReader(delay: float, priority: int, idField: str | None) -> Reader:
     """
     Make a reader of lines that are payloads.
 
-    @param delay: The seconds by which each task is put off.
-    @param priority: The priority of each.
+    @param delay: The seconds after which each task becomes ready.
+    @param priority: The priority of each task.
     @param idField: The field of a payload that holds the task's id, or C{None}.
     """
     names = Names()

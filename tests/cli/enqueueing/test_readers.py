@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.cli.enqueueing.lines}.
+Tests for L{myconsumer.cli.enqueueing.readers}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.cli.enqueueing.lines import Reader, payloadReader, taskReader
+from myconsumer.cli.enqueueing.readers import Reader, payloadReader, taskReader
 
 
 def plain(line: str, number: int = 1, **options: Any) -> dict[str, Any]:
