@@ -75,8 +75,11 @@ class Sending:
             try:
                 await self._sendWhole(part)
             except RefusalError as error:
-                if not error.divisible or len(part.tasks) == 1:
+                if not error.divisible:
                     raise
+                if len(part.tasks) == 1:
+                    where = f"the task of line {part.lines[0]}"
+                    raise RefusalError(f"{where}: {error}") from None
                 parts.extendleft(reversed(part.halves()))
 
     async def _sendWhole(self, batch: Batch) -> None:

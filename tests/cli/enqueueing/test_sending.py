@@ -209,7 +209,8 @@ class SendingTests(SendingCase):
         error = self.failureResultOf(self.send("a", "b", "c", "d"), RefusalError).value
         self.assertEqual(
             str(error),
-            "the queue answered 413 Request Entity Too Large; it says: too large",
+            "the task of line 9: the queue answered 413 Request Entity Too Large; it "
+            "says: too large",
         )
         self.assertEqual(
             self.sending.accountBefore(),
