@@ -117,7 +117,9 @@ def _checkTogether(given: AllGiven) -> None:
     exclude(given, *sources)
     exclude(given, *HANDLERS)
     if not any(given[name] for name in sources):
-        raise BadOption(f"{missing(COMMAND, URL)}. Or {_listed(QUEUES.values())}")
+        raise BadOption(
+            f"{missing(COMMAND, URL)}. In its place, {_listed(QUEUES.values())}"
+        )
     if given["limit"] and not any(given[name] for name in HANDLERS):
         *most, last = (option.label for option in HANDLERS.values())
         raise BadOption(
