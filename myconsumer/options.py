@@ -91,7 +91,12 @@ OPTIONS: Sequence[Option] = (
         "interval", 1, "seconds between claims where the endpoint does not wait"
     ),
     countOption("prefetch", 0, 0, "tasks claimed beyond the limit, to wait for a slot"),
-    countOption("pollers", 1, 1, "claims open side by side, while they come back full"),
+    countOption(
+        "pollers",
+        1,
+        1,
+        "the most claims in flight at once; more than one while they come back full",
+    ),
     Option(
         "rate",
         text("a number per second, minute or hour, such as 5/s, 90/m or 1000/h"),

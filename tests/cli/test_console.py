@@ -226,7 +226,8 @@ class OtherTests(ConsoleCase):
         )
         self.assertEqual(
             await self.refused("retry", self.url),
-            "myconsumer retry: the ids of failed tasks are needed, or --all",
+            "myconsumer retry: the ids of failed tasks are needed after the URL, or "
+            "--all",
         )
         self.assertIn(
             "myconsumer counts: the queue answered 404 Not Found: is the URL that of a "

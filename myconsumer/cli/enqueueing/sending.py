@@ -136,8 +136,8 @@ class Sending:
 def _checked(answer: _Answer, sent: int) -> _Answer:
     if len(answer.ids) != sent:
         raise QueueError(
-            f"the endpoint tells the ids of {len(answer.ids)} tasks, and {sent} were "
-            "sent: is the URL that of a queue?"
+            f"the queue answered with the ids of {_tasks(len(answer.ids))} to a "
+            f"request with {_tasks(sent)}: is the URL that of a queue?"
         )
     return answer
 

@@ -222,7 +222,7 @@ class SendingTests(SendingCase):
         Something that answers with other ids, or none, is no queue.
         """
         for body, text in (
-            ({"ids": []}, "tells the ids of 0 tasks, and 1 were sent"),
+            ({"ids": []}, "with the ids of 0 tasks to a request with 1 task"),
             ({"id": 1}, "a body that does not fit"),
             (b"<html>", "a body that begins '<html>'"),
         ):
