@@ -106,7 +106,7 @@ OPTIONS: Sequence[Option] = (
         "pollers",
         1,
         Claiming.pollers,
-        "claims open side by side, while they come back full",
+        "the most claims in flight at once; more than one while they come back full",
     ),
     Option(
         "rate",
@@ -133,7 +133,9 @@ def _checkTogether(given: AllGiven) -> None:
     exclude(given, *sources)
     exclude(given, *HANDLERS)
     if not any(given[name] for name in sources):
-        raise BadOption(f"{missing(COMMAND, URL)}. Or {_listed(QUEUES.values())}")
+        raise BadOption(
+            f"{missing(COMMAND, URL)}. In its place, {_listed(QUEUES.values())}"
+        )
     if given["limit"] and not any(given[name] for name in HANDLERS):
         *most, last = (option.label for option in HANDLERS.values())
         raise BadOption(

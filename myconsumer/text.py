@@ -60,10 +60,13 @@ def isSecret(value: Any) -> bool:
     """
     @return: Whether C{value} may hold a password and must not be shown.
     """
-    if isinstance(value, dict):
-        return any(map(isSecret, (*value, *value.values())))
-    if isinstance(value, list):
-        return any(map(isSecret, value))
+    try:
+        if isinstance(value, dict):
+            return any(map(isSecret, (*value, *value.values())))
+        if isinstance(value, list):
+            return any(map(isSecret, value))
+    except RecursionError:
+        return True
     text = value if isinstance(value, str) else shown(value)
     return _SECRET.search(text) is not None
 

@@ -99,6 +99,17 @@ class WordsTests(SynchronousTestCase):
         for value in ([], {}, ["a", {"b": 1}]):
             self.assertFalse(isSecret(value))
 
+    def test_masksWhatIsNestedTooDeeply(self) -> None:
+        """
+        A value that is nested too deeply to look into, as dotted keys of TOML make
+        one, may be a secret.
+        """
+        value: object = 1
+        for _ in range(100_000):
+            value = {"a": value}
+        self.assertTrue(isSecret(value))
+        self.assertEqual(masked(value, "a thing"), "a thing")
+
     def test_maskedShowsNoSecret(self) -> None:
         """
         What may be a secret is replaced, and everything else is shown.

@@ -114,7 +114,7 @@ async def _make(player: Player, check: Check) -> Found:
             continue
         finally:
             await tidy(player)
-    return Found(Kind.SKIP, "the answers take too long to tell")
+    return Found(Kind.SKIP, "the answers take too long for this check")
 
 
 async def _answers(player: Player) -> bool:

@@ -136,6 +136,7 @@ def _checkTask(task: Any) -> None:
 def _is(value: Any, type_: Any) -> bool:
     try:
         convert(value, type_)
-    except ValidationError:
+    except (ValidationError, UnicodeEncodeError):
+        # the latter: half a surrogate pair
         return False
     return True

@@ -55,10 +55,8 @@ class Options(CommandOptions):
             None,
             "field of the payload that holds the task's id",
         ),
-        Option("batch", count(1, MOST_TASKS), 1000, "tasks in a request, at most"),
-        Option(
-            "retry", Seconds, 60.0, "seconds for which failing requests are retried"
-        ),
+        Option("batch", count(1, MOST_TASKS), 1000, "the most tasks in a request"),
+        Option("retry", Seconds, 60, "seconds for which failing requests are retried"),
         Option("tasks", Flag, False, "each line is a task, not only its payload"),
         checkTogether=_checkTogether,
     )

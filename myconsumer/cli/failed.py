@@ -35,7 +35,9 @@ class Options(CommandOptions):
 
     command = makeCommand(
         "failed",
-        Option("json", Flag, False, "print JSON, an object a line, with payload"),
+        Option(
+            "json", Flag, False, "print a JSON object for each task, with its payload"
+        ),
     )
     synopsis = "URL [options]"
     longdesc = (

@@ -14,11 +14,10 @@ from hyperlink import URL
 
 from myconsumer.errors import QueueError, RefusalError
 from myconsumer.http import Answer, Client, makeClient
-from myconsumer.http.quotation import quoted
+from myconsumer.http.quotation import quoted, target
 from myconsumer.http.urls import FixedURL, below
 from myconsumer.http.verdict import named, unfit
 from myconsumer.jsontext import UNDECODABLE
-from myconsumer.text import oneLine
 
 #: The seconds that an answer may take.
 DEADLINE = 30.0
@@ -73,11 +72,13 @@ class Queue:
             url = FixedURL.of(url.set(name, quote(value, safe="")))
         answer = await self._client.request(method, url, body, DEADLINE, _REFUSALS)
         if answer.code in _REFUSALS:
-            raise RefusalError(_refused(answer), divisible=answer.code == 413)
+            text = _refused(answer, url, self._client.secret)
+            raise RefusalError(text, divisible=answer.code == 413)
         try:
             return msgspec.json.decode(answer.body, type=type_)
         except UNDECODABLE as error:
-            raise QueueError(str(unfit(answer, wanted, error))) from None
+            fault = unfit(answer, wanted, error, self._client.secret)
+            raise QueueError(str(fault)) from None
 
 
 @asynccontextmanager
@@ -95,11 +96,11 @@ async def queueOf(reactor: Any, options: Mapping[str, Any]) -> AsyncIterator[Que
         await client.close()
 
 
-def _refused(answer: Answer) -> str:
+def _refused(answer: Answer, url: URL, secret: bytes | None) -> str:
     text = f"the queue answered {named(answer.code)}"
     if answer.code < 400:
-        place = oneLine(answer.header(b"location")) or "nowhere"
+        place = target(answer, url, secret)
         return f"{text} and points to {place}: give the URL that leads to the queue"
     if answer.code in _NO_QUEUE:
         text += ": is the URL that of a queue?"
-    return text + quoted(answer)
+    return text + quoted(answer, secret)

@@ -32,7 +32,7 @@ _IDS = Annotated[list[str], Meta(description="the ids of failed tasks")]
 def _checkTogether(given: AllGiven) -> None:
     exclude(given, "all", "ids")
     if not given["ids"] and not any(each.value for each in given["all"][:1]):
-        raise BadOption("the ids of failed tasks are needed, or --all")
+        raise BadOption("the ids of failed tasks are needed after the URL, or --all")
 
 
 class Options(CommandOptions):

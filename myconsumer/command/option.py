@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from os.path import abspath
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
@@ -51,7 +52,12 @@ class Option(NamedTuple):
         """
         What it takes, in words that follow "takes".
         """
-        return takes(self.type)
+        plain = _plain(self.type)
+        # the type of a plugin's option may have no description
+        for type_ in (self.type, get_args(plain)[0] if self.isList else plain):
+            with suppress(LookupError):
+                return takes(type_)
+        return "another value"
 
     @property
     def label(self) -> str:

@@ -151,12 +151,12 @@ class CommandOptions(ProgramOptions):
         self.update(resolve(self.command, dict(self), os.environ))
 
     def _checkTable(self) -> None:
-        names = Counter(option.name for option in (*self.command.options, CONFIG))
-        for name, count in names.items():
+        names = [option.name for option in (*self.command.options, CONFIG)]
+        for name, count in Counter([*names, "help", "version"]).items():
             if count > 1:
                 raise BadOption(
-                    f"{count} plugins that are installed have an option --{name}: "
-                    "remove the packages of all but one"
+                    f"{count} options are called --{name}, at least one of them a "
+                    "plugin's: remove the package that brings it"
                 )
 
 

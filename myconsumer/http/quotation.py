@@ -10,10 +10,12 @@ from collections.abc import Callable
 from html import unescape
 from urllib.parse import unquote
 
+from hyperlink import URL
 from msgspec import Struct
 from msgspec.json import Decoder
 
 from myconsumer.http.answer import Answer
+from myconsumer.http.urls import withoutSecrets
 from myconsumer.jsontext import UNDECODABLE
 from myconsumer.text import oneLine
 
@@ -56,6 +58,24 @@ def beginning(answer: Answer, secret: bytes | None, longest: int) -> str:
     """
     body = answer.body.replace(secret, _INSTEAD) if secret else answer.body
     return _redacted(body[:longest].decode("utf-8", "replace"), secret)
+
+
+def target(answer: Answer, url: URL, secret: bytes | None) -> str:
+    """
+    Quote where a redirect leads, without what may be a secret.
+
+    @param answer: The answer.
+    @param url: What was asked for.
+    @param secret: The token that was sent, which must not be quoted, or C{None}.
+
+    @return: A URL in one line; C{nowhere} where there is none that can be followed.
+    """
+    try:
+        place = withoutSecrets(url.click(answer.header(b"location")))
+    except (ValueError, NotImplementedError):
+        # what has a scheme and no host cannot be followed, "mailto:" for one
+        return "nowhere"
+    return oneLine(_redacted(place, secret))
 
 
 def _redacted(text: str, secret: bytes | None) -> str:

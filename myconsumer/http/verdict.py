@@ -16,8 +16,7 @@ from twisted.web.http import RESPONSES
 
 from myconsumer.errors import FaultError, QueueError, RefusalError
 from myconsumer.http.answer import Answer
-from myconsumer.http.quotation import beginning, quoted
-from myconsumer.http.urls import withoutSecrets
+from myconsumer.http.quotation import beginning, quoted, target
 from myconsumer.jsontext import MOST_VALUES, isCrowded
 from myconsumer.text import oneLine
 
@@ -41,7 +40,11 @@ def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
     """
     code = answer.code
     if 300 <= code < 400:
-        return RefusalError(_redirected(answer, url))
+        place = target(answer, url, secret)
+        return RefusalError(
+            f"the endpoint answered {named(code)} and points to {place}: "
+            "redirects are not followed; set --url to where it leads"
+        )
     said = quoted(answer, secret)
     if code in _PASSING or not 400 <= code < 500:
         text = f"the endpoint answered {named(code)}{said}"
@@ -87,18 +90,6 @@ def _advice(code: int, tokenSent: bool) -> str:
     if code in _DIVISIBLE:
         return "it does not understand or accept what is sent; is --protocol right?"
     return "it refuses the request; --url or the endpoint has to be changed"
-
-
-def _redirected(answer: Answer, url: URL) -> str:
-    try:
-        place = oneLine(withoutSecrets(url.click(answer.header(b"location"))))
-    except (ValueError, NotImplementedError):
-        # what has a scheme and no host cannot be followed, "mailto:" for one
-        place = "nowhere"
-    return (
-        f"the endpoint answered {named(answer.code)} and points to {place}: "
-        "redirects are not followed; set --url to where it leads"
-    )
 
 
 def named(code: int) -> str:

@@ -41,13 +41,13 @@ command = HandlerMaker(
         "exec-env",
         text("names of environment variables, separated by commas"),
         None,
-        "variables that a command gets beside PATH, HOME, LANG and TZ",
+        "environment variables that a command gets beside PATH, HOME, LANG and TZ",
         convert=later("myconsumer.handlers.command.words.asNames"),
     ),
     secondsOption(
         "kill-after",
         5,
-        "seconds from SIGTERM to SIGKILL for a command that has to end",
+        "seconds from SIGTERM to SIGKILL when a command is stopped",
         3_600,
     ),
 )

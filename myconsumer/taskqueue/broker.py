@@ -48,6 +48,8 @@ class Broker:
     _state: Literal["opening", "open", "closing", "closed"] = "opening"
     # why the store could not be opened, while it cannot
     _fault: Failure | None = None
+    # whether the store was opened, which counts its tasks
+    _isCounted = False
     _nextDue: float | None = None
     _isWaking = False
 
@@ -125,7 +127,7 @@ class Broker:
         """
         See L{ITaskStore.counts}.
         """
-        return self._whenOpen().addCallback(lambda _: self._store.counts())
+        return self._whenOpen().addCallback(lambda _: self._counted())
 
     def failed(self, queue: str, limit: int, after: int) -> Deferred[FailedTasks]:
         """
@@ -166,6 +168,11 @@ class Broker:
         self._nextDue = None if seconds is None else self._clock.seconds() + seconds
         self._wakeAt(self._nextDue)
 
+    def _counted(self) -> Deferred[dict[str, dict[State, int]]]:
+        if not self._isCounted:
+            return fail(StoreError("the queue is closed"))
+        return self._store.counts()
+
     def _cancelClaim(self, queue: str, name: str) -> Deferred[None]:
         ended = self._polls.end(queue, name)
         return self._store.endClaim(queue, name).addCallback(lambda _: ended)
@@ -186,6 +193,7 @@ class Broker:
         return self._opening[-1]
 
     def _opened(self, sinceEnd: float | None) -> None:
+        self._isCounted = True
         if self._state == "opening":
             self._state = "open"
             self._proceed()

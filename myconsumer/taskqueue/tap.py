@@ -32,7 +32,7 @@ class Options(CommandOptions):
     command = Command("taskqueue", OPTIONS)
     synopsis = "--db FILE [options]"
     longdesc = (
-        "Serves queues of tasks over HTTP: http://HOST:PORT/NAME, one a name. Each "
+        "Serves queues of tasks over HTTP, each at http://HOST:PORT/NAME. Each "
         "option may also be given by an environment variable (TASKQUEUE_DB for --db) "
         "or in the TOML file of --config."
     )

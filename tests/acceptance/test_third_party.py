@@ -240,4 +240,4 @@ def test_refusesTwoOptionsOfOneName(tmp_path: Path, installed: Path) -> None:
     ended = consumer(tmp_path, Path(path), *SERIES, "--shout=out")
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
-    assert "2 plugins that are installed have an option --series-length" in line
+    assert "2 options are called --series-length" in line

@@ -229,7 +229,7 @@ class RunTests(StageCase):
 
         self.stage.before = before
         self.assertEqual(self.stage.run("never delivered again"), 0)
-        self.assertIn("take too long to tell", self.told("skip")[0])
+        self.assertIn("take too long for this check", self.told("skip")[0])
         self.assertEqual(self.queued(), 0)
 
     def test_checksTheToken(self) -> None:

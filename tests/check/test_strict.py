@@ -83,9 +83,11 @@ class TasksTests(SynchronousTestCase):
             ("attempt", 0),
             ("attempt", "1"),
             ("attempt", True),
+            ("attempt", "\ud800"),
             ("lease", 0),
             ("lease", "60"),
             ("lease", True),
+            ("lease", "\ud800"),
             ("lease", 10**400),
             ("enqueued", "2026-01-01T00:00:00Z"),
         ):

@@ -223,7 +223,8 @@ class OtherTests(ConsoleCase):
         )
         self.assertEqual(
             await self.refused("retry", self.url),
-            "myconsumer retry: the ids of failed tasks are needed, or --all",
+            "myconsumer retry: the ids of failed tasks are needed after the URL, or "
+            "--all",
         )
         self.assertEqual(
             await self.refused("counts", f"{self.url}/x"),
@@ -249,6 +250,23 @@ class OtherTests(ConsoleCase):
             self.assertEqual((console.status, console.errors), (0, ""))
         line = await self.refused("counts", self.url)
         self.assertIn("it wants a token: name a file that holds one", line)
+
+    async def test_quotesNoToken(self) -> None:
+        """
+        Nothing that a queue says or points to shows the token that was sent.
+        """
+        path = self.written("s3cret\n")
+        for answer in (
+            answers(409, {"error": "you sent s3cret"}),
+            answers(400, b"Bearer s3cret"),
+            answers(200, b"you sent s3cret"),
+            answers(302, b"", location="http://h/s3cret"),
+            answers(302, b"", location="http://user:pass@h/?key=word"),
+        ):
+            self.queue.plan = [answer]
+            line = await self.refused("counts", "--token-file", path, self.url)
+            for secret in ("s3cret", "pass", "word"):
+                self.assertNotIn(secret, line)
 
     async def test_printsTheHelp(self) -> None:
         """

@@ -204,19 +204,44 @@ class CommandOptionsTests(SynchronousTestCase):
 
     def test_refusesATableWithTwoOfAName(self) -> None:
         """
-        Where plugins bring two options of one name nothing is taken, and the name is
-        told.
+        Where a plugin brings an option with the name of another, nothing is taken, and
+        the refusal has the name.
         """
-        twice = (countOption("times", 1, 1, "one"), countOption("times", 1, 2, "two"))
+        for name in ("times", "config", "help", "version"):
 
-        class Twice(ExampleOptions):
-            command = Command("ours example", twice)
+            class Twice(ExampleOptions):
+                command = Command(
+                    "ours example",
+                    (
+                        countOption("times", 1, 1, "one"),
+                        countOption(name, 1, 2, "two"),
+                    ),
+                )
 
-        self.assertEqual(
-            self.refused(options=Twice),
-            "2 plugins that are installed have an option --times: remove the packages "
-            "of all but one",
-        )
+            self.assertEqual(
+                self.refused(options=Twice),
+                f"2 options are called --{name}, at least one of them a plugin's: "
+                "remove the package that brings it",
+            )
+
+    def test_refusesTypesWithoutADescription(self) -> None:
+        """
+        An option is refused in plain words where its type has no description, as a
+        plugin's may.
+        """
+        for type_, takes in (
+            (Annotated[int, Meta(ge=1)], "an integer"),
+            (list[int], "an integer"),
+            (dict[str, int], "another value"),
+        ):
+
+            class Plain(ExampleOptions):
+                command = Command("ours example", (Option("size", type_, None, "x"),))
+
+            self.assertEqual(
+                self.refused("--size=0z", options=Plain).partition(", not")[0],
+                f"--size takes {takes}",
+            )
 
     def test_helpShowsOptions(self) -> None:
         """

@@ -5,8 +5,11 @@ Tests for L{myconsumer.http.quotation}.
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
 
-from myconsumer.http.quotation import quoted
+from myconsumer.http import Answer
+from myconsumer.http.quotation import quoted, target
+from myconsumer.http.urls import parseURL
 from tests.http.test_verdict import answer
 
 
@@ -58,3 +61,24 @@ class QuotedTests(SynchronousTestCase):
         """
         for body in (b"", b" \r\n", b'{"error": " "}'):
             self.assertEqual(quoted(answer(500, body)), "")
+
+
+class TargetTests(SynchronousTestCase):
+    """
+    Tests for L{target}.
+    """
+
+    def test_hidesSecrets(self) -> None:
+        """
+        Where a redirect leads is quoted without the token, a password or a query.
+        """
+        url = parseURL("http://host/q")
+        for location, said in (
+            (b"/other", "http://host/other"),
+            (b"https://user:pass@host/a?key=word", "https://host/a"),
+            (b"http://host/t0k3n/a", "http://host/(token)/a"),
+            (b"mailto:somebody", "nowhere"),
+            (b"http://[", "nowhere"),
+        ):
+            redirect = Answer(302, Headers({b"location": [location]}), b"")
+            self.assertEqual(target(redirect, url, b"t0k3n"), said)

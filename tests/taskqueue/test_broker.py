@@ -407,6 +407,19 @@ class BrokerTests(BrokerCase):
         self.assertEqual(self.successResultOf(waits), [])
         self.successResultOf(ended)
 
+    def test_countsNothingUnopened(self) -> None:
+        """
+        If the queue is closed before its tasks are counted, a request for the counts
+        fails: no queue would seem to be there.
+        """
+        self.enqueue(0)
+        self.restart()
+        waiting = self.broker.counts()
+        closed = self.broker.close()
+        self.failureResultOf(waiting, StoreError)
+        self.failureResultOf(self.broker.counts(), StoreError)
+        self.assertEqual(self.now(closed), None)
+
     def test_refusesOnceClosed(self) -> None:
         """
         After it is closed the queue refuses requests, as what may work later, and

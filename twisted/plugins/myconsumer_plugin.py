@@ -7,7 +7,7 @@ from twisted.application.service import ServiceMaker
 consumer = ServiceMaker(
     "myconsumer",
     "myconsumer.tap",
-    "Pull tasks from an HTTP endpoint and run at most so many at once.",
+    "Pull tasks from an HTTP endpoint and run a limited number at once.",
     "consumer",
 )
 

@@ -75,8 +75,11 @@ class Sending:
             try:
                 await self._sendWhole(part)
             except RefusalError as error:
-                if not error.divisible or len(part.tasks) == 1:
+                if not error.divisible:
                     raise
+                if len(part.tasks) == 1:
+                    where = f"the task of line {part.lines[0]}"
+                    raise RefusalError(f"{where}: {error}") from None
                 parts.extendleft(reversed(part.halves()))
 
     async def _sendWhole(self, batch: Batch) -> None:
@@ -133,8 +136,8 @@ class Sending:
 def _checked(answer: _Answer, sent: int) -> _Answer:
     if len(answer.ids) != sent:
         raise QueueError(
-            f"the endpoint tells the ids of {len(answer.ids)} tasks, and {sent} were "
-            "sent: is the URL that of a queue?"
+            f"the queue answered with the ids of {_tasks(len(answer.ids))} to a "
+            f"request with {_tasks(sent)}: is the URL that of a queue?"
         )
     return answer
 

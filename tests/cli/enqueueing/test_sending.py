@@ -209,7 +209,8 @@ class SendingTests(SendingCase):
         error = self.failureResultOf(self.send("a", "b", "c", "d"), RefusalError).value
         self.assertEqual(
             str(error),
-            "the queue answered 413 Request Entity Too Large; it says: too large",
+            "the task of line 9: the queue answered 413 Request Entity Too Large; it "
+            "says: too large",
         )
         self.assertEqual(
             self.sending.accountBefore(),
@@ -221,7 +222,7 @@ class SendingTests(SendingCase):
         Something that answers with other ids, or none, is no queue.
         """
         for body, text in (
-            ({"ids": []}, "tells the ids of 0 tasks, and 1 were sent"),
+            ({"ids": []}, "with the ids of 0 tasks to a request with 1 task"),
             ({"id": 1}, "a body that does not fit"),
             (b"<html>", "a body that begins '<html>'"),
         ):

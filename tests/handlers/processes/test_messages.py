@@ -11,7 +11,7 @@ from myconsumer.handlers.processes.messages import Job, readToWorker
 from myconsumer.handlers.processes.work import Work
 from myconsumer.interfaces import IRunningTask
 from myconsumer.task import Task
-from tests.running import StartedTask
+from myconsumer.testing import FakeTask
 
 
 class Marked(Task, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class Marked(Task, frozen=True, kw_only=True):
     mark: str = "m"
 
 
-class MarkedTask(StartedTask, frozen=True, eq=False):
+class MarkedTask(FakeTask):
     """
     A marked task that runs.
     """
@@ -46,7 +46,7 @@ class JobTests(TestCase):
         """
         A callable finds all of L{IRunningTask} at its task in a worker process, too.
         """
-        started = StartedTask("t", {"n": 1}, 3, "r", 9.0, 5.5)
+        started = FakeTask("t", {"n": 1}, 3, "r", 9.0, 5.5)
         extended: list[float] = []
         task = BlockingTask(self.readJob(started), extended.append)
         for name in set(IRunningTask) - {"extend"}:
