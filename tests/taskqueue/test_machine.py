@@ -606,7 +606,10 @@ class BrokerMachine(RuleBasedStateMachine):
         """
         A claim comes; it may be one that was ended before it came.
         """
-        early = [name for name in self.ended if isinstance(name, str)]
+        # a name is remembered for one answer: whoever uses it again gets tasks
+        used = {claim.name for claim in self.claims}
+        early = [each for each in self.ended if isinstance(each, str)]
+        early = [name for name in early if name not in used]
         name = early[0] if again and early else f"claim {next(self.names)}"
         done = self.broker.claim(queue, name, limit, wait, lease)
         # until it is open nobody can tell, and only then they begin to wait
