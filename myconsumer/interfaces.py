@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
-    from myconsumer.task import Claimed, Settlement, Task
+    from myconsumer.task import Claimed, Ending, Request, Settlement, Task
 
 
 class ITaskConsumer(Interface):
@@ -224,6 +224,110 @@ class ITaskHandler(Interface):
 
         @raise Release: To have the task delivered again later.
         @raise Reject: To have the task never delivered again.
+        """
+
+
+class IConsumerObserver(Interface):
+    """
+    Is called with all that happens in a L{ConsumerService
+    <myconsumer.service.ConsumerService>}, in the order in which it happens.
+
+    Each method is called on the reactor's thread, and has to return soon: the consumer
+    waits for it.  What it raises is logged, and changes nothing.  It may call the
+    service's methods.  Implementers derive from L{Observer
+    <myconsumer.pipeline.observers.Observer>}, to which later versions may add events.
+    """
+
+    def requestSent(request: Request) -> None:
+        """
+        A request was sent to the queue.
+        """
+
+    def requestAnswered(request: Request, seconds: float, count: int) -> None:
+        """
+        A request was answered as it should be.
+
+        @param request: The same object as in L{requestSent}.
+        @param seconds: How long that took.
+        @param count: How many tasks a claim has brought; how many settlements were
+            taken, or leases extended; whether a claim could be cancelled: 1 or 0.
+        """
+
+    def requestFailed(request: Request, seconds: float, reason: Failure) -> None:
+        """
+        A request was not answered as it should be.  What it was to settle or extend is
+        sent again.
+
+        @param request: The same object as in L{requestSent}.
+        @param seconds: How long that took.
+        @param reason: A L{FaultError <myconsumer.errors.FaultError>} where the same
+            request may succeed later, a L{RefusalError
+            <myconsumer.errors.RefusalError>} where something has to be changed first,
+            C{CancelledError} where the answer is wanted no longer.
+        """
+
+    def taskStarted(task: Task) -> None:
+        """
+        A task was given to its handler.
+        """
+
+    def taskEnded(task: Task, ending: Ending, seconds: float) -> None:
+        """
+        A task has ended, once for each L{taskStarted}, and once for each that was
+        delivered too often and is failed without being started.
+
+        @param task: The task.
+        @param ending: How it has ended; its settlement is still to be sent.
+        @param seconds: How long it has run.
+        """
+
+    def leasesLost(ids: Sequence[str | int]) -> None:
+        """
+        The endpoint says that tasks are leased to us no longer.
+
+        @param ids: The tasks, which run, wait, or have ended and were not settled.
+        """
+
+    def settlementsGivenUp(ids: Sequence[str | int]) -> None:
+        """
+        The leases of tasks have ended before the endpoint has acknowledged how the
+        tasks ended: it may deliver them again.
+        """
+
+    def paused(reason: str) -> None:
+        """
+        Claiming pauses, for one reason more.
+        """
+
+    def resumed(reason: str) -> None:
+        """
+        One of the reasons for a pause is gone.
+        """
+
+    def settingChanged(name: str, old: Any, new: Any) -> None:
+        """
+        A setting was changed while the service runs.
+
+        @param name: The argument of L{ConsumerService
+            <myconsumer.service.ConsumerService>} that sets it, such as C{limit}.
+        """
+
+    def started() -> None:
+        """
+        The service begins to claim.
+        """
+
+    def stopping(running: int, waiting: int) -> None:
+        """
+        The service begins to drain.
+
+        @param running: How many tasks run.
+        @param waiting: How many tasks wait for a slot, and are given back.
+        """
+
+    def stopped() -> None:
+        """
+        The service has drained: nothing comes after this until it is started again.
         """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
+from twisted.python.failure import Failure
 
 from myconsumer.fields import Attempt, Lease
 
@@ -76,3 +77,48 @@ class Claimed(Struct, frozen=True):
     tasks: list[Task]
     malformed: list[Settlement] = []
     dropped: int = 0
+
+
+#: How a task has ended: C{complete}, C{release} and C{fail} as in its settlement;
+#: C{uncounted}, it was released as if it had not been delivered; C{lost}, its lease was
+#: lost, so that it is not settled; C{dropped}, it was not done, came without a receipt
+#: and cannot be delivered again.
+Outcome = Literal["complete", "release", "fail", "uncounted", "lost", "dropped"]
+
+
+class Ending(Struct, frozen=True):
+    """
+    How a task has ended.
+
+    @ivar outcome: What becomes of it.
+    @ivar error: Why it was not completed, in words.
+    @ivar failure: The exception that its handler did not mean to raise, if that is why.
+    @ivar delay: The seconds before its next delivery, with C{release}.
+    """
+
+    outcome: Outcome
+    error: str | None = None
+    failure: Failure | None = None
+    delay: float | None = None
+
+
+#: The ending of a task that was done.
+COMPLETE = Ending("complete")
+
+
+class Request(Struct, frozen=True, eq=False):
+    """
+    A request to a queue, compared by identity.
+
+    @ivar kind: What it is for: to claim tasks, to settle tasks that have ended, to
+        extend leases, or to cancel a claim.
+    @ivar count: How many tasks it asks for, settles or extends; 1 with C{cancel}.
+    @ivar within: The seconds after which the queue must have answered, refused or given
+        up: if it has not, it hangs.
+    @ivar claim: The name of the claim, with C{claim} and C{cancel}.
+    """
+
+    kind: Literal["claim", "settle", "extend", "cancel"]
+    count: int
+    within: float
+    claim: str | None = None
