@@ -29,7 +29,7 @@ demo: $(VENV)/.runs
 SLOW := acceptance cli/test_console.py handlers/command/test_handler.py handlers/processes \
 	taskqueue/test_machine.py taskqueue/test_tap.py test_examples.py \
 	test_handler_examples.py test_init.py command/test_mainloop.py test_plugins.py pipeline/test_machine.py \
-	test_plugin.py command/test_daemon.py test_tap.py
+	test_plugin.py command/test_daemon.py command/test_signals.py command/test_processlog.py test_tap.py
 
 quick: $(VENV)/.develops
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(SLOW:%=--ignore=tests/%) $(ARGS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import signal
 
-from tests.command.test_daemon import ProcessCase
+from tests.command.application import ProcessCase
 
 BUSY = """
     import time
