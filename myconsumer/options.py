@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from myconsumer.command.option import (
+    LOG_OPTIONS,
     TOKEN_FILE,
     Address,
     Flag,
@@ -125,6 +126,7 @@ OPTIONS: Sequence[Option] = (
     ),
     Option("until-empty", Flag, Claiming.untilEmpty, "end once no task is left"),
     TOKEN_FILE,
+    *LOG_OPTIONS,
 )
 
 

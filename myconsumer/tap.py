@@ -11,9 +11,11 @@ from typing import Any
 
 from twisted.application.service import IService
 
-from myconsumer.command.daemon import ExitStatus, handleSignals, steadyClock
+from myconsumer.command.daemon import ExitStatus, steadyClock
 from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
+from myconsumer.command.processlog import ProcessLog
+from myconsumer.command.signals import handleSignals
 from myconsumer.command.standardlog import joinLogs
 from myconsumer.command.usage import CommandOptions
 from myconsumer.options import COMMAND
@@ -89,6 +91,7 @@ def makeService(options: Options) -> ConsumerService:
     )
     for part in filter(IService.providedBy, (queue, handler)):
         part.setServiceParent(service)
+    ProcessLog(options).attach(service)
     handleSignals(service, reactor)
     return service
 

@@ -69,7 +69,8 @@ class TableTests(SynchronousTestCase):
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
             "url protocol local listen keep sync limit python run-in exec exec-env "
             "kill-after forward forward-wait-for wait lease interval prefetch "
-            "pollers rate timeout drain max-attempts until-empty token-file config",
+            "pollers rate timeout drain max-attempts until-empty token-file "
+            "log-level log-format log-keep config",
         )
 
     def test_variablesDiffer(self) -> None:
@@ -113,6 +114,9 @@ class TableTests(SynchronousTestCase):
                 "max-attempts": 20,
                 "until-empty": False,
                 "token-file": None,
+                "log-level": "info",
+                "log-format": "text",
+                "log-keep": 10,
             },
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from os.path import abspath
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from msgspec import Meta
 from twisted.python.reflect import namedAny
@@ -173,4 +173,26 @@ CONFIG = Option(
     None,
     "TOML file with any of these options by their long names",
     convert=_readFile,
+)
+
+#: The options of the log, which every command of C{twistd} has.
+LOG_OPTIONS = (
+    Option(
+        "log-level",
+        Literal["debug", "info", "warn", "error", "critical"],
+        "info",
+        "the least level of what is logged",
+    ),
+    Option(
+        "log-format",
+        Literal["text", "json"],
+        "text",
+        "the format of the log: lines of text, or one JSON object a line",
+    ),
+    countOption(
+        "log-keep",
+        0,
+        10,
+        "rotated log files to keep, of 10 MB each; 0: rotate none",
+    ),
 )

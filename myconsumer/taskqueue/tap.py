@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from myconsumer.command.daemon import steadyClock
 from myconsumer.command.mainloop import leaveThreads
-from myconsumer.command.option import TOKEN_FILE
+from myconsumer.command.option import LOG_OPTIONS, TOKEN_FILE
 from myconsumer.command.resolving import Command
 from myconsumer.command.usage import CommandOptions
 from myconsumer.taskqueue.embedded import makeLocalQueueService
@@ -21,6 +21,7 @@ OPTIONS = (
     KEEP,
     SYNC,
     TOKEN_FILE,
+    *LOG_OPTIONS,
 )
 
 

@@ -614,6 +614,9 @@ class OrderTests(ResolvingCase):
                 "max-attempts": 20,
                 "until-empty": False,
                 "token-file": None,
+                "log-level": "info",
+                "log-format": "text",
+                "log-keep": 10,
             },
         )
 

@@ -68,6 +68,9 @@ class OptionsTests(OptionsCase):
                 "keep": 7 * DAY,
                 "sync": "normal",
                 "token-file": None,
+                "log-level": "info",
+                "log-format": "text",
+                "log-keep": 10,
             },
         )
         self.assertEqual(set(options), {option.name for option in OPTIONS})

@@ -1,0 +1,81 @@
+"""
+The events of the log as JSON: one object a line.
+
+Promise 9: only plain values get into a line, and never an object, whose text might hold
+a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from twisted.logger import LogEvent, formatEvent
+from twisted.python.failure import Failure
+
+#: The most characters of a text: the message, the value of a field, a traceback.
+LONGEST = 16_384
+
+#: What has a meaning of its own in a line, or is Twisted's and says nothing more.
+_RESERVED = {"time", "level", "logger", "message", "traceback"} | {
+    *("format", "isError", "failure", "system", "why")
+}
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def asJSON(event: LogEvent) -> str:
+    """
+    Format an event.
+
+    @param event: Any event.
+
+    @return: A line with its end: an object with C{time}, C{level}, C{logger} and
+        C{message}, the event's own fields as far as they are plain, and C{traceback}
+        if the event is of a failure.  An event without any text has no line.
+    """
+    failure = event.get("log_failure")
+    message = formatEvent(event)
+    if not (message or isinstance(failure, Failure)):
+        return ""
+    line = {
+        "time": _time(event),
+        "level": getattr(event.get("log_level"), "name", "info"),
+        "logger": str(event.get("log_namespace") or "-"),
+        "message": _bounded(message),
+    }
+    for name, value in event.items():
+        if not name.startswith("log_") and name not in _RESERVED and _isPlain(value):
+            line[name] = _bounded(value) if isinstance(value, str) else value
+    if isinstance(failure, Failure):
+        line["traceback"] = _traceback(failure)
+    return json.dumps(line) + "\n"
+
+
+def _time(event: LogEvent) -> str:
+    seconds = event.get("log_time") or 0
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _isPlain(value: Any) -> bool:
+    if type(value) is float:
+        return isfinite(value)
+    if type(value) is int:
+        # else it may have more digits than Python writes
+        return value.bit_length() <= 64
+    return type(value) in _PLAIN
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+
+
+def _traceback(failure: Failure) -> str:
+    try:
+        return _bounded(failure.getTraceback())
+    except Exception:
+        return "it cannot be shown"
