@@ -78,36 +78,43 @@ OPTIONS: Sequence[Option] = (
     URL,
     PROTOCOL,
     *optionsOf(_QUEUES),
-    countOption("limit", 1, None, "the most tasks that run at once; needed"),
+    countOption(
+        "limit", 1, None, "the most tasks that run at once; needed", isLive=True
+    ),
     *optionsOf(_HANDLERS),
     secondsOption(
         "wait",
         Claiming.wait,
         "seconds to wait at the endpoint for a first task",
         _HOUR,
+        isLive=True,
     ),
     Option(
         "lease",
         Lease,
         Claiming.lease,
         "seconds for which a task is leased; renewed while it is held",
+        isLive=True,
     ),
     secondsOption(
         "interval",
         Claiming.interval,
         "seconds between claims where the endpoint does not wait",
+        isLive=True,
     ),
     countOption(
         "prefetch",
         0,
         Claiming.prefetch,
         "tasks claimed beyond the limit, to wait for a slot",
+        isLive=True,
     ),
     countOption(
         "pollers",
         1,
         Claiming.pollers,
         "the most claims in flight at once; more than one while they come back full",
+        isLive=True,
     ),
     Option(
         "rate",
@@ -115,14 +122,20 @@ OPTIONS: Sequence[Option] = (
         None,
         "starts tasks no faster than this: 5/s, 90/m, 1000/h",
         convert=_perSecond,
+        isLive=True,
     ),
-    secondsOption("timeout", 0, "seconds that a task may run; 0: no limit"),
-    secondsOption("drain", 20, "seconds that running tasks get when stopped"),
+    secondsOption(
+        "timeout", 0, "seconds that a task may run; 0: no limit", isLive=True
+    ),
+    secondsOption(
+        "drain", 20, "seconds that running tasks get when stopped", isLive=True
+    ),
     countOption(
         "max-attempts",
         0,
         20,
         "the attempt in which a failure is final; 0: the endpoint decides",
+        isLive=True,
     ),
     Option("until-empty", Flag, Claiming.untilEmpty, "end once no task is left"),
     TOKEN_FILE,

@@ -120,6 +120,16 @@ class TableTests(SynchronousTestCase):
             },
         )
 
+    def test_numbersOfThePipelineAreLive(self) -> None:
+        """
+        The options of this list take effect when they change, and no others.
+        """
+        self.assertEqual(
+            " ".join(option.name for option in OPTIONS if option.isLive),
+            "limit wait lease interval prefetch pollers rate timeout drain "
+            "max-attempts",
+        )
+
     def test_defaultsAreTaken(self) -> None:
         """
         Each default would be taken if it was given.

@@ -35,6 +35,8 @@ class Option(NamedTuple):
     @ivar argument: What it is called where it is an argument without a name.
     @ivar variable: The environment variable that gives it, if that is not called as
         those of the command are.
+    @ivar isLive: Whether a changed value takes effect while the process runs.
+    @ivar mayHoldSecrets: Whether no more than the first word of a value is shown.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Option(NamedTuple):
     requires: str | None = None
     argument: str | None = None
     variable: str | None = None
+    isLive: bool = False
+    mayHoldSecrets: bool = False
 
     @property
     def takes(self) -> str:
@@ -119,7 +123,9 @@ Address = text("an http:// or https:// URL without user name and password")
 asURL = later("myconsumer.http.urls.parseURL")
 
 
-def countOption(name: str, least: int, default: int | None, help: str) -> Option:
+def countOption(
+    name: str, least: int, default: int | None, help: str, isLive: bool = False
+) -> Option:
     """
     Make an option that takes a whole number, up to a million.
 
@@ -127,11 +133,15 @@ def countOption(name: str, least: int, default: int | None, help: str) -> Option
     @param least: The least that it takes.
     @param default: Its value where none is given; C{None}: it is needed.
     @param help: What it is for.
+    @param isLive: See L{Option}.
     """
-    return Option(name, count(least, MILLION), default, help, needed=default is None)
+    type_, needed = count(least, MILLION), default is None
+    return Option(name, type_, default, help, needed=needed, isLive=isLive)
 
 
-def secondsOption(name: str, default: float, help: str, most: int = YEAR) -> Option:
+def secondsOption(
+    name: str, default: float, help: str, most: int = YEAR, isLive: bool = False
+) -> Option:
     """
     Make an option that takes seconds.
 
@@ -139,8 +149,9 @@ def secondsOption(name: str, default: float, help: str, most: int = YEAR) -> Opt
     @param default: Its value where none is given.
     @param help: What it is for.
     @param most: The most that it takes.
+    @param isLive: See L{Option}.
     """
-    return Option(name, seconds(most), default, help)
+    return Option(name, seconds(most), default, help, isLive=isLive)
 
 
 def _tokenFile(path: str) -> str:

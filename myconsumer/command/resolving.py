@@ -20,6 +20,7 @@ from myconsumer.command.refusal import (
     checkRequired,
     refused,
 )
+from myconsumer.command.setting import DEFAULT, Setting
 from myconsumer.text import masked, shown
 
 
@@ -54,8 +55,11 @@ class Command(NamedTuple):
 
 
 def resolve(
-    command: Command, arguments: Mapping[str, Any], environ: Mapping[str, str]
-) -> dict[str, Any]:
+    command: Command,
+    arguments: Mapping[str, Any],
+    environ: Mapping[str, str],
+    known: Sequence[Setting] = (),
+) -> dict[str, Setting]:
     """
     Find every option's value: the command line counts most, then the environment,
     then the file, then the default.  A value that is overridden has to be valid, too.
@@ -63,22 +67,23 @@ def resolve(
     @param command: The command.
     @param arguments: What was given on the command line, by long names.
     @param environ: The environment.  An empty variable counts as not set.
+    @param known: What was found before: what was given then is not converted again.
 
-    @return: The values by long names, each checked and converted.
+    @return: The settings by long names, each value checked and converted.
 
     @raise BadOption: A value is wrong, wherever it was given, or missing.
     """
     layers = [_fromArguments(command, arguments), _fromEnvironment(command, environ)]
     files = _given(CONFIG, layers)
     if files:
-        file = _settle(command, CONFIG, files)
+        file = _converted(CONFIG, files[0])
         layers.append(_fromFile(command, files[0].value, file))
     # a wrong value is refused before a missing one
     everything = {option.name: _given(option, layers) for option in command.options}
     checkRequired(command.options, everything)
     command.checkTogether(everything)
     return {
-        option.name: _settle(command, option, everything[option.name])
+        option.name: _settle(command, option, everything[option.name], known)
         for option in command.options
     }
 
@@ -136,17 +141,28 @@ def _check(option: Option, given: Given) -> Given:
     return given._replace(value=value)
 
 
-def _settle(command: Command, option: Option, values: Sequence[Given]) -> Any:
+def _settle(
+    command: Command,
+    option: Option,
+    values: Sequence[Given],
+    known: Sequence[Setting],
+) -> Setting:
     """
     @return: The first of the values, converted, or the default.
     """
     if option.needed and not values:
         raise BadOption(missing(command, option))
-    given = values[0] if values else Given("the default", option.default)
-    if option.isList:
-        each = (given._replace(value=value) for value in given.value)
-        return [_converted(option, value) for value in each]
-    return _converted(option, given)
+    given = values[0] if values else Given(DEFAULT, option.default)
+    for setting in known:
+        if (setting.name, setting.raw) == (option.name, given.value):
+            return setting._replace(origin=given.origin)
+    return Setting(option, given.value, given.origin, _convertedAll(option, given))
+
+
+def _convertedAll(option: Option, given: Given) -> Any:
+    if not option.isList:
+        return _converted(option, given)
+    return [_converted(option, given._replace(value=each)) for each in given.value]
 
 
 def _converted(option: Option, given: Given) -> Any:

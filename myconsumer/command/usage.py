@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from getopt import GetoptError, gnu_getopt
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
@@ -17,6 +17,7 @@ from twisted.python.usage import Options, UsageError
 from myconsumer.command.option import CONFIG, Option
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command, resolve
+from myconsumer.command.setting import Change, Setting, Settings
 from myconsumer.text import isSecret, masked, oneLine
 
 #: The most characters of the line that says what is wrong: it may list all options.
@@ -95,6 +96,10 @@ class CommandOptions(ProgramOptions):
     value that has been checked.
     """
 
+    _settings: Settings
+    # the command line, and the environment, that it was parsed with
+    _given: tuple[Mapping[str, Any], Mapping[str, str]]
+
     optParameters: ClassVar[Sequence[Sequence[Any]]]
     optFlags: ClassVar[Sequence[Sequence[Any]]]
 
@@ -148,7 +153,54 @@ class CommandOptions(ProgramOptions):
         """
         Resolve the options.
         """
-        self.update(resolve(self.command, dict(self), os.environ))
+        given, environ = dict(self), dict(os.environ)
+        settings = resolve(self.command, given, environ)
+        # twistd may change the directory
+        for place, name in (
+            (given, CONFIG.name),
+            (environ, self.command.variable(CONFIG)),
+        ):
+            if place.get(name):
+                place[name] = os.path.abspath(place[name])
+        self._given = (given, environ)
+        self._settings = Settings(settings)
+        self._update()
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """
+        What is in use, with where it was given, by the options' long names.
+        """
+        return self._settings.inUse
+
+    def reread(
+        self, use: Callable[[Sequence[Change]], object] = lambda changes: None
+    ) -> Sequence[Change]:
+        """
+        Resolve the options again, from the same command line and environment, and from
+        the file of C{--config} as it is now.  A value that was given before, in
+        whatever place, is not converted again: that may import a module, or look at a
+        lock that is ours.
+
+        What takes effect at once is then mapped to its new value.  What needs a restart
+        keeps its old one, and is among the changes only until it was returned once.
+
+        @param use: Puts the changes to use.  What it raises leaves all as it was.
+
+        @return: What has changed since the options were read last.
+
+        @raise BadOption: Something is wrong, or the file cannot be read; then nothing
+            is changed.
+        """
+        settings = resolve(self.command, *self._given, self._settings.known())
+        changes = self._settings.changes(settings)
+        use(changes)
+        self._settings.take(settings)
+        self._update()
+        return changes
+
+    def _update(self) -> None:
+        self.update({name: each.value for name, each in self.settings.items()})
 
     def _checkTable(self) -> None:
         names = [option.name for option in (*self.command.options, CONFIG)]

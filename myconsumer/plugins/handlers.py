@@ -36,6 +36,7 @@ command = HandlerMaker(
         None,
         "runs this command for each task, without a shell, the payload on its stdin",
         convert=later("myconsumer.handlers.command.words.asWords"),
+        mayHoldSecrets=True,
     ),
     Option(
         "exec-env",

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.command.option import CONFIG
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import resolve
+from myconsumer.command.setting import Setting
 from myconsumer.handlers.callables import NamedCallable
 from myconsumer.options import COMMAND, OPTIONS
 from tests.test_text import BAD_URLS_WITH_SECRETS
@@ -140,6 +141,10 @@ BAD = [
 ]
 
 
+def valuesOf(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    return {name: setting.value for name, setting in settings.items()}
+
+
 class ResolvingCase(SynchronousTestCase):
     """
     What these tests have in common.
@@ -160,7 +165,7 @@ class ResolvingCase(SynchronousTestCase):
         if file is not None:
             Path(self.path).write_text(file, encoding="utf-8")
             given["config"] = self.path
-        return resolve(COMMAND, given, environ)
+        return valuesOf(resolve(COMMAND, given, environ))
 
     def refused(self, *args: Any, **kwargs: Any) -> str:
         with self.assertRaises(BadOption) as caught:
@@ -848,7 +853,7 @@ class AnyTextTests(PlainTestCase):
         if not environ:
             arguments[option.name] = text
         try:
-            value = resolve(COMMAND, arguments, environ)[option.name]
+            value = resolve(COMMAND, arguments, environ)[option.name].value
         except BadOption as refused:
             line = str(refused)
             self.assertEqual(len(line.splitlines()), 1)
