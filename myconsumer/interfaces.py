@@ -56,7 +56,10 @@ class ITaskSlots(Interface):
     How much room a consumer has, for a source that asks for several tasks at once.
     """
 
-    running: int = Attribute("The number of tasks that run now.")
+    limit: int = Attribute("The most tasks to run at once; it may change.")
+    running: int = Attribute(
+        "The number of tasks that run now: more than the limit where that was lowered."
+    )
     freeSlots: int = Attribute("How many further tasks may run now: 0 or more.")
 
 
