@@ -143,6 +143,24 @@ class ITaskQueue(Interface):
         """
 
 
+class IScalableTaskQueue(ITaskQueue):
+    """
+    A queue that keeps something for each open claim, such as a connection, and can be
+    made to keep more or less while it is used.
+    """
+
+    def setPollers(pollers: int) -> None:
+        """
+        Keep what C{pollers} claims side by side need.  Called before more claims are
+        made than before, and after fewer are to be made: claims beyond that are
+        answered yet.
+
+        @param pollers: The most claims from now on, 1 or more.
+
+        @raise ValueError: It cannot keep that much; nothing is changed then.
+        """
+
+
 class ISelfTimedTaskQueue(ITaskQueue):
     """
     A queue that cannot tell its endpoint C{wait}: a claim with a smaller C{wait} than
@@ -227,6 +245,24 @@ class ITaskHandler(Interface):
 
         @raise Release: To have the task delivered again later.
         @raise Reject: To have the task never delivered again.
+        """
+
+
+class IScalableTaskHandler(ITaskHandler):
+    """
+    A handler that keeps something for each slot, such as a thread, a process or a
+    connection, and can be made to keep more or less while it is used.
+    """
+
+    def setLimit(limit: int) -> None:
+        """
+        Keep what C{limit} tasks at once need.  Called before more tasks are given to
+        L{handle} at once than before, and after fewer are to be given: tasks beyond
+        that run on, and what they need is let go when they have ended.
+
+        @param limit: The most tasks from now on, 1 or more.
+
+        @raise ValueError: It cannot keep that much; nothing is changed then.
         """
 
 
