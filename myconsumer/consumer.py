@@ -1,8 +1,8 @@
 """
 A consumer of tasks that bounds how many run at once.
 
-Promise 2: never more than C{worker_limit} tasks run at once, unless the source sends
-more.
+Promise 2: never more than C{limit} tasks run at once, unless the source sends more, or
+more ran when the limit was lowered.
 
 Promise 3: the source is started again the moment a slot is free.
 """
@@ -54,17 +54,22 @@ def asLogger(logger: Logger | logging.Logger) -> Logger:
 @implementer(ITaskConsumer, ITaskSlots)
 class ParallelLimitedTaskConsumer:
     """
-    Runs the tasks of one source, at most C{worker_limit} at once.
+    Runs the tasks of one source, at most C{limit} at once.
 
     The source calls the consumer for each task.  The consumer starts the source while
     another task may run, and stops it while none may.  An instance serves one run.
 
     @ivar running: See L{ITaskSlots.running}.
+    @ivar limit: See L{ITaskSlots.limit}.
+    @ivar lastFailure: Why looking for tasks has failed, if it has failed the last time:
+        asked when the run has ended, it tells whether the source failed or had nothing
+        left.
     """
 
     _log = Logger()
 
     running = 0
+    lastFailure: Failure | None = None
     _source: ITaskSource | None = None
     _isStarting = False
     _isToStartAgain = False
@@ -85,7 +90,7 @@ class ParallelLimitedTaskConsumer:
         check("worker_limit", Positive, worker_limit)
         if logger is not None:
             self._log = asLogger(logger)
-        self._limit = worker_limit
+        self.limit = worker_limit
         # Bound once: that is a tenth of what a task costs.
         self._onEnd, self._onFailure = self._taskEnded, self._taskFailed
         self._run: Deferred[None] = Deferred()
@@ -96,7 +101,29 @@ class ParallelLimitedTaskConsumer:
         """
         See L{ITaskSlots.freeSlots}.
         """
-        return max(0, self._limit - self.running)
+        return max(0, self.limit - self.running)
+
+    def setLimit(self, limit: int) -> None:
+        """
+        Change how many tasks may run at once.  A higher limit has new slots filled at
+        once; with a lower one nothing is cancelled, and no further task is asked for
+        until fewer run.  Harmless at any time.
+
+        @param limit: The most tasks to run at once, 1 or more.
+
+        @raise TypeError: C{limit} is no integer.
+        @raise ValueError: C{limit} is less than 1.
+        """
+        check("limit", Positive, limit)
+        before, self.limit = self.limit, limit
+        source = self._source
+        if source is None or self._end is not None:
+            return
+        # else the source is started or stopped already, whatever for
+        if before <= self.running < limit:
+            self._startSource(source)
+        elif limit <= self.running < before:
+            self._stopSource(source)
 
     def consume(self, source: ITaskSource) -> Deferred[None]:
         """
@@ -104,8 +131,8 @@ class ParallelLimitedTaskConsumer:
 
         @param source: Where the tasks come from.
 
-        @return: Fires with C{None} once the source is exhausted, or keeps
-            failing, and no task runs.
+        @return: Fires with C{None} once the source is exhausted, or keeps failing, and
+            no task runs; C{lastFailure} tells which.
 
         @raise AlreadyRunningError: C{consume} was called before.
         """
@@ -124,6 +151,7 @@ class ParallelLimitedTaskConsumer:
         if source is None:
             raise NotRunningError(self)
         self.running += 1
+        self.lastFailure = None
         try:
             result = task()
         except BaseException:
@@ -142,7 +170,7 @@ class ParallelLimitedTaskConsumer:
                 self._taskEnded(None)
         if self._end is not None:
             return
-        if self.running >= self._limit:
+        if self.running >= self.limit:
             self._stopSource(source)
         else:
             self._startSource(source)
@@ -153,7 +181,10 @@ class ParallelLimitedTaskConsumer:
         """
         if self._source is None:
             raise NotRunningError(self)
-        if self.running == 0 and self._end is None:
+        if self._end is not None:
+            return
+        self.lastFailure = None
+        if self.running == 0:
             self._endRun(self._source)
 
     def taskProductionFailed(self, reason: Failure) -> None:
@@ -165,6 +196,7 @@ class ParallelLimitedTaskConsumer:
             raise NotRunningError(self)
         if self._end is not None:
             return
+        self.lastFailure = reason
         self._log.warn(
             "Looking for tasks failed with {running} running: {reason}",
             running=self.running,
@@ -274,7 +306,7 @@ class ParallelLimitedTaskConsumer:
         self.running -= 1
         if self._end is not None:
             self._endIfIdle()
-        elif self.running < self._limit and self._source is not None:
+        elif self.running < self.limit and self._source is not None:
             self._startSource(self._source)
 
     def _taskFailed(self, failure: Failure) -> None:

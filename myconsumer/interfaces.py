@@ -56,7 +56,10 @@ class ITaskSlots(Interface):
     How much room a consumer has, for a source that asks for several tasks at once.
     """
 
-    running: int = Attribute("The number of tasks that run now.")
+    limit: int = Attribute("The most tasks to run at once; it may change.")
+    running: int = Attribute(
+        "The number of tasks that run now: more than the limit where that was lowered."
+    )
     freeSlots: int = Attribute("How many further tasks may run now: 0 or more.")
 
 
@@ -137,6 +140,24 @@ class ITaskQueue(Interface):
         afterwards.
 
         @return: Fires once the connections are closed; never fails.
+        """
+
+
+class IScalableTaskQueue(ITaskQueue):
+    """
+    A queue that keeps something for each open claim, such as a connection, and can be
+    made to keep more or less while it is used.
+    """
+
+    def setPollers(pollers: int) -> None:
+        """
+        Keep what C{pollers} claims side by side need.  Called before more claims are
+        made than before, and after fewer are to be made: claims beyond that are
+        answered yet.
+
+        @param pollers: The most claims from now on, 1 or more.
+
+        @raise ValueError: It cannot keep that much; nothing is changed then.
         """
 
 
@@ -224,6 +245,24 @@ class ITaskHandler(Interface):
 
         @raise Release: To have the task delivered again later.
         @raise Reject: To have the task never delivered again.
+        """
+
+
+class IScalableTaskHandler(ITaskHandler):
+    """
+    A handler that keeps something for each slot, such as a thread, a process or a
+    connection, and can be made to keep more or less while it is used.
+    """
+
+    def setLimit(limit: int) -> None:
+        """
+        Keep what C{limit} tasks at once need.  Called before more tasks are given to
+        L{handle} at once than before, and after fewer are to be given: tasks beyond
+        that run on, and what they need is let go when they have ended.
+
+        @param limit: The most tasks from now on, 1 or more.
+
+        @raise ValueError: It cannot keep that much; nothing is changed then.
         """
 
 

@@ -27,6 +27,9 @@ QUIET = 60.0
 #: else lasts until somebody acts.
 QUIET_LASTING = 3600.0
 
+#: The seconds for which an empty L{Budget} is filled before it is used again.
+REFILL = 10.0
+
 #: Takes the number of failures before this one, returns the seconds to wait.
 Policy = Callable[[int], float]
 
@@ -146,4 +149,63 @@ class Quiet:
             return 0
         self._quietUntil = now + QUIET
         count, self._count = self._count, 0
+        return count
+
+
+class Budget:
+    """
+    Bounds how many bytes are logged of what comes in any number: a token bucket, which
+    is full at first.  Once it is empty nothing is logged until it holds the bytes of
+    L{REFILL} seconds, so that what is left out can be counted in one line.
+
+    @ivar left: How many bytes may be logged now.
+    """
+
+    _isEmpty = False
+    _omitted = 0
+
+    def __init__(
+        self, clock: IReactorTime, bytesPerMinute: float, burst: float
+    ) -> None:
+        """
+        @param clock: Measures the time.
+        @param bytesPerMinute: The bytes that may be logged in a minute, in the long
+            run.
+        @param burst: The bytes that may be logged at once, after a quiet time.
+        """
+        self._clock = clock
+        self._rate = bytesPerMinute / 60
+        self._burst = burst
+        self._enough = min(burst, self._rate * REFILL)
+        self._at = clock.seconds()
+        self.left = burst
+
+    def take(self, size: int) -> bool:
+        """
+        Ask for room for one line.
+
+        @param size: The bytes of the line; one that is longer than the burst takes a
+            full bucket.
+
+        @return: Whether it may be logged; if not it is counted as omitted.
+        """
+        now = self._clock.seconds()
+        self.left = min(self._burst, self.left + (now - self._at) * self._rate)
+        self._at = now
+        needed = min(size, self._burst)
+        if self.left < (max(needed, self._enough) if self._isEmpty else needed):
+            self._isEmpty = True
+            self._omitted += 1
+            return False
+        self._isEmpty = False
+        self.left -= needed
+        return True
+
+    def omitted(self) -> int:
+        """
+        To be asked after L{take} has returned C{True}, and when nothing more comes.
+
+        @return: How many lines were omitted since this was last asked.
+        """
+        count, self._omitted = self._omitted, 0
         return count

@@ -7,7 +7,8 @@ Promise 5: a stop leaves nothing leased, while the endpoint answers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from copy import copy
+from typing import Any, TypedDict, Unpack
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -16,11 +17,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.fields import Count, Positive, Seconds, check
-from myconsumer.interfaces import IPausable, ITaskHandler, ITaskQueue
+from myconsumer.interfaces import (
+    IPausable,
+    ITaskHandler,
+    ITaskQueue,
+)
 from myconsumer.pipeline.parts import Pipeline, makePipeline
+from myconsumer.pipeline.scaling import leaveRoom, makeRoom
 from myconsumer.pipeline.shutdown import Shutdown
-from myconsumer.pipeline.terms import Claiming
+from myconsumer.pipeline.terms import Claiming, Terms
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -35,6 +40,23 @@ CANCEL_GRACE = 0.5
 SETTLE_GRACE = 5.0
 
 
+class Settings(TypedDict, total=False):
+    """
+    What L{ConsumerService.change} takes: arguments of L{ConsumerService}.
+    """
+
+    limit: int
+    wait: float
+    lease: float
+    interval: float
+    prefetch: int
+    pollers: int
+    rate: float | None
+    timeout: float
+    drain: float
+    maxAttempts: int
+
+
 @implementer(IPausable)
 class ConsumerService(MultiService):
     """
@@ -43,8 +65,6 @@ class ConsumerService(MultiService):
 
     Its own children are stopped after that, so that they can be what handler and
     queue need.
-
-    @ivar claiming: How tasks are claimed.
     """
 
     _log = Logger()
@@ -62,9 +82,9 @@ class ConsumerService(MultiService):
         interval: float = Claiming.interval,
         prefetch: int = Claiming.prefetch,
         pollers: int = Claiming.pollers,
-        timeout: float = 0.0,
-        drain: float = 20.0,
-        maxAttempts: int = 20,
+        timeout: float = Terms.timeout,
+        drain: float = Terms.drain,
+        maxAttempts: int = Terms.maxAttempts,
         untilEmpty: bool = Claiming.untilEmpty,
         onEnd: Callable[[Failure | None], object] | None = None,
         rate: float | None = Claiming.rate,
@@ -89,12 +109,8 @@ class ConsumerService(MultiService):
         @raise TypeError: A number is of another type.
         @raise ValueError: A number is out of range.
         """
-        check("limit", Positive, limit)
-        check("maxAttempts", Count, maxAttempts)
-        check("timeout", Seconds, timeout)
-        check("drain", Seconds, drain)
         super().__init__()
-        self.claiming = Claiming(
+        claiming = Claiming(
             wait=wait,
             lease=lease,
             interval=interval,
@@ -103,20 +119,31 @@ class ConsumerService(MultiService):
             untilEmpty=untilEmpty,
             rate=rate,
         )
+        self._terms = Terms(limit, claiming, timeout, drain, maxAttempts)
         if clock is None:
             from twisted.internet import reactor
 
             clock = IReactorTime(reactor)
         self._queue = queue
         self._handler = handler
-        self._limit = limit
-        self._timeout = timeout
-        self._drain = drain
-        self._maxAttempts = maxAttempts
         self._onEnd = onEnd
         self._clock = clock
         self._pauses: set[str] = set()
         self._shutdown = Shutdown(self._stop)
+
+    @property
+    def claiming(self) -> Claiming:
+        """
+        How tasks are claimed now.
+        """
+        return self._terms.claiming
+
+    @property
+    def limit(self) -> int:
+        """
+        The most tasks to run at once now.
+        """
+        return self._terms.limit
 
     def startService(self) -> None:
         """
@@ -128,7 +155,7 @@ class ConsumerService(MultiService):
         self._log.info(
             "Consuming from {queue}, at most {limit} tasks at once",
             queue=self._queue,
-            limit=self._limit,
+            limit=self.limit,
         )
         for reason in self._pauses:
             pipeline.source.pause(reason)
@@ -165,16 +192,50 @@ class ConsumerService(MultiService):
         if self._pipeline is not None:
             self._pipeline.source.resume(reason)
 
+    def setLimit(self, limit: int) -> None:
+        """
+        Change how many tasks may run at once.  See L{change}.
+
+        @param limit: The most tasks, 1 or more.
+
+        @raise TypeError: C{limit} is no integer.
+        @raise ValueError: C{limit} is out of range, or needs more file descriptors than
+            this process may have.
+        """
+        self.change(limit=limit)
+
+    def change(self, **settings: Unpack[Settings]) -> None:
+        """
+        Change settings, whether the service runs, is paused, drains or is stopped: all
+        of them, or none where one is refused.  They are in force until they are changed
+        again, also after a stop and a start.
+
+        A higher C{limit} or C{prefetch} has more tasks claimed at once.  With a lower
+        one nothing is cancelled or given back, and nothing is claimed before fewer
+        tasks are held.  C{timeout} holds for tasks that start from now on, C{wait} and
+        C{lease} for claims made from now on, C{drain} for a drain that begins from now
+        on.  C{untilEmpty} cannot be changed.
+
+        @raise TypeError: There is no such setting, or a number is of another type.
+        @raise ValueError: A number is out of range, or C{limit} needs more file
+            descriptors than this process may have, or more than the handler can keep.
+        """
+        old, new = copy(self._terms), self._terms.changed(dict(settings))
+        makeRoom(self._queue, self._handler, old, new)
+        self._terms.adopt(new)
+        if self._pipeline is not None:
+            self._pipeline.termsChanged()
+        leaveRoom(self._queue, self._handler, old, new)
+        for name, values in old.differences(new).items():
+            self._settingChanged(name, *values)
+
+    def _settingChanged(self, name: str, old: Any, new: Any) -> None:
+        """
+        Announce a change.
+        """
+
     def _makePipeline(self) -> Pipeline:
-        return makePipeline(
-            self._queue,
-            self._handler,
-            self._limit,
-            self.claiming,
-            self._timeout,
-            self._maxAttempts,
-            self._clock,
-        )
+        return makePipeline(self._queue, self._handler, self._terms, self._clock)
 
     def _ended(self, _: None, pipeline: Pipeline) -> None:
         """
@@ -210,13 +271,13 @@ class ConsumerService(MultiService):
             "Stopping: {running} tasks run and get {drain:g} s, {waiting} that wait "
             "are given back",
             running=consumer.running,
-            drain=self._drain,
+            drain=self._terms.drain,
             waiting=len(source.arrivals),
         )
         pipeline.breaker.close()
         closed = source.close()
         drained = consumer.drain()
-        await self._until(drained, self._drain, hurry)
+        await self._until(drained, self._terms.drain, hurry)
         if consumer.running:
             self._log.info("Cancelling {running} tasks", running=consumer.running)
             pipeline.execution.stop()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -138,6 +138,7 @@ class Run:
         self.drains = 0
         self.tasks: list[Deferred[object]] = []
         self.stops: list[Deferred[bool]] = []
+        self.failure = Failure(ValueError("no database"))
         if consume:
             self.consume()
 
@@ -191,6 +192,18 @@ class Run:
         Tell of a failure to find tasks; the classic programs gave no reason.
         """
         self.consumer.taskProductionFailed(None)  # type: ignore[arg-type]
+
+    def broken(self) -> None:
+        """
+        Tell of a failure to find tasks, with the reason.
+        """
+        self.consumer.taskProductionFailed(self.failure)
+
+    def one(self) -> None:
+        self.consumer.setLimit(1)
+
+    def three(self) -> None:
+        self.consumer.setLimit(3)
 
     def drain(self) -> None:
         """
@@ -317,6 +330,21 @@ class SourceTests(SynchronousTestCase):
             (2, "task drain", "start start stop"),
             (2, "task drain drain task end end", "start start stop"),
             (2, "task drain none failed quick", "start start stop"),
+            # a higher limit, with a slot that is new and without
+            (1, "three", "start"),
+            (1, "task three", "start stop start"),
+            (1, "task three three", "start stop start"),
+            (1, "task task task three", "start stop stop stop"),
+            # a lower one
+            (3, "one", "start"),
+            (3, "task one", "start start stop"),
+            (3, "task one one", "start start stop"),
+            (3, "task task one end", "start start start stop"),
+            (3, "task task one end end", "start start start stop start"),
+            # while something else than the limit has stopped the source
+            (2, "none three", "start stop"),
+            (2, "task failed three", "start start stop"),
+            (2, "task drain three end one", "start start stop"),
         ):
             run = Run(limit).do(steps)
             case = f"limit {limit}: {steps}"
@@ -343,7 +371,13 @@ class SourceTests(SynchronousTestCase):
         """
         A stop in between cancels the start that is to be done.
         """
-        for steps in ("task task", "task failed", "quick none", "task drain"):
+        for steps in (
+            "task task",
+            "task failed",
+            "quick none",
+            "task drain",
+            "task one",
+        ):
             run = Run(2, consume=False)
             run.source.onStart = partial(run.do, steps)
             run.consume()
@@ -763,6 +797,130 @@ class EndTests(SynchronousTestCase):
             self.assertEqual(run.ends, ["run"])
 
 
+class LimitTests(SynchronousTestCase):
+    """
+    A limit that changes.
+    """
+
+    def test_changesBeforeConsume(self) -> None:
+        """
+        The limit may be changed before anything is consumed, which starts nothing.
+        """
+        run = Run(2, consume=False).do("three")
+        self.assertEqual((run.source.calls, run.consumer.freeSlots), ([], 3))
+        self.assertEqual(run.consumer.limit, 3)
+
+    def test_changesAfterTheEnd(self) -> None:
+        """
+        After the end of the run the limit may be changed, which starts nothing.
+        """
+        run = Run(1).do("none three one")
+        self.assertEqual((run.source.calls, run.ends), (["start", "stop"], ["run"]))
+
+    def test_refusesWrongLimits(self) -> None:
+        """
+        What the constructor refuses is refused later as well, and changes nothing.
+        """
+        run = Run(2)
+        for limit in (True, 1.0, "1", None):
+            with self.assertRaises(TypeError):
+                run.consumer.setLimit(limit)  # type: ignore[arg-type]
+        for limit in (0, -1):
+            with self.assertRaises(ValueError):
+                run.consumer.setLimit(limit)
+        self.assertEqual((run.consumer.limit, run.source.calls), (2, ["start"]))
+
+    def test_startsWithinAStart(self) -> None:
+        """
+        A limit that is raised from within a start has the source started once more,
+        after that start.
+        """
+        run = Run(1, consume=False)
+
+        def start() -> None:
+            run.source.onStart = nothing
+            run.do("task three")
+            run.source.calls.append("done")
+
+        run.source.onStart = start
+        run.consume()
+        self.assertEqual(run.source.calls, ["start", "stop", "done", "start"])
+
+    @given(st.lists(st.sampled_from(["end", 1, 2, 5, 9]), max_size=40))
+    def test_keepsToTheLimitInForce(self, changes: list[Any]) -> None:
+        """
+        However the limit changes, no slot is idle while there is work, no task is
+        started past the limit in force, and the run ends once.
+        """
+        tasks: list[Deferred[None]] = []
+        consumer = ParallelLimitedTaskConsumer(3)
+        past: list[int] = []
+
+        def task() -> Deferred[None]:
+            past.extend([consumer.running] * (consumer.running > consumer.limit))
+            tasks.append(Deferred())
+            return tasks[-1]
+
+        ends: list[None] = []
+        consumer.consume(ListedSource([task] * 60)).addCallback(ends.append)
+        for change in changes:
+            before = consumer.running
+            if change == "end":
+                tasks.pop(0).callback(None)
+                least, most = before - 1, max(before - 1, consumer.limit)
+            else:
+                consumer.setLimit(change)
+                least, most = before, max(before, change)
+            self.assertEqual((consumer.running, past), (max(least, most), []))
+            self.assertEqual(consumer.freeSlots, 0)
+        consumer.drain().addCallback(ends.append)
+        while tasks:
+            tasks.pop().callback(None)
+        self.assertEqual(ends, [None, None])
+
+
+class LastFailureTests(SynchronousTestCase):
+    """
+    Whether a run has ended since nothing was left.
+    """
+
+    def test_tellsTheEndsApart(self) -> None:
+        """
+        What has failed last is there to be asked until a task, or nothing, was found.
+        """
+        for steps, hasFailed in (
+            ("", False),
+            ("none", False),
+            ("broken", True),
+            ("task broken", True),
+            ("task broken end", True),
+            ("task broken end broken", True),
+            ("task broken end none", False),
+            ("task broken end quick", False),
+            ("task broken none", False),
+            ("task broken drain end", True),
+            ("none broken", False),
+        ):
+            run = Run()
+            self.assertIsNone(run.consumer.lastFailure)
+            run.do(steps)
+            expected = run.failure if hasFailed else None
+            self.assertIs(run.consumer.lastFailure, expected, steps)
+
+    def test_keepsWhatAStartRaises(self) -> None:
+        """
+        Where the source's start raises, that is what has failed last.
+        """
+        run = Run(consume=False)
+        run.source.onStart = raises
+        run.consume()
+        failure = run.consumer.lastFailure
+        assert failure is not None
+        self.assertTrue(failure.check(ZeroDivisionError))
+        self.assertEqual(run.ends, ["run"])
+        self.flushLoggedErrors(ZeroDivisionError)
+
+
 class MisuseTests(SynchronousTestCase):
     """
     Calls out of order.
@@ -800,7 +958,9 @@ class MisuseTests(SynchronousTestCase):
 
 
 TASKS = ["task", "quick", "bad", "end", "endBadly"]
-ACTIONS = st.sampled_from([*TASKS, "none", "failed", "done", "restarted", "drain"])
+LIMITS = ["lower", "higher"]
+ENDS = ["none", "failed", "done", "restarted", "drain"]
+ACTIONS = st.sampled_from([*TASKS, *LIMITS, *ENDS])
 STOPS = st.sampled_from(["slow", "fast", "busy", "raises"])
 
 
@@ -817,11 +977,12 @@ class AnyOrder(RuleBasedStateMachine):
     @ivar exhausted: Nothing more can come of it.
     @ivar told: How many ends are to have been told: of the run, of each drain.
     @ivar reason: What the next stop is for: the limit, the end, or a drain.
+    @ivar failing: Looking for tasks has failed the last time.
     @ivar wrong: What went wrong where raising would not be noticed.
     """
 
     live = drains = failures = told = 0
-    started = wanted = closed = exhausted = starting = False
+    started = wanted = closed = exhausted = starting = failing = False
     reason = "limit"
 
     @initialize(
@@ -872,6 +1033,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert not self.wrong, self.wrong
         assert self.consumer.running == self.live
         assert self.consumer.freeSlots == max(0, self.limit - self.live)
+        assert (self.consumer.lastFailure is not None) == self.failing
         assert self.started == self.wanted
         assert self.ends == list(range(self.told))
         assert len(failures) == self.failures
@@ -966,6 +1128,7 @@ class AnyOrder(RuleBasedStateMachine):
         """
 
         def run() -> Deferred[None]:
+            self.failing = False
             self.live += 1
             self.decide()
             self.tasks.append(Deferred())
@@ -979,6 +1142,7 @@ class AnyOrder(RuleBasedStateMachine):
         """
 
         def run() -> None:
+            self.failing = False
             self.check(self.consumer.running == self.live + 1, "not counted")
             if self.live < self.limit:
                 self.decide()
@@ -1012,16 +1176,19 @@ class AnyOrder(RuleBasedStateMachine):
         self.end(Failure(ZeroDivisionError()))
 
     def none(self) -> None:
+        self.failing = self.failing and self.closed
         if not self.live:
             self.lookInVain()
         self.consumer.noTasksFound()
 
     def failed(self) -> None:
+        self.failing = self.failing or not self.closed
         self.lookInVain()
         self.consumer.taskProductionFailed(Failure(ValueError()))
 
     def raises(self) -> None:
         self.failures += 1
+        self.failing = self.failing or not self.closed
         self.lookInVain()
         raise ZeroDivisionError
 
@@ -1033,6 +1200,24 @@ class AnyOrder(RuleBasedStateMachine):
         self.wanted = False
         if not self.closed and not self.live:
             self.reason = "end"
+
+    def lower(self) -> None:
+        self.change(max(1, self.limit - 1))
+
+    def higher(self) -> None:
+        self.change(self.limit + 1)
+
+    def change(self, limit: int) -> None:
+        """
+        Change the limit, which wants the source started or stopped only where it is
+        the limit that has stopped or started it.
+        """
+        before, self.limit = self.limit, limit
+        if before <= self.live < limit:
+            self.decide()
+        elif limit <= self.live < before:
+            self.wanted = False
+        self.consumer.setLimit(limit)
 
     def drain(self) -> None:
         self.drains += 1

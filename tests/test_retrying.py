@@ -10,7 +10,15 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError, RefusalError
-from myconsumer.retrying import LONGEST, QUIET, QUIET_LASTING, Retry, faultPolicy
+from myconsumer.retrying import (
+    LONGEST,
+    QUIET,
+    QUIET_LASTING,
+    REFILL,
+    Budget,
+    Retry,
+    faultPolicy,
+)
 
 
 class RetryCase(SynchronousTestCase):
@@ -205,3 +213,74 @@ class LogTests(RetryCase):
                 [(event["log_level"].name, event["failures"]) for event in events],
                 lines,
             )
+
+
+class BudgetTests(SynchronousTestCase):
+    """
+    The bytes that may be logged: 600 a minute, 1,000 at once.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.budget = Budget(self.clock, 600, 1000)
+
+    def takeAll(self, size: int = 50) -> int:
+        """
+        @return: How many lines of C{size} bytes there is room for now.
+        """
+        taken = 0
+        while self.budget.take(size):
+            taken += 1
+        return taken
+
+    def test_allowsBurst(self) -> None:
+        """
+        After a quiet time, however long, the burst may be logged, and no more.
+        """
+        for quiet in (0, 100, 100_000):
+            self.clock.advance(quiet)
+            self.assertEqual(self.takeAll(), 20)
+
+    def test_boundsTheLongRun(self) -> None:
+        """
+        In an hour of one line each tenth of a second no more is logged than the burst
+        and the bytes of the minutes, and hardly less.
+        """
+        taken = 0
+        for _ in range(36_000):
+            self.clock.advance(0.1)
+            taken += 50 * self.budget.take(50)
+        self.assertLessEqual(taken, 60 * 600 + 1000)
+        self.assertGreater(taken, 60 * 600 - 100)
+
+    def test_staysEmptyForSeconds(self) -> None:
+        """
+        An empty budget gives nothing for ten seconds, and then what has come together.
+        """
+        self.takeAll()
+        self.clock.advance(REFILL - 0.1)
+        self.assertEqual(self.takeAll(), 0)
+        self.clock.advance(0.1)
+        self.assertEqual(self.takeAll(), 2)
+
+    def test_countsOmitted(self) -> None:
+        """
+        What there was no room for is counted until somebody asks.
+        """
+        self.assertEqual(self.budget.omitted(), 0)
+        self.takeAll()
+        for _ in range(6):
+            self.budget.take(50)
+        self.assertEqual(self.budget.omitted(), 7)
+        self.assertEqual(self.budget.omitted(), 0)
+
+    def test_takesLongLine(self) -> None:
+        """
+        A line that is longer than the burst is logged where the bucket is full.
+        """
+        self.assertTrue(self.budget.take(5000))
+        self.assertFalse(self.budget.take(5000))
+        self.clock.advance(99)
+        self.assertFalse(self.budget.take(5000))
+        self.clock.advance(1)
+        self.assertTrue(self.budget.take(5000))

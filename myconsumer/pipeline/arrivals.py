@@ -29,18 +29,14 @@ class Arrivals:
 
     _log = Logger()
 
-    def __init__(
-        self, leases: Leases, settling: Settling, lease: float, clock: IReactorTime
-    ) -> None:
+    def __init__(self, leases: Leases, settling: Settling, clock: IReactorTime) -> None:
         """
         @param leases: Keeps the leases of what arrives.
         @param settling: Sends the settlements of tasks that are given back.
-        @param lease: The seconds of a lease where a task does not say.
         @param clock: What keeps the time.
         """
         self._leases = leases
         self._settling = settling
-        self._lease = lease
         self._tasks: deque[tuple[Task, Lease | None]] = deque()
         self._repeated = Quiet(clock)
 
@@ -59,10 +55,11 @@ class Arrivals:
         """
         self._tasks.appendleft((task, None))
 
-    def arrive(self, claimed: Claimed, now: float) -> int:
+    def arrive(self, claimed: Claimed, lease: float, now: float) -> int:
         """
         Take in the answer to a claim; what is malformed is settled at once.
 
+        @param lease: The seconds of a lease where a task does not say.
         @param now: When it arrived, by our clock.
 
         @return: How many tasks there were, malformed or not, that are not held
@@ -70,15 +67,15 @@ class Arrivals:
         """
         came = 0
         for settlement in claimed.malformed:
-            came += self._refuse(settlement, now)
+            came += self._refuse(settlement, lease, now)
         for task in claimed.tasks:
-            came += self._keep(task, now)
+            came += self._keep(task, lease, now)
         return came
 
-    def _keep(self, task: Task, now: float) -> bool:
+    def _keep(self, task: Task, usual: float, now: float) -> bool:
         lease = None
         if task.receipt is not None:
-            length = task.lease or self._lease
+            length = task.lease or usual
             lease = self._leases.hold(task.receipt, task.id, length, now)
             if lease is None:
                 self._ignore(task)
@@ -95,9 +92,9 @@ class Arrivals:
                 id=shownID(task.id),
             )
 
-    def _refuse(self, settlement: Settlement, now: float) -> bool:
+    def _refuse(self, settlement: Settlement, usual: float, now: float) -> bool:
         receipt = settlement.receipt
-        lease = self._leases.hold(receipt, "(malformed)", self._lease, now)
+        lease = self._leases.hold(receipt, "(malformed)", usual, now)
         if lease is None:
             return False
         self._log.error("A task is malformed: {reason}", reason=settlement.error)

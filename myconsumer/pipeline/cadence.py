@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.pipeline.claims import Claim, Claims
-from myconsumer.pipeline.terms import Claiming
+from myconsumer.pipeline.terms import Terms
 from myconsumer.retrying import Retry
 
 
@@ -26,19 +26,21 @@ class Cadence:
 
     # Whether the last claim brought all that it asked for.
     _isFull = False
-    # Nothing is claimed before this time.
+    # Nothing is claimed before this time, after a failure.
     _resumeAt = 0.0
+    # When the last claim was made that brought nothing.
+    _emptyAt = -inf
     # When a claim last failed, of those that count.
     _failedAt = -inf
 
-    def __init__(self, claims: Claims, claiming: Claiming, clock: IReactorTime) -> None:
+    def __init__(self, claims: Claims, terms: Terms, clock: IReactorTime) -> None:
         """
         @param claims: The claims that are open.
-        @param claiming: The interval, and the most claims side by side.
+        @param terms: The interval, and the most claims side by side.
         @param clock: What keeps the time.
         """
         self._claims = claims
-        self._claiming = claiming
+        self._terms = terms
         self._clock = clock
         self._retry = Retry("Claims", clock)
 
@@ -55,9 +57,10 @@ class Cadence:
             open one is answered.
         """
         open = len(self._claims.open)
-        if open and (open >= self._claiming.pollers or not self._isFull):
+        if open and (open >= self._terms.claiming.pollers or not self._isFull):
             return None
-        return max(0.0, self._resumeAt - self._clock.seconds())
+        due = max(self._resumeAt, self._emptyAt + self._terms.claiming.interval)
+        return max(0.0, due - self._clock.seconds())
 
     def answered(self, claim: Claim, came: int) -> None:
         """
@@ -76,7 +79,7 @@ class Cadence:
         """
         The answer to a claim held nothing: the next one waits out the interval.
         """
-        self._resumeAt = max(self._resumeAt, claim.made + self._claiming.interval)
+        self._emptyAt = max(self._emptyAt, claim.made)
 
     def missed(self) -> None:
         """

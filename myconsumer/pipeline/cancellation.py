@@ -46,15 +46,13 @@ class Cancellation:
     _probeAt = -inf
     _isClosed = False
 
-    def __init__(self, queue: ITaskQueue, clock: IReactorTime, lease: float) -> None:
+    def __init__(self, queue: ITaskQueue, clock: IReactorTime) -> None:
         """
         @param queue: Where the claims are made.
         @param clock: What keeps the time.
-        @param lease: The seconds for which tasks are claimed.
         """
         self._queue = queue
         self._clock = clock
-        self._lease = lease
         self._retry = Retry("Requests to end claims", clock)
         self.pending: set[Deferred[bool]] = set()
         # Claims that are to be undone, and until when that has a point.
@@ -84,18 +82,21 @@ class Cancellation:
         """
         return self._request(claim).addCallback(self._ended)
 
-    def undo(self, claim: str) -> None:
+    def undo(self, claim: str, lease: float) -> None:
         """
         Send C{DELETE} for a failed claim, so that tasks leased under it go back.  If
         that fails, retry with later claims, until the leases must have expired.
-        """
-        self._undo(claim, self._clock.seconds() + self._lease)
 
-    def undoLater(self, claim: str) -> None:
+        @param claim: The claim's name.
+        @param lease: The seconds for which it was to lease tasks.
+        """
+        self._undo(claim, self._clock.seconds() + lease)
+
+    def undoLater(self, claim: str, lease: float) -> None:
         """
         As L{undo}, but not before the next claim is made.
         """
-        self._remember(claim, self._clock.seconds() + self._lease)
+        self._remember(claim, self._clock.seconds() + lease)
 
     def close(self) -> None:
         """

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import FaultError
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.cancellation import Cancellation
-from myconsumer.pipeline.terms import Claiming
+from myconsumer.pipeline.terms import Terms
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
 
@@ -44,6 +44,7 @@ class Claim:
 
     @ivar id: Its name.
     @ivar limit: How many tasks it asks for.
+    @ivar lease: The seconds for which the tasks are claimed.
     @ivar made: When it was made, by our clock.
     @ivar isIdle: Whether nothing ran, waited or was unsettled then.
     @ivar answer: Fires with the answer, once the claim is open no longer.  Whoever made
@@ -54,6 +55,7 @@ class Claim:
 
     id: str
     limit: int
+    lease: float
     made: float
     isIdle: bool
     answer: Deferred[Claimed]
@@ -79,23 +81,18 @@ class Claims:
     # The most tasks whose answer is not too long, as far as is known.
     _most: float = inf
 
-    def __init__(
-        self, queue: ITaskQueue, claiming: Claiming, clock: IReactorTime
-    ) -> None:
+    def __init__(self, queue: ITaskQueue, terms: Terms, clock: IReactorTime) -> None:
         """
         @param queue: Where to claim.
-        @param claiming: How long a claim waits, and for how long tasks are claimed.
+        @param terms: How long a claim waits, and for how long tasks are claimed.
         @param clock: What keeps the time.
         """
         self._queue = queue
         self._clock = clock
-        self._wait = self._blindWait = claiming.wait
-        if not ISelfTimedTaskQueue.providedBy(queue):
-            self._wait = 0.0 if claiming.untilEmpty else claiming.wait
-            self._blindWait = min(self._wait, LONGEST_BLIND_WAIT)
-        self._lease = claiming.lease
+        self._terms = terms
+        self._isSelfTimed = ISelfTimedTaskQueue.providedBy(queue)
         self.open: set[Claim] = set()
-        self.cancellation = Cancellation(queue, clock, claiming.lease)
+        self.cancellation = Cancellation(queue, clock)
         self._tooLong = Quiet(clock)
         # The requests in flight that end claims.
         self._ending: set[Deferred[None]] = set()
@@ -118,13 +115,26 @@ class Claims:
         """
         self.cancellation.beforeClaim()
         limit = int(min(limit, self._most))
-        wait = self._wait if self.cancellation.can else self._blindWait
+        wait, lease = self._wait(), self._terms.claiming.lease
         id, made = str(uuid4()), self._clock.seconds()
-        answer = maybeDeferred(self._queue.claim, id, limit, wait, self._lease)
-        claim = Claim(id, limit, made, isIdle, answer)
+        answer = maybeDeferred(self._queue.claim, id, limit, wait, lease)
+        claim = Claim(id, limit, lease, made, isIdle, answer)
         self.open.add(claim)
         answer.addBoth(self._over, claim)
         return claim
+
+    def _wait(self) -> float:
+        """
+        @return: The seconds for which the next claim is to wait.
+        """
+        claiming = self._terms.claiming
+        if self._isSelfTimed:
+            return claiming.wait
+        if claiming.untilEmpty:
+            return 0.0
+        if self.cancellation.can:
+            return claiming.wait
+        return min(claiming.wait, LONGEST_BLIND_WAIT)
 
     def _over(self, result: Claimed | Failure, claim: Claim) -> Claimed | Failure:
         """
@@ -211,7 +221,7 @@ class Claims:
                 return
             tries -= 1
             if not tries or self._isAborted:
-                self.cancellation.undoLater(claim.id)
+                self.cancellation.undoLater(claim.id, claim.lease)
                 return
             await deferLater(self._clock, PAUSE)
             if claim.isAnswered:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError, delayOf
 from myconsumer.jsontext import encodedResult, unfinished
 from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.terms import Terms
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task
 from myconsumer.text import describe, shownID, textOf
@@ -33,8 +34,6 @@ class Conclusions:
     Settles tasks that have ended, as the results of their handlers say, or the
     exceptions.
 
-    @ivar maxAttempts: A task that fails in this attempt has failed for good; 0 leaves
-        that to the endpoint.
     @ivar whenNotBegun: Called with a task that could not be begun, its lease if it has
         one, and why.  If it has one the task has been given back, else not.
     """
@@ -42,17 +41,16 @@ class Conclusions:
     _log = Logger()
 
     def __init__(
-        self, settle: Settle, maxAttempts: int = 0, retryDelay: Policy = retryPolicy
+        self, settle: Settle, terms: Terms, retryDelay: Policy = retryPolicy
     ) -> None:
         """
         @param settle: Called with each leased task's settlement, once.
-        @param maxAttempts: A task that fails in this attempt has failed for good;
-            0 leaves that to the endpoint.
+        @param terms: In which attempt a task that fails has failed for good.
         @param retryDelay: The failures before this one -> the seconds that a
             failed task waits for its next delivery.
         """
         self._settle = settle
-        self.maxAttempts = maxAttempts
+        self._terms = terms
         self._retryDelay = retryDelay
         self.whenNotBegun: NotBegun = lambda task, lease, reason: None
 
@@ -96,7 +94,7 @@ class Conclusions:
         """
         Settle a task that was not done: again later, unless this was the last time.
         """
-        if 0 < self.maxAttempts <= task.attempt:
+        if 0 < self._terms.maxAttempts <= task.attempt:
             self._fail(task, lease, error)
         else:
             self._release(task, lease, error, delay)
@@ -116,7 +114,7 @@ class Conclusions:
             task,
             lease,
             f"not run: this is attempt {task.attempt}, and --max-attempts is "
-            f"{self.maxAttempts}",
+            f"{self._terms.maxAttempts}",
         )
 
     def _completeWithout(

@@ -18,6 +18,7 @@ from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.run import Run, RunningTask
+from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Task
 from myconsumer.text import shownID
 
@@ -37,25 +38,24 @@ class Execution:
         conclusions: Conclusions,
         leases: Leases,
         clock: IReactorTime,
-        timeout: float = 0.0,
+        terms: Terms,
     ) -> None:
         """
         @param handler: Does the work.
         @param conclusions: Settles each task that has ended.
         @param leases: Extends the lease of a task that asks for it.
         @param clock: What keeps the time.
-        @param timeout: The seconds that a task may run for; 0 for no limit.
+        @param terms: For how long a task may run, and how often.
         """
         self._handler = handler
         self._conclusions = conclusions
         self._leases = leases
         self._clock = clock
-        self._timeout = timeout
+        self._terms = terms
         self.running: set[Run] = set()
         # Bound once, for speed.
         self._onSuccess, self._onFailure = self._runSucceeded, self._runFailed
         self._complete = conclusions.complete
-        self._maxAttempts = conclusions.maxAttempts
 
     def run(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
         """
@@ -66,10 +66,11 @@ class Execution:
 
         @return: Fires when the task has ended; C{None} if it has already.
         """
-        if 0 < self._maxAttempts < task.attempt:
+        if 0 < self._terms.maxAttempts < task.attempt:
             self._conclusions.refuse(task, lease)
             return None
-        deadline = time() + self._timeout if self._timeout else None
+        timeout = self._terms.timeout
+        deadline = time() + timeout if timeout else None
         run = Run(task, lease, self._leases, deadline)
         try:
             result = self._handler.handle(RunningTask.of(run))
@@ -82,7 +83,7 @@ class Execution:
             return None
         if ending is not None:
             self.running.add(run)
-            run.follow(ending, self._clock, self._timeout)
+            run.follow(ending, self._clock, timeout)
             return ending.addCallbacks(
                 self._onSuccess, self._onFailure, (run,), {}, (run,), {}
             )
@@ -131,7 +132,7 @@ class Execution:
         elif run.cancelled == "stop":
             self._conclusions.giveBack(run.lease)
         elif run.cancelled == "timeout" and not failure.check(NotBegunError):
-            error = f"timed out after {self._timeout:g} s"
+            error = f"timed out after {run.timeout:g} s"
             self._log.warn("Task {id} {error}", id=shownID(run.task.id), error=error)
             self._conclusions.retry(run.task, run.lease, error)
         else:

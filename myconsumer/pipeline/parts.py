@@ -17,11 +17,7 @@ from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
-from myconsumer.pipeline.terms import Claiming
-
-#: With more tasks for each slot than this that have ended and are not settled, nothing
-#: is claimed.
-MOST_UNSETTLED = 4
+from myconsumer.pipeline.terms import Terms
 
 
 @dataclass(eq=False)
@@ -36,15 +32,20 @@ class Pipeline:
     source: QueueTaskSource
     breaker: Breaker
     consumer: ParallelLimitedTaskConsumer
+    terms: Terms
+
+    def termsChanged(self) -> None:
+        """
+        Called after the terms have changed.
+        """
+        self.consumer.setLimit(self.terms.limit)
+        self.source.termsChanged()
 
 
 def makePipeline(
     queue: ITaskQueue,
     handler: ITaskHandler,
-    limit: int,
-    claiming: Claiming,
-    timeout: float,
-    maxAttempts: int,
+    terms: Terms,
     clock: IReactorTime,
 ) -> Pipeline:
     """
@@ -52,30 +53,25 @@ def makePipeline(
 
     @param queue: Where the tasks come from.
     @param handler: What is done with each.
-    @param limit: The most tasks to run at once.
-    @param claiming: How they are claimed.
-    @param timeout: The seconds that a task may run for; 0 for no limit.
-    @param maxAttempts: A task that fails in this attempt has failed for good; 0 leaves
-        that to the endpoint.
+    @param terms: How tasks are claimed and run; they may change.
     @param clock: What keeps the time.
     """
     leases = Leases(queue, clock)
     settling = Settling(queue, leases, clock)
-    arrivals = Arrivals(leases, settling, claiming.lease, clock)
-    conclusions = Conclusions(settling.add, maxAttempts)
-    execution = Execution(handler, conclusions, leases, clock, timeout)
+    arrivals = Arrivals(leases, settling, clock)
+    conclusions = Conclusions(settling.add, terms)
+    execution = Execution(handler, conclusions, leases, clock, terms)
     source = QueueTaskSource(
         queue,
         arrivals,
         settling,
         execution.run,
-        claiming,
-        MOST_UNSETTLED * limit,
+        terms,
         clock,
     )
     breaker = Breaker(source, execution.run, clock)
     leases.whenLost = source.leasesLost
     settling.whenSettled = source.settled
     conclusions.whenNotBegun = breaker.notBegun
-    consumer = ParallelLimitedTaskConsumer(limit)
-    return Pipeline(leases, settling, execution, source, breaker, consumer)
+    consumer = ParallelLimitedTaskConsumer(terms.limit)
+    return Pipeline(leases, settling, execution, source, breaker, consumer, terms)

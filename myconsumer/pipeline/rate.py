@@ -53,6 +53,17 @@ class RateLimit:
         # Tolerance for the resolution of a clock of seconds since the epoch.
         self._inexact = min(5e-7 * perSecond, 0.5) + 1e-6
 
+    def change(self, perSecond: float) -> None:
+        """
+        Give another number of permits a second.  What was taken ahead, or is saved up,
+        is as many permits as before.
+        """
+        taken = self._due - self._passed()
+        self._rate, self._began = perSecond, self._clock.seconds()
+        self._due = taken
+        self._early = max(SAVED * perSecond - 1, 0)
+        self._inexact = min(5e-7 * perSecond, 0.5) + 1e-6
+
     @property
     def most(self) -> int:
         """

@@ -34,6 +34,7 @@ class Run(Struct, eq=False):
         one.
     @ivar cancelled: Why it was cancelled, if it was.
     @ivar isAbandoned: Whether it was settled without waiting for its end.
+    @ivar timeout: The seconds after which it is cancelled; 0 for no limit.
     @ivar handling: Fires when it has ended; cancelling that is to end it.
     @ivar timer: Ends it in time.
     """
@@ -44,6 +45,7 @@ class Run(Struct, eq=False):
     deadline: float | None
     cancelled: Literal["timeout", "stop", "lost"] | None = None
     isAbandoned: bool = False
+    timeout: float = 0.0
     handling: Deferred[Any] | None = None
     timer: IDelayedCall | None = None
 
@@ -66,6 +68,7 @@ class Run(Struct, eq=False):
         if self.lease is not None:
             self.lease.onLost = self.lose
         if timeout:
+            self.timeout = timeout
             self.timer = clock.callLater(timeout, self.timeOut)
 
     def timeOut(self) -> None:

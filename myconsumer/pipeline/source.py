@@ -35,10 +35,14 @@ from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.rate import StartRate
 from myconsumer.pipeline.settlements import Settling
-from myconsumer.pipeline.terms import Claiming
+from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Claimed, Task
 
 RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
+
+#: With more tasks for each slot than this that have ended and are not settled, nothing
+#: is claimed.
+MOST_UNSETTLED = 4
 
 #: The failures in a row that end a run, with C{untilEmpty}.
 MOST_FAILURES = 5
@@ -79,8 +83,7 @@ class QueueTaskSource:
         arrivals: Arrivals,
         settling: Settling,
         run: RunTask,
-        claiming: Claiming,
-        mostUnsettled: int,
+        terms: Terms,
         clock: IReactorTime,
     ) -> None:
         """
@@ -88,19 +91,17 @@ class QueueTaskSource:
         @param arrivals: Keeps what arrives until there is a slot.
         @param settling: Asked how many tasks have ended but are not settled.
         @param run: Runs a task.
-        @param claiming: When to claim, how many, and for how long.
-        @param mostUnsettled: With more tasks unsettled than this, claim nothing.
+        @param terms: When to claim, how many, and for how long.
         @param clock: What keeps the time.
         """
         self._settling = settling
         self._run = run
         self._clock = clock
-        self._claiming = claiming
-        self._mostUnsettled = mostUnsettled
-        self._claims = Claims(queue, claiming, clock)
-        self._cadence = Cadence(self._claims, claiming, clock)
-        rate = claiming.rate
-        self._rate = None if rate is None else StartRate(rate, clock)
+        self._terms = terms
+        self._claims = Claims(queue, terms, clock)
+        self._cadence = Cadence(self._claims, terms, clock)
+        self._rate: StartRate | None = None
+        self._changeRate(terms.claiming.rate)
         self._pauses: set[str] = set()
         self.arrivals = arrivals
 
@@ -166,7 +167,7 @@ class QueueTaskSource:
 
         @return: Whether it ends.
         """
-        if not self._claiming.untilEmpty or self._slots.running:
+        if not self._terms.claiming.untilEmpty or self._slots.running:
             return False
         self.arrivals.giveBack()
         self.givenUp = reason
@@ -185,6 +186,14 @@ class QueueTaskSource:
         """
         Called after settlements were acknowledged or given up: claiming may go on.
         """
+        self._actSoon()
+
+    def termsChanged(self) -> None:
+        """
+        Called after the terms have changed: claim at once what there is room for now.
+        With less room than before nothing is given back.
+        """
+        self._changeRate(self._terms.claiming.rate)
         self._actSoon()
 
     def close(self) -> Deferred[None]:
@@ -208,6 +217,14 @@ class QueueTaskSource:
         L{Claims.abort}.
         """
         self._claims.abort()
+
+    def _changeRate(self, perSecond: float | None) -> None:
+        if perSecond is None:
+            self._rate = None
+        elif self._rate is None:
+            self._rate = StartRate(perSecond, self._clock)
+        else:
+            self._rate.change(perSecond)
 
     def _actSoon(self) -> None:
         isClosed = self._consumer is None or self._state == "closed"
@@ -237,13 +254,14 @@ class QueueTaskSource:
         How many more tasks may be asked for.
         """
         taken = len(self.arrivals) + self._claims.asked
-        room = self._slots.freeSlots + self._claiming.prefetch - taken
+        most = self._slots.limit + self._terms.claiming.prefetch
+        room = most - self._slots.running - taken
         if self.trial is not None:
             room = min(room, 1 - taken)
         if self._rate is None or room <= 0:
             return room
         may = self._rate.claimable(taken)
-        if may <= 0 and self._claiming.untilEmpty and self._isAllDone():
+        if may <= 0 and self._terms.claiming.untilEmpty and self._isAllDone():
             # Whether anything is left is known before another task may start.
             return 1
         if may <= 0:
@@ -254,7 +272,8 @@ class QueueTaskSource:
         """
         Whether it is time for another claim, if there is room.
         """
-        if self._pauses or self._settling.backlog > self._mostUnsettled:
+        mostUnsettled = MOST_UNSETTLED * self._slots.limit
+        if self._pauses or self._settling.backlog > mostUnsettled:
             return False
         delay = self._cadence.delay()
         if delay:
@@ -331,7 +350,7 @@ class QueueTaskSource:
         """
         consumer = self._consumer
         now = self._clock.seconds()
-        came = self.arrivals.arrive(claimed, now)
+        came = self.arrivals.arrive(claimed, claim.lease, now)
         self._cadence.answered(claim, came)
         self.givenUp = None
         isClosed = self._state == "closed"
@@ -341,7 +360,7 @@ class QueueTaskSource:
             if self._rate is not None:
                 self._rate.claimTook(now - claim.made)
             self._handOver(consumer)
-        elif self._claiming.untilEmpty and self._isTheEnd(claimed, claim):
+        elif self._terms.claiming.untilEmpty and self._isTheEnd(claimed, claim):
             consumer.noTasksFound()
         elif not claim.isEnding:
             self._cadence.wasEmpty(claim)
@@ -360,13 +379,13 @@ class QueueTaskSource:
         if self._state == "closed" or claim.isEnding:
             return
         if self._claims.askForLess(claim, failure.value):
-            self._claims.cancellation.undo(claim.id)
+            self._claims.cancellation.undo(claim.id, claim.lease)
             return
         self._cadence.failed(failure, claim)
         refused = isinstance(failure.value, RefusalError)
         isHopeless = refused or self._cadence.failures >= MOST_FAILURES
-        if self._claiming.untilEmpty and isHopeless:
+        if self._terms.claiming.untilEmpty and isHopeless:
             self.givenUp = failure
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
-            self._claims.cancellation.undo(claim.id)
+            self._claims.cancellation.undo(claim.id, claim.lease)

@@ -20,7 +20,7 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
-from myconsumer.pipeline.terms import Claiming
+from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import (
@@ -68,22 +68,20 @@ class SourceCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def make(self, limit: int = 4, **options: Any) -> None:
-        options.setdefault("mostUnsettled", 4 * limit)
-        self.source = self.makeSource(**options)
+        self.source = self.makeSource(limit, **options)
         self.consumer = ParallelLimitedTaskConsumer(limit)
         self.end = self.consumer.consume(self.source)
         self.passTime(0)
 
-    def makeSource(self, mostUnsettled: int = 16, **options: Any) -> QueueTaskSource:
-        claiming = Claiming(**options)
-        arrivals = Arrivals(self.leases, self.settling, claiming.lease, self.clock)
+    def makeSource(self, limit: int = 4, **options: Any) -> QueueTaskSource:
+        self.terms = Terms(limit, Claiming(**options))
+        arrivals = Arrivals(self.leases, self.settling, self.clock)
         source = QueueTaskSource(
             self.queue,
             arrivals,
             self.settling,
             self.runTask,
-            claiming,
-            mostUnsettled,
+            self.terms,
             self.clock,
         )
         self.leases.whenLost = source.leasesLost
@@ -155,12 +153,13 @@ class ExecutionCase(SynchronousTestCase):
         maxAttempts: int = 0,
         retryDelay: Policy = lambda failures: 10.0 * 2**failures,
     ) -> None:
+        self.terms = Terms(1, timeout=timeout, maxAttempts=maxAttempts)
         self.execution = Execution(
             self.handler,
-            Conclusions(self.settle, maxAttempts, retryDelay),
+            Conclusions(self.settle, self.terms, retryDelay),
             Leases(ScriptedQueue(self.clock), self.clock),
             self.clock,
-            timeout,
+            self.terms,
         )
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:

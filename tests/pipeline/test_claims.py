@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError
 from myconsumer.pipeline.claims import Claims
-from myconsumer.pipeline.terms import Claiming
+from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import Claim, ScriptedQueue
 from tests.model import busy, fault, task, tasks
@@ -26,7 +26,7 @@ class MakeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.queue = ScriptedQueue(self.clock)
-        self.claims = Claims(self.queue, Claiming(), self.clock)
+        self.claims = Claims(self.queue, Terms(1), self.clock)
         self.addCleanup(self.claims.close)
 
     def test_isNotOpenOnceItIsAnswered(self) -> None:

@@ -23,6 +23,7 @@ from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.run import RunningTask
+from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import NOTHING, ControlledHandler, ScriptedQueue, passTime
 from tests.model import fault
@@ -49,9 +50,10 @@ class RunCase(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def make(self, timeout: float = 0.0) -> None:
-        conclusions = Conclusions(self.settle)
+        terms = Terms(1, timeout=timeout, maxAttempts=0)
+        conclusions = Conclusions(self.settle, terms)
         self.execution = Execution(
-            self.handler, conclusions, self.leases, self.clock, timeout
+            self.handler, conclusions, self.leases, self.clock, terms
         )
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:

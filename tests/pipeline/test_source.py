@@ -662,7 +662,7 @@ class UnsettledTests(SourceCase):
         With more tasks unsettled than the bound nothing is claimed; once they are
         settled, claims go on at once.
         """
-        self.make(2, mostUnsettled=8)
+        self.make(2)
         self.settle(9)
         self.claim.bring()
         self.assertEqual(self.passTime(10), [])
@@ -673,7 +673,7 @@ class UnsettledTests(SourceCase):
         """
         With as many tasks unsettled as the bound allows, claims go on.
         """
-        self.make(2, mostUnsettled=8)
+        self.make(2)
         self.settle(8)
         self.claim.bring()
         self.assertEqual(len(self.passTime(1)), 1)
@@ -682,7 +682,7 @@ class UnsettledTests(SourceCase):
         """
         Claims go on when settlements are given up.
         """
-        self.make(2, mostUnsettled=8)
+        self.make(2)
         self.settle(9)
         self.claim.bring()
         self.leases.lose([f"ended-{number}" for number in range(9)])
