@@ -77,6 +77,17 @@ class TokenFile:
             return self._token or self.read()
         return self.reread()
 
+    def refresh(self) -> bool:
+        """
+        Read the file now, whether or not it has changed.
+
+        @return: Whether the token is another one than before.
+
+        @raise ValueError: See L{read}; the last good token stays in use.
+        """
+        before = self._token
+        return self.read() != before
+
     def reread(self) -> bytes:
         """
         Give the token; read the file again in any case.  Log one warning when the file

@@ -36,6 +36,20 @@ class TokenFileTests(SynchronousTestCase):
         self.write(b"\n  s3cret \r\n")
         self.assertEqual(self.file.read(), b"s3cret")
 
+    def test_refreshes(self) -> None:
+        """
+        To refresh says whether the token is another one, and keeps the last good one
+        where the file holds none.
+        """
+        self.write(b"one")
+        self.assertTrue(self.file.refresh())
+        self.assertFalse(self.file.refresh())
+        self.write(b"two")
+        self.assertTrue(self.file.refresh())
+        self.write(b"")
+        self.assertRaises(ValueError, self.file.refresh)
+        self.assertEqual(self.file.current(), b"two")
+
     def test_refusesOtherContent(self) -> None:
         """
         A file that holds no token is refused with a sentence that names it and does not

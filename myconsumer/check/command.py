@@ -72,9 +72,10 @@ async def check(
 
     @raise CommandError: Nothing can be checked; the text says why.
     """
-    path, url = options["token-file"], options["url"]
-    secret = None if path is None else TokenFile(path).read()
-    client = makeClient(reactor, _CONNECTIONS, path)
+    url = options["url"]
+    token: TokenFile | None = options["token-file"]
+    secret = None if token is None else token.read()
+    client = makeClient(reactor, _CONNECTIONS, token)
     anonymous = makeClient(reactor, 1)
     leaving = makeLeaving(reactor, secret)
     wire = Wire(reactor, client, url, leaving, secret, anonymous)

@@ -154,10 +154,13 @@ def secondsOption(
     return Option(name, seconds(most), default, help, isLive=isLive)
 
 
-def _tokenFile(path: str) -> str:
-    TokenFile(path).read()
+def _tokenFile(path: str) -> TokenFile:
+    file = TokenFile(path)
+    # what is read is kept: later this process may be a user who may not read it
+    file.read()
     # twistd may change the directory
-    return abspath(path)
+    file.path = abspath(path)
+    return file
 
 
 def _readFile(path: str) -> dict[str, Any]:
@@ -193,6 +196,7 @@ LOG_OPTIONS = (
         Literal["debug", "info", "warn", "error", "critical"],
         "info",
         "the least level of what is logged",
+        isLive=True,
     ),
     Option(
         "log-format",
@@ -205,5 +209,6 @@ LOG_OPTIONS = (
         0,
         10,
         "rotated log files to keep, of 10 MB each; 0: rotate none",
+        isLive=True,
     ),
 )

@@ -61,7 +61,7 @@ class WholeBody:
 def makeClient(
     reactor: Any,
     connections: int,
-    tokenFile: str | None = None,
+    tokenFile: str | TokenFile | None = None,
     persistent: bool = True,
     reserved: bool = False,
 ) -> Client:
@@ -70,16 +70,16 @@ def makeClient(
 
     @param reactor: The reactor.
     @param connections: The most idle connections to keep.
-    @param tokenFile: The path of the file with the bearer token, or C{None}.
+    @param tokenFile: The file with the bearer token, or its path, or C{None}.
     @param persistent: Whether to keep connections at all.
     @param reserved: Whether to keep descriptors in reserve, so that there are
         connections also where the process has run out of them.
 
-    @raise ValueError: C{tokenFile} holds no token.
+    @raise ValueError: C{tokenFile} is a path, and holds no token.
     """
-    token = None
-    if tokenFile is not None:
-        token = TokenFile(tokenFile)
+    token = tokenFile
+    if isinstance(token, str):
+        token = TokenFile(token)
         token.read()
     pool = ConnectionPool(reactor, persistent)
     pool.maxPersistentPerHost = connections

@@ -18,7 +18,6 @@ from myconsumer.command.usage import CommandOptions
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.task import Claimed, Settlement
 from myconsumer.taskqueue.service import LocalQueueService
-from myconsumer.tokenfile import TokenFile
 
 #: The queue that C{--local} consumes.
 LOCAL = "tasks"
@@ -94,11 +93,10 @@ def makeLocalQueueService(
         be started.
     """
     isCommand = isinstance(options, CommandOptions)
-    token = options["token-file"]
     return LocalQueueService(
         path,
         serverFromString(reactor, options["listen"]),
-        token=None if token is None else TokenFile(token),
+        token=options["token-file"],
         keep=options["keep"],
         sync=options["sync"],
         reactor=reactor,

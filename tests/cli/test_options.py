@@ -162,9 +162,9 @@ class QueueOptionsTests(OptionsCase):
         os.environ["CONSUMER_TOKEN_FILE"] = ""
         self.assertIsNone(self.parsed("counts", URL)["token-file"])
         os.environ["CONSUMER_TOKEN_FILE"] = paths[0]
-        self.assertEqual(self.parsed("counts", URL)["token-file"], paths[0])
+        self.assertEqual(self.parsed("counts", URL)["token-file"].path, paths[0])
         options = self.parsed("counts", URL, "--token-file", paths[1])
-        self.assertEqual(options["token-file"], paths[1])
+        self.assertEqual(options["token-file"].path, paths[1])
 
     def test_refusesAFileWithoutAToken(self) -> None:
         """

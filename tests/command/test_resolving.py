@@ -698,7 +698,7 @@ class OrderTests(ResolvingCase):
             self.assertEqual(set(resolved), {option.name for option in OPTIONS})
             self.assertEqual((resolved["wait"], resolved["lease"]), (1.0, 2.5))
             self.assertIsInstance(resolved["wait"], float)
-            self.assertEqual(resolved["token-file"], token)
+            self.assertEqual(resolved["token-file"].path, token)
             self.assertEqual(resolved["rate"], 1.5)
         self.assertEqual(every["python"]["run-in"], "process")
         command = every["exec"]
@@ -720,7 +720,7 @@ class OrderTests(ResolvingCase):
         Path(self.path).write_text("t0ken")
         token = os.path.relpath(self.path)
         self.assertEqual(
-            self.resolve(NEEDED | {"token-file": token})["token-file"], self.path
+            self.resolve(NEEDED | {"token-file": token})["token-file"].path, self.path
         )
 
     def test_takesEveryVariable(self) -> None:

@@ -148,7 +148,7 @@ class OptionsTests(OptionsCase):
         self.assertNotIn("two words", line)
         token.write_text("word")
         options = parse(["--db", self.path, "--token-file", str(token)])
-        self.assertEqual(options["token-file"], os.path.abspath(token))
+        self.assertEqual(options["token-file"].path, os.path.abspath(token))
 
 
 class QueueFileTests(OptionsCase):

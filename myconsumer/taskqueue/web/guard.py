@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from hmac import compare_digest
 from http import HTTPStatus
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
+from myconsumer.retrying import Quiet
 from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
@@ -32,11 +35,22 @@ class Guard:
 
     hosts: frozenset[str] | None = None
 
-    def __init__(self, token: TokenFile | None) -> None:
+    _log = Logger()
+
+    def __init__(
+        self, token: TokenFile | None, clock: IReactorTime | None = None
+    ) -> None:
         """
         @param token: What each request has to bring; C{None}: nothing.
+        @param clock: Measures the time between lines of the log; the reactor by
+            default.
         """
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = IReactorTime(reactor)
         self._token = token
+        self._quiet = Quiet(clock)
 
     def check(self, headers: Headers) -> None:
         """
@@ -53,7 +67,25 @@ class Guard:
             self._checkHost(hosts[0].decode("latin-1"))
         _checkOrigin(headers, hosts[0] if hosts else None)
         if self._token is not None:
-            _checkToken(headers.getRawHeaders(b"Authorization", []), self._token)
+            given = headers.getRawHeaders(b"Authorization", [])
+            _checkToken(given, self._expected(self._token))
+
+    def _expected(self, token: TokenFile) -> bytes:
+        try:
+            return token.current()
+        except ValueError as error:
+            if count := self._quiet.count():
+                self._log.error(
+                    "No token can be compared, so requests are refused ({count} since "
+                    "the last such line): the token file {reason}",
+                    count=count,
+                    reason=str(error),
+                )
+        raise Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "the queue cannot read its token file; try again once that is mended",
+            {b"Retry-After": b"5"},
+        )
 
     def _checkHost(self, host: str) -> None:
         if self.hosts is None:
@@ -87,15 +119,7 @@ def _isOwn(origin: bytes, host: bytes | None) -> bool:
     return authority.removesuffix(port) == own
 
 
-def _checkToken(given: Sequence[bytes], token: TokenFile) -> None:
-    try:
-        expected = token.current()
-    except ValueError:
-        raise Refusal(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "the queue cannot read its token file; try again once that is mended",
-            {b"Retry-After": b"5"},
-        ) from None
+def _checkToken(given: Sequence[bytes], expected: bytes) -> None:
     scheme, _, found = (given[0] if given else b"").partition(b" ")
     if scheme.lower() != b"bearer" or not compare_digest(found.strip(), expected):
         raise Refusal(

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
@@ -194,6 +196,23 @@ class TokenTests(SynchronousTestCase):
             self.assertEqual(refused.code, 401)
             self.assertEqual(refused.headers, {b"WWW-Authenticate": b"Bearer"})
             self.assertNotIn("s3c", str(refused))
+
+    def test_logsThatNoTokenCanBeRead(self) -> None:
+        """
+        Where no token was ever read requests are answered 503, and the log says why,
+        once a minute, with their number.
+        """
+        clock = Clock()
+        guard = Guard(TokenFile("/no/such/token"), clock)
+        with capturedLogs() as logs:
+            for seconds in (0, 1, 58, 2):
+                clock.advance(seconds)
+                refused = refusal(guard, Authorization="Bearer s3cret")
+                assert refused is not None
+                self.assertEqual(refused.code, 503)
+        self.assertEqual([event["count"] for event in logs], [1, 3])
+        line = formatEvent(logs[0])
+        self.assertIn("the token file '/no/such/token' cannot be read: No such", line)
 
     def test_followsFile(self) -> None:
         """
