@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,14 +15,18 @@ from twisted.application.service import IService
 from myconsumer.command.daemon import ExitStatus, steadyClock
 from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
-from myconsumer.command.processlog import ProcessLog
+from myconsumer.command.program import Program
 from myconsumer.command.signals import handleSignals
 from myconsumer.command.standardlog import joinLogs
 from myconsumer.command.usage import CommandOptions
 from myconsumer.options import COMMAND
+from myconsumer.pipeline.terms import SETTINGS
 from myconsumer.plugins import chosen, handlerMakers, queueMakers
-from myconsumer.service import ConsumerService
+from myconsumer.service import CLAIM_GRACE, ConsumerService
 from myconsumer.text import isSecret
+
+#: The seconds that a stop may take beside that which C{--drain} takes.
+STOP_REST = 10.0
 
 
 class Options(CommandOptions):
@@ -91,9 +96,34 @@ def makeService(options: Options) -> ConsumerService:
     )
     for part in filter(IService.providedBy, (queue, handler)):
         part.setServiceParent(service)
-    ProcessLog(options).attach(service)
+    _program(service, options).install(service, reactor, options)
     handleSignals(service, reactor)
     return service
+
+
+def _program(service: ConsumerService, options: Options) -> Program:
+    """
+    @return: What the process has to know of the service.
+    """
+    # the names of arguments, where they are other than those of options
+    arguments = {"max-attempts": "maxAttempts"}
+
+    def change(values: Mapping[str, Any]) -> None:
+        given = {arguments.get(name, name): value for name, value in values.items()}
+        own = {name: given[name] for name in SETTINGS if name in given}
+        if own:
+            service.change(**own)
+
+    return Program(
+        lines=lambda: _status(service).lines(),
+        short=lambda: _status(service).short(),
+        stopSeconds=lambda: max(options["drain"], CLAIM_GRACE) + STOP_REST,
+        change=change,
+    )
+
+
+def _status(service: Any) -> Any:
+    return service.status()
 
 
 def _makeParts(reactor: Any, options: Options) -> tuple[Any, Any]:

@@ -21,9 +21,13 @@ class LogStream:
     """
     Writes lines to a descriptor.  A line that cannot be written is lost: how many were
     is logged as soon as lines can be written again.
+
+    @ivar keep: How many rotated files are kept, if it is a file; 0: never rotate.
     """
 
     _log = Logger()
+
+    keep = 0
 
     _lost = 0
     _isTorn = False
@@ -96,14 +100,14 @@ class LogFile(LogStream):
         """
         @param path: The absolute path of the file: lines are appended.
         @param mode: The permissions of files that are made, whatever the umask is.
-        @param keep: How many rotated files are kept; 0: never rotate.
+        @param keep: See L{LogStream}.
         @param longest: The bytes before which a file is rotated.
 
         @raise OSError: The file cannot be opened.
         """
         self._path = path
         self._mode = mode
-        self._keep = keep
+        self.keep = keep
         self._longest = longest
         self._changing = Lock()
         super().__init__(self._open())
@@ -118,7 +122,7 @@ class LogFile(LogStream):
         return True
 
     def _write(self, data: bytes) -> bool:
-        if self._keep and self._size and self._size + len(data) > self._bound:
+        if self.keep and self._size and self._size + len(data) > self._bound:
             self._rotate()
         self._size += len(data)
         return super()._write(data)
@@ -176,7 +180,7 @@ class LogFile(LogStream):
         found = (pattern.fullmatch(path) for path in iglob(escape(self._path) + ".*"))
         for number in sorted((int(match[1]) for match in found if match), reverse=True):
             with suppress(FileNotFoundError):
-                if number < self._keep:
+                if number < self.keep:
                     os.rename(f"{self._path}.{number}", f"{self._path}.{number + 1}")
                 else:
                     os.unlink(f"{self._path}.{number}")

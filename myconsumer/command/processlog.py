@@ -15,12 +15,13 @@ from typing import Any
 
 from twisted.logger import (
     FilteringLogObserver,
+    ILogFilterPredicate,
     ILogObserver,
     LegacyLogObserverWrapper,
     LogEvent,
     Logger,
     LogLevel,
-    LogLevelFilterPredicate,
+    PredicateResult,
     formatEventAsClassicLogText,
 )
 from twisted.python.components import Componentized
@@ -60,6 +61,40 @@ class LineObserver:
             self._stream.write(text)
 
 
+@implementer(ILogFilterPredicate)
+class LevelFilter:
+    """
+    Lets events of some level pass, and those above, and those without a level.
+    (Twisted's own drops what has no namespace.)
+    """
+
+    def __init__(self, level: str) -> None:
+        """
+        @param level: The name of the level.
+        """
+        self.level = level
+
+    @property
+    def level(self) -> str:
+        """
+        The name of the level.
+        """
+        return str(self._least.name)
+
+    @level.setter
+    def level(self, level: str) -> None:
+        self._least = LogLevel.levelWithName(level)
+
+    def __call__(self, event: LogEvent) -> Any:
+        """
+        @return: C{PredicateResult.maybe} for what passes, else C{PredicateResult.no}.
+        """
+        level = event.get("log_level")
+        if level is None or level >= self._least:
+            return PredicateResult.maybe
+        return PredicateResult.no
+
+
 class ProcessLog:
     """
     The log of a command of C{twistd}.
@@ -75,7 +110,15 @@ class ProcessLog:
             C{twistd}.
         """
         self._options = options
+        self._filter = LevelFilter(options["log-level"])
         self._twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
+
+    @property
+    def isDaemons(self) -> bool:
+        """
+        Whether C{twistd} is about to make the process a daemon.
+        """
+        return not self._twistd.get("nodaemon", True)
 
     def attach(self, service: Any) -> None:
         """
@@ -84,6 +127,18 @@ class ProcessLog:
         @param service: The service that C{twistd} is given.
         """
         service.setServiceParent = partial(self._adopted, service.setServiceParent)
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """
+        Change what can be changed while the log is in use.
+
+        @param values: Values of options, by their long names; others than those of the
+            log are ignored.
+        """
+        if "log-level" in values:
+            self._filter.level = values["log-level"]
+        if "log-keep" in values and self._stream is not None:
+            self._stream.keep = values["log-keep"]
 
     def reopen(self) -> None:
         """
@@ -121,8 +176,7 @@ class ProcessLog:
             self._stream = self._open()
             isJSON = self._options["log-format"] == "json"
             observer = LineObserver(self._stream, isJSON)
-        least = LogLevel.levelWithName(self._options["log-level"])
-        filtered = FilteringLogObserver(observer, [LogLevelFilterPredicate(least)])
+        filtered = FilteringLogObserver(observer, [self._filter])
         application.setComponent(ILogObserver, filtered)
 
     def _syslog(self) -> Any:
@@ -133,23 +187,23 @@ class ProcessLog:
         return LegacyLogObserverWrapper(observer)
 
     def _open(self) -> LogStream:
-        path, isDaemon = self._twistd["logfile"], not self._twistd["nodaemon"]
-        if not isDaemon and path in (None, "", "-"):
+        path = self._twistd["logfile"]
+        if not self.isDaemons and path in (None, "", "-"):
             return LogStream(sys.stdout.fileno())
         if path == "-":
             self._options.exit("a daemon cannot log to standard output: give --logfile")
         # twistd may change the directory
         path = os.path.abspath(path or "twistd.log")
         try:
-            return LogFile(path, self._mode(isDaemon), self._options["log-keep"])
+            return LogFile(path, self._mode(), self._options["log-keep"])
         except OSError as error:
             self._options.exit(
                 f"the log file {path!r} cannot be opened: {error.strerror}"
             )
 
-    def _mode(self, isDaemon: bool) -> int:
+    def _mode(self) -> int:
         umask = self._twistd["umask"]
-        if umask is None and isDaemon:
+        if umask is None and self.isDaemons:
             umask = _DAEMONS_UMASK
         if umask is None:
             umask = os.umask(0)

@@ -173,6 +173,15 @@ class CommandOptions(ProgramOptions):
         """
         return self._settings.inUse
 
+    @property
+    def configFile(self) -> str | None:
+        """
+        The absolute path of the file of C{--config}, if there is one.
+        """
+        given, environ = self._given
+        path: str | None = given.get(CONFIG.name)
+        return path or environ.get(self.command.variable(CONFIG)) or None
+
     def reread(
         self, use: Callable[[Sequence[Change]], object] = lambda changes: None
     ) -> Sequence[Change]:

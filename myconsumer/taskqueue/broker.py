@@ -67,6 +67,13 @@ class Broker:
         self._opening: list[Deferred[None]] = []
         self._timers: dict[str, IDelayedCall] = {}
 
+    @property
+    def openClaims(self) -> int:
+        """
+        How many claims wait for tasks.
+        """
+        return self._polls.openClaims
+
     def open(self) -> None:
         """
         Open the store; retried until it succeeds.  Requests wait for the first attempt,

@@ -76,6 +76,13 @@ class Polls:
         self._ended: dict[tuple[str, str], bool] = {}
         self._isClosed = False
 
+    @property
+    def openClaims(self) -> int:
+        """
+        How many claims are open.
+        """
+        return sum(len(polls) for polls in self._open.values())
+
     def claim(
         self, queue: str, name: str, limit: int, wait: float, lease: float
     ) -> Deferred[list[Delivery]]:

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.inprocess import LocalQueue
 from myconsumer.taskqueue.store.file import SQLiteFileStore
-from myconsumer.taskqueue.store.interface import ITaskStore
+from myconsumer.taskqueue.store.interface import ITaskStore, StoreError
 from myconsumer.taskqueue.store.schema import Sync
 from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.text import oneLine
@@ -49,6 +49,17 @@ class _Running:
     guard: Guard
     site: GuardedSite
     port: IListeningPort | None = None
+    url: str = ""
+
+    def shown(self) -> str:
+        """
+        @return: What it serves, in a few words.
+        """
+        return (
+            f"serving queues at {self.url} from {self.store.name}; "
+            f"{len(self.site.channels)} connections, "
+            f"{self.broker.openClaims} claims waiting"
+        )
 
 
 class LocalQueueService(Service):
@@ -100,6 +111,27 @@ class LocalQueueService(Service):
         """
         return LocalQueue(self._findBroker, name, self._reactor)
 
+    def short(self) -> str:
+        """
+        @return: What it does, in one line.
+        """
+        return "stopped" if self._running is None else self._running.shown()
+
+    async def lines(self) -> list[str]:
+        """
+        @return: What it does, and what is in its queues, in a line for each.
+        """
+        lines = [self.short()]
+        if self._running is not None:
+            try:
+                counts = await self._running.broker.counts()
+            except StoreError as error:
+                return [*lines, f"its tasks cannot be counted: {error}"]
+            for queue, states in counts.items():
+                held = ", ".join(f"{n} {state}" for state, n in states.items() if n)
+                lines.append(f"queue {oneLine(queue, 70)}: {held or 'empty'}")
+        return lines
+
     def privilegedStartService(self) -> None:
         """
         Listen.
@@ -135,7 +167,7 @@ class LocalQueueService(Service):
 
         store = SQLiteFileStore(self._path, self._sync, self._reactor)
         broker = Broker(store, self._reactor, self._keep)
-        guard = Guard(self._token)
+        guard = Guard(self._token, self._reactor)
         site = GuardedSite(QueueAPI(broker).app.resource(), guard, self._reactor)
         return _Running(store, broker, guard, site)
 
@@ -168,7 +200,7 @@ class LocalQueueService(Service):
             scheme = "https" if isSecure else "http"
             shown = f"[{host}]" if ":" in host else host
             url = f"{scheme}://{shown}:{address.port}/NAME"
-        running.port = port
+        running.port, running.url = port, url
         self._log.info(
             "Serving queues at {url} from {path}", url=url, path=running.store.name
         )

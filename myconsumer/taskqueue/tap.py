@@ -4,14 +4,20 @@ The C{taskqueue} command of C{twistd}: the embedded queue by itself.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from myconsumer.command.daemon import steadyClock
 from myconsumer.command.mainloop import leaveThreads
 from myconsumer.command.option import LOG_OPTIONS, TOKEN_FILE
+from myconsumer.command.program import Program
 from myconsumer.command.resolving import Command
 from myconsumer.command.usage import CommandOptions
 from myconsumer.taskqueue.embedded import makeLocalQueueService
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.taskqueue.service import LocalQueueService
+
+#: The seconds that a stop may take: answers are sent, and the file is closed.
+STOP_SECONDS = 10.0
 
 OPTIONS = (
     LOCAL._replace(
@@ -49,4 +55,11 @@ def makeService(options: Options) -> LocalQueueService:
 
     steadyClock(reactor)
     leaveThreads(reactor)
-    return makeLocalQueueService(reactor, options["db"], options)
+    service = makeLocalQueueService(reactor, options["db"], options)
+    program = Program(
+        lines=lambda: Deferred.fromCoroutine(service.lines()),
+        short=service.short,
+        stopSeconds=lambda: STOP_SECONDS,
+    )
+    program.install(service, reactor, options)
+    return service
