@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -25,7 +25,7 @@ from myconsumer.interfaces import (
 from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.scaling import leaveRoom, makeRoom
 from myconsumer.pipeline.shutdown import Shutdown
-from myconsumer.pipeline.terms import Claiming, Terms
+from myconsumer.pipeline.terms import SETTINGS, Claiming, Terms
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -139,11 +139,11 @@ class ConsumerService(MultiService):
         return self._terms.claiming
 
     @property
-    def limit(self) -> int:
+    def settings(self) -> Settings:
         """
-        The most tasks to run at once now.
+        What is in force now of all that L{change} takes.
         """
-        return self._terms.limit
+        return cast(Settings, {name: self._terms.value(name) for name in SETTINGS})
 
     def startService(self) -> None:
         """
@@ -155,7 +155,7 @@ class ConsumerService(MultiService):
         self._log.info(
             "Consuming from {queue}, at most {limit} tasks at once",
             queue=self._queue,
-            limit=self.limit,
+            limit=self._terms.limit,
         )
         for reason in self._pauses:
             pipeline.source.pause(reason)

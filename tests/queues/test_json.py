@@ -556,7 +556,7 @@ class MakeQueueTests(SynchronousTestCase):
         clock = Clock()
         url = parseURL("http://host/q")
         options = {"url": url, "pollers": 2, "token-file": None}
-        verifyObject(ITaskQueue, makeQueue(clock, options))
+        verifyObject(IScalableTaskQueue, makeQueue(clock, options))
         self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_refusesUnreadableToken(self) -> None:
