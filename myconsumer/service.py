@@ -6,9 +6,9 @@ Promise 5: a stop leaves nothing leased, while the endpoint answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -18,14 +18,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.interfaces import (
+    IConsumerObserver,
     IPausable,
     ITaskHandler,
     ITaskQueue,
 )
+from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.scaling import leaveRoom, makeRoom
 from myconsumer.pipeline.shutdown import Shutdown
-from myconsumer.pipeline.terms import Claiming, Terms
+from myconsumer.pipeline.terms import SETTINGS, Claiming, Terms
+from myconsumer.status.journal import Journal
+from myconsumer.status.totals import Totals
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -69,7 +73,9 @@ class ConsumerService(MultiService):
 
     _log = Logger()
 
+    # What consumes, and what is being drained.
     _pipeline: Pipeline | None = None
+    _draining: Pipeline | None = None
 
     def __init__(
         self,
@@ -88,6 +94,7 @@ class ConsumerService(MultiService):
         untilEmpty: bool = Claiming.untilEmpty,
         onEnd: Callable[[Failure | None], object] | None = None,
         rate: float | None = Claiming.rate,
+        observers: Iterable[IConsumerObserver] = (),
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -104,6 +111,10 @@ class ConsumerService(MultiService):
         @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
             with C{None} if nothing is left, with a failure if claiming failed for
             good.  The service runs on, idle, until it is stopped.
+        @param observers: Are called with all that happens, one after the other, for as
+            long as the service exists: each derives from L{Observer
+            <myconsumer.pipeline.observers.Observer>}, or provides
+            L{IConsumerObserver}.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.
@@ -128,6 +139,9 @@ class ConsumerService(MultiService):
         self._handler = handler
         self._onEnd = onEnd
         self._clock = clock
+        self._totals = Totals()
+        listeners = [self._totals, Journal(clock), *observers]
+        self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()
         self._shutdown = Shutdown(self._stop)
 
@@ -139,11 +153,25 @@ class ConsumerService(MultiService):
         return self._terms.claiming
 
     @property
-    def limit(self) -> int:
+    def settings(self) -> Settings:
         """
-        The most tasks to run at once now.
+        What is in force now of all that L{change} takes.
         """
-        return self._terms.limit
+        return cast(Settings, {name: self._terms.value(name) for name in SETTINGS})
+
+    def pipeline(self) -> Pipeline | None:
+        """
+        What this run is made of, until it has drained; C{None} while the service is
+        stopped.
+        """
+        return self._pipeline or self._draining
+
+    @property
+    def isDraining(self) -> bool:
+        """
+        Whether the service is being stopped, and has not drained.
+        """
+        return self._draining is not None
 
     def startService(self) -> None:
         """
@@ -155,11 +183,16 @@ class ConsumerService(MultiService):
         self._log.info(
             "Consuming from {queue}, at most {limit} tasks at once",
             queue=self._queue,
-            limit=self.limit,
+            limit=self._terms.limit,
         )
-        for reason in self._pauses:
+        pauses = list(self._pauses)
+        for reason in pauses:
             pipeline.source.pause(reason)
         pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
+        self._observers.started()
+        for reason in pauses:
+            if self._pipeline is pipeline and reason in self._pauses:
+                self._observers.paused(reason)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -178,9 +211,12 @@ class ConsumerService(MultiService):
 
         @param reason: Why.  As long as there is any reason it lasts.
         """
+        isNew = reason not in self._pauses
         self._pauses.add(reason)
         if self._pipeline is not None:
             self._pipeline.source.pause(reason)
+            if isNew:
+                self._observers.paused(reason)
 
     def resume(self, reason: str) -> None:
         """
@@ -188,9 +224,12 @@ class ConsumerService(MultiService):
 
         @param reason: The reason that L{pause} was called with.
         """
+        isOver = reason in self._pauses
         self._pauses.discard(reason)
         if self._pipeline is not None:
             self._pipeline.source.resume(reason)
+            if isOver:
+                self._observers.resumed(reason)
 
     def setLimit(self, limit: int) -> None:
         """
@@ -227,15 +266,12 @@ class ConsumerService(MultiService):
             self._pipeline.termsChanged()
         leaveRoom(self._queue, self._handler, old, new)
         for name, values in old.differences(new).items():
-            self._settingChanged(name, *values)
-
-    def _settingChanged(self, name: str, old: Any, new: Any) -> None:
-        """
-        Announce a change.
-        """
+            self._observers.settingChanged(name, *values)
 
     def _makePipeline(self) -> Pipeline:
-        return makePipeline(self._queue, self._handler, self._terms, self._clock)
+        return makePipeline(
+            self._queue, self._handler, self._terms, self._observers, self._clock
+        )
 
     def _ended(self, _: None, pipeline: Pipeline) -> None:
         """
@@ -252,14 +288,25 @@ class ConsumerService(MultiService):
         """
         self.running = False
         pipeline, self._pipeline = self._pipeline, None
-        if pipeline is not None:
-            await self._finishTasks(pipeline, hurry)
-            await self._until(pipeline.settling.flush(), SETTLE_GRACE)
-            pipeline.settling.close()
-            pipeline.leases.close()
-            await self._queue.close()
-        await maybeDeferred(super().stopService)
-        self._log.info("Stopped")
+        self._draining = pipeline
+        try:
+            if pipeline is not None:
+                await self._drainPipeline(pipeline, hurry)
+            await maybeDeferred(super().stopService)
+            self._log.info("Stopped")
+        finally:
+            self._draining = None
+            if pipeline is not None:
+                self._observers.stopped()
+
+    async def _drainPipeline(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
+        """
+        Let what runs end, settle everything, and drop what is in flight even then.
+        """
+        await self._finishTasks(pipeline, hurry)
+        await self._until(pipeline.settling.flush(), SETTLE_GRACE)
+        pipeline.close()
+        await self._queue.close()
 
     async def _finishTasks(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
         """
@@ -267,13 +314,15 @@ class ConsumerService(MultiService):
         """
         consumer, source = pipeline.consumer, pipeline.source
         began = self._clock.seconds()
+        running, waiting = consumer.running, pipeline.waiting
         self._log.info(
             "Stopping: {running} tasks run and get {drain:g} s, {waiting} that wait "
             "are given back",
-            running=consumer.running,
+            running=running,
             drain=self._terms.drain,
-            waiting=len(source.arrivals),
+            waiting=waiting,
         )
+        self._observers.stopping(running, waiting)
         pipeline.breaker.close()
         closed = source.close()
         drained = consumer.drain()

@@ -368,7 +368,7 @@ class MakeServiceTests(PlainTestCase):
                 assert handler._missing == ["A", "B"]
                 assert handler._killAfter == 2.5
                 assert service.claiming.rate == 1.5
-                assert service._timeout == 7
+                assert service.settings["timeout"] == 7
             """,
         )  # fmt: skip
         self.assertEqual((errors, status), ("", 0), output)

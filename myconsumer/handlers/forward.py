@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from time import time
 from typing import Any
 from urllib.parse import quote
 
@@ -32,7 +33,7 @@ from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.quotation import quoted
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named, retryAfter
-from myconsumer.interfaces import IPausable, IRunningTask, ITaskHandler
+from myconsumer.interfaces import IPausable, IRunningTask, IScalableTaskHandler
 from myconsumer.jsontext import MOST_VALUES, decoded, encoded, isCrowded
 from myconsumer.text import shownID
 
@@ -52,7 +53,7 @@ _LONGEST_QUOTE = 300
 _PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 
-@implementer(ITaskHandler)
+@implementer(IScalableTaskHandler)
 class ForwardHandler(MultiService):
     """
     Posts tasks; the code of the answer says how each has ended.  A lease is kept alive
@@ -79,7 +80,8 @@ class ForwardHandler(MultiService):
         """
         @param client: Sends the requests; closed when the service is stopped.
         @param url: Where tasks are posted.
-        @param longest: The seconds that a request may take.
+        @param longest: The seconds that a request may take, unless the time limit of
+            its task is longer.
         """
         super().__init__()
         self._client = client
@@ -94,11 +96,14 @@ class ForwardHandler(MultiService):
         """
         See L{ITaskHandler.handle}.
         """
+        longest = self._longest
+        if task.deadline is not None:
+            longest = max(longest, task.deadline - time() + _GRACE)
         asked = self._client.request(
             "POST",
             self._url,
             encoded(task.payload),
-            self._longest,
+            longest,
             accept=EVERY_CODE,
             headers=headersOf(task),
             codeIsEnough=True,
@@ -106,6 +111,12 @@ class ForwardHandler(MultiService):
         return asked.addCallbacks(
             self._answered, self._unanswered, callbackArgs=(task,)
         )
+
+    def setLimit(self, limit: int) -> None:
+        """
+        See L{IScalableTaskHandler.setLimit}.
+        """
+        self._client.setConnections(limit)
 
     def waitFor(self, client: Client, url: URL, clock: IReactorTime) -> None:
         """
@@ -170,7 +181,7 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> ForwardHandler:
         raise ValueError("--forward is missing; it takes the URL to post tasks to")
     # the consumer's token is not for the application
     client = makeClient(reactor, options["limit"])
-    handler = ForwardHandler(client, url, max(DAY, options["timeout"] + _GRACE))
+    handler = ForwardHandler(client, url)
     if (ready := options.get("forward-wait-for")) is not None:
         # a connection that is kept may outlive the readiness to take new ones
         handler.waitFor(makeClient(reactor, 1, persistent=False), ready, reactor)

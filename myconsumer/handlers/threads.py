@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
+from itertools import count
 from queue import SimpleQueue
 from typing import Any
 
@@ -29,7 +30,7 @@ from myconsumer.handlers.blocking import (
     call,
     requireBlocking,
 )
-from myconsumer.interfaces import IRunningTask, ITaskHandler
+from myconsumer.interfaces import IRunningTask, IScalableTaskHandler
 
 
 class _Job:
@@ -86,7 +87,9 @@ class _Threads:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._ended: deque[_Job] = deque()
         self._told = False
+        # how many there are, but for those that are to end
         self._count = 0
+        self._numbers = count()
         self.busy = 0
 
     def add(self, job: _Job) -> None:
@@ -101,13 +104,23 @@ class _Threads:
         self._jobs.put(job)
 
     def _startThread(self) -> None:
-        name = f"task-{self._count}"
+        name = f"task-{next(self._numbers)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
         try:
             thread.start()
         except RuntimeError as error:
             raise NotBegunError(f"no thread for it: {error}") from None
         self._count += 1
+
+    def setLimit(self, limit: int) -> None:
+        """
+        Change how many threads there may be: those beyond C{limit} end as soon as they
+        are free.
+        """
+        self._limit = limit
+        while self._count > limit:
+            self._count -= 1
+            self._jobs.put(None)
 
     def stop(self) -> None:
         """
@@ -139,7 +152,7 @@ class _Threads:
             job.end()
 
 
-@implementer(ITaskHandler)
+@implementer(IScalableTaskHandler)
 class ThreadHandler(Service):
     """
     Calls a callable with each task, each call in a thread, and takes what it
@@ -183,6 +196,13 @@ class ThreadHandler(Service):
         job = _Job(self._function, BlockingTask(task, extend))
         self._threads.add(job)
         return job.done
+
+    def setLimit(self, limit: int) -> None:
+        """
+        See L{IScalableTaskHandler.setLimit}.
+        """
+        self._limit = limit
+        self._threads.setLimit(limit)
 
     def stopService(self) -> None:
         """

@@ -18,11 +18,8 @@ from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.endpoints import CachedEndpoints
 from myconsumer.http.headers import NoCookieJar
 from myconsumer.http.offload import offloadTo
-from myconsumer.http.reserve import Reserve
+from myconsumer.http.reserve import LOOKUP, Reserve
 from myconsumer.tokenfile import TokenFile
-
-#: The descriptors that looking up a host's name may take.
-LOOKUP = 4
 
 
 @implementer(IBodyProducer)
@@ -88,4 +85,5 @@ def makeClient(
     agent = Agent.usingEndpointFactory(reactor, endpoints, pool)
     treq = HTTPClient(agent, NoCookieJar(), WholeBody)
     kept = pool if persistent else None
-    return Client(treq, reactor, token, kept, offloadTo(reactor), reserve)
+    held = reserve if reserved else None
+    return Client(treq, reactor, token, kept, offloadTo(reactor), held)

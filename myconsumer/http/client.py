@@ -19,7 +19,7 @@ from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.exchange import Exchange
 from myconsumer.http.headers import NO_COOKIES, RequestHeaders
 from myconsumer.http.offload import Offload, Readings
-from myconsumer.http.reserve import Reserve
+from myconsumer.http.reserve import LOOKUP, Reserve
 from myconsumer.http.verdict import judge
 from myconsumer.tokenfile import TokenFile
 
@@ -133,6 +133,18 @@ class Client:
         @return: What C{decode} returns, or a C{Deferred} of it.
         """
         return self._readings.read(answer, decode)
+
+    def setConnections(self, connections: int) -> None:
+        """
+        Change how many idle connections are kept, and with them the descriptors in
+        reserve, if there are any.
+
+        @param connections: The most idle connections to keep.
+        """
+        if self._pool is not None:
+            self._pool.maxPersistentPerHost = connections
+        if self._reserve is not None:
+            self._reserve.resize(connections + LOOKUP)
 
     def close(self) -> Deferred[None]:
         """

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import os
 
+#: The descriptors that looking up a host's name may take.
+LOOKUP = 4
+
 
 class Reserve:
     """
@@ -19,6 +22,17 @@ class Reserve:
         """
         self._size = size
         self._held: list[int] = []
+
+    def resize(self, size: int) -> None:
+        """
+        Hold another number of descriptors: those that are too many are closed now, and
+        those that are missing are opened when the reserve is filled next.
+
+        @param size: The number of descriptors to hold.
+        """
+        self._size = size
+        while len(self._held) > size:
+            os.close(self._held.pop())
 
     def fill(self) -> None:
         """

@@ -11,15 +11,15 @@ from math import inf
 from typing import Any
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import FaultError
-from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.cancellation import Cancellation
+from myconsumer.pipeline.requests import Requests, Sending
 from myconsumer.pipeline.terms import Terms
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
@@ -47,8 +47,8 @@ class Claim:
     @ivar lease: The seconds for which the tasks are claimed.
     @ivar made: When it was made, by our clock.
     @ivar isIdle: Whether nothing ran, waited or was unsettled then.
-    @ivar answer: Fires with the answer, once the claim is open no longer.  Whoever made
-        the claim adds callbacks at once, and handles a failure.
+    @ivar answer: Fires with the answer, a L{Claimed}, once the claim is open no longer.
+        Whoever made the claim adds callbacks before it is sent, and handles a failure.
     @ivar isEnding: Whether the claim is being ended: its answer is not wanted.
     @ivar isAnswered: Whether there was a whole answer.
     """
@@ -58,7 +58,7 @@ class Claim:
     lease: float
     made: float
     isIdle: bool
-    answer: Deferred[Claimed]
+    answer: Sending
     isEnding: bool = False
     isAnswered: bool = False
 
@@ -81,18 +81,17 @@ class Claims:
     # The most tasks whose answer is not too long, as far as is known.
     _most: float = inf
 
-    def __init__(self, queue: ITaskQueue, terms: Terms, clock: IReactorTime) -> None:
+    def __init__(self, requests: Requests, terms: Terms, clock: IReactorTime) -> None:
         """
-        @param queue: Where to claim.
+        @param requests: Where to claim.
         @param terms: How long a claim waits, and for how long tasks are claimed.
         @param clock: What keeps the time.
         """
-        self._queue = queue
+        self._requests = requests
         self._clock = clock
         self._terms = terms
-        self._isSelfTimed = ISelfTimedTaskQueue.providedBy(queue)
         self.open: set[Claim] = set()
-        self.cancellation = Cancellation(queue, clock)
+        self.cancellation = Cancellation(requests, clock)
         self._tooLong = Quiet(clock)
         # The requests in flight that end claims.
         self._ending: set[Deferred[None]] = set()
@@ -106,29 +105,35 @@ class Claims:
 
     def make(self, limit: int, isIdle: bool) -> Claim:
         """
-        Ask the queue for tasks: fewer than there may be, if an answer was too long.
+        Make a claim for tasks: fewer than there may be, if an answer was too long.
 
         @param limit: The most to ask for.
         @param isIdle: Whether nothing runs, waits or is unsettled now.
 
-        @return: The claim, which may have been answered already.
+        @return: The claim, which is open from now on, and still to be sent.
         """
-        self.cancellation.beforeClaim()
         limit = int(min(limit, self._most))
-        wait, lease = self._wait(), self._terms.claiming.lease
-        id, made = str(uuid4()), self._clock.seconds()
-        answer = maybeDeferred(self._queue.claim, id, limit, wait, lease)
-        claim = Claim(id, limit, lease, made, isIdle, answer)
+        answer, lease = Sending(self._requests), self._terms.claiming.lease
+        made = self._clock.seconds()
+        claim = Claim(str(uuid4()), limit, lease, made, isIdle, answer)
         self.open.add(claim)
         answer.addBoth(self._over, claim)
         return claim
+
+    def send(self, claim: Claim) -> None:
+        """
+        Ask the queue, unless the claim was ended meanwhile.  It may have been answered
+        when this returns.
+        """
+        self.cancellation.beforeClaim()
+        claim.answer.claim(claim.id, claim.limit, self._wait(), claim.lease)
 
     def _wait(self) -> float:
         """
         @return: The seconds for which the next claim is to wait.
         """
         claiming = self._terms.claiming
-        if self._isSelfTimed:
+        if self._requests.isSelfTimed:
             return claiming.wait
         if claiming.untilEmpty:
             return 0.0
@@ -179,6 +184,9 @@ class Claims:
         """
         for claim in list(self.open):
             claim.isEnding = True
+            if not claim.answer.isSent:
+                claim.answer.cancel()
+                continue
             ending = Deferred.fromCoroutine(self._end(claim))
             self._ending.add(ending)
             ending.addBoth(self._ended, ending)

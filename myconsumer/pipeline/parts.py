@@ -11,10 +11,12 @@ from twisted.internet.interfaces import IReactorTime
 from myconsumer.consumer import ParallelLimitedTaskConsumer
 from myconsumer.interfaces import ITaskHandler, ITaskQueue
 from myconsumer.pipeline.arrivals import Arrivals
-from myconsumer.pipeline.breaker import Breaker
+from myconsumer.pipeline.breaker import REASON, Breaker
 from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.observers import Observers
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Terms
@@ -41,11 +43,78 @@ class Pipeline:
         self.consumer.setLimit(self.terms.limit)
         self.source.termsChanged()
 
+    @property
+    def running(self) -> int:
+        """
+        How many tasks run.
+        """
+        return self.consumer.running
+
+    @property
+    def oldestBegan(self) -> float | None:
+        """
+        When the task was given to its handler that has run longest, by our clock;
+        C{None} if none runs.
+        """
+        return min((run.began for run in self.execution.running), default=None)
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many tasks have arrived and wait for a slot.
+        """
+        return len(self.source.arrivals)
+
+    @property
+    def unsettled(self) -> int:
+        """
+        How many tasks have ended and are not settled.  See L{Settling.backlog}.
+        """
+        return self.settling.backlog
+
+    @property
+    def leased(self) -> int:
+        """
+        How many leases are held: of tasks that wait, run, or are not settled.
+        """
+        return len(self.leases.held)
+
+    @property
+    def openClaims(self) -> int:
+        """
+        How many claims have not been answered.
+        """
+        return self.source.openClaims
+
+    @property
+    def claimFailures(self) -> int:
+        """
+        How many claims in a row have failed; 0 while they work.
+        """
+        return self.source.claimFailures
+
+    @property
+    def pauses(self) -> frozenset[str]:
+        """
+        Why claiming is paused: none if it is not.
+        """
+        broken = {REASON} if self.breaker.isTripped else set()
+        return self.source.pauses | broken
+
+    def close(self) -> None:
+        """
+        Send nothing any more: drop what is in flight.
+        """
+        self.settling.close()
+        self.leases.close()
+        self.source.abandon()
+
 
 def makePipeline(
     queue: ITaskQueue,
     handler: ITaskHandler,
     terms: Terms,
+    observers: Observers,
     clock: IReactorTime,
 ) -> Pipeline:
     """
@@ -54,22 +123,24 @@ def makePipeline(
     @param queue: Where the tasks come from.
     @param handler: What is done with each.
     @param terms: How tasks are claimed and run; they may change.
+    @param observers: Observe all that happens.
     @param clock: What keeps the time.
     """
-    leases = Leases(queue, clock)
-    settling = Settling(queue, leases, clock)
+    requests = Requests(queue, observers, clock)
+    leases = Leases(requests, clock)
+    settling = Settling(requests, leases, clock)
     arrivals = Arrivals(leases, settling, clock)
     conclusions = Conclusions(settling.add, terms)
-    execution = Execution(handler, conclusions, leases, clock, terms)
+    execution = Execution(handler, conclusions, leases, observers, clock, terms)
     source = QueueTaskSource(
-        queue,
+        requests,
         arrivals,
         settling,
         execution.run,
         terms,
         clock,
     )
-    breaker = Breaker(source, execution.run, clock)
+    breaker = Breaker(source, execution.run, observers, clock)
     leases.whenLost = source.leasesLost
     settling.whenSettled = source.settled
     conclusions.whenNotBegun = breaker.notBegun

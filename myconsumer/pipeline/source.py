@@ -25,7 +25,6 @@ from zope.interface import implementer
 from myconsumer.errors import RefusalError
 from myconsumer.interfaces import (
     ITaskConsumer,
-    ITaskQueue,
     ITaskSlots,
     ITaskSource,
 )
@@ -34,6 +33,7 @@ from myconsumer.pipeline.cadence import Cadence
 from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.rate import StartRate
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Claimed, Task
@@ -79,7 +79,7 @@ class QueueTaskSource:
 
     def __init__(
         self,
-        queue: ITaskQueue,
+        requests: Requests,
         arrivals: Arrivals,
         settling: Settling,
         run: RunTask,
@@ -87,7 +87,7 @@ class QueueTaskSource:
         clock: IReactorTime,
     ) -> None:
         """
-        @param queue: Where to claim.
+        @param requests: Where to claim.
         @param arrivals: Keeps what arrives until there is a slot.
         @param settling: Asked how many tasks have ended but are not settled.
         @param run: Runs a task.
@@ -98,12 +98,33 @@ class QueueTaskSource:
         self._run = run
         self._clock = clock
         self._terms = terms
-        self._claims = Claims(queue, terms, clock)
+        self._claims = Claims(requests, terms, clock)
         self._cadence = Cadence(self._claims, terms, clock)
         self._rate: StartRate | None = None
         self._changeRate(terms.claiming.rate)
         self._pauses: set[str] = set()
         self.arrivals = arrivals
+
+    @property
+    def openClaims(self) -> int:
+        """
+        How many claims have not been answered.
+        """
+        return len(self._claims.open)
+
+    @property
+    def claimFailures(self) -> int:
+        """
+        How many claims in a row have failed.
+        """
+        return self._cadence.failures
+
+    @property
+    def pauses(self) -> frozenset[str]:
+        """
+        Why nothing is claimed, if that is paused.
+        """
+        return frozenset(self._pauses)
 
     def start(self, consumer: ITaskConsumer) -> None:
         """
@@ -217,6 +238,12 @@ class QueueTaskSource:
         L{Claims.abort}.
         """
         self._claims.abort()
+
+    def abandon(self) -> None:
+        """
+        Drop the requests that end claims, too.
+        """
+        self._claims.cancellation.abort()
 
     def _changeRate(self, perSecond: float | None) -> None:
         if perSecond is None:
@@ -337,6 +364,7 @@ class QueueTaskSource:
         # An answer that cannot be dealt with is a failure, too.
         answer.addErrback(self._failed, claim).addErrback(self._broken)
         answer.addCallback(self._dealtWith)
+        self._claims.send(claim)
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("A claim's answer could not be dealt with", failure)

@@ -23,7 +23,7 @@ from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.http.verdict import requireFew, unfit
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.interfaces import IScalableTaskQueue
 from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.queues.defects import DefectLog
 from myconsumer.queues.reading import Checked, checked
@@ -32,6 +32,10 @@ from myconsumer.text import encodable
 
 #: The seconds that ending a claim may take.
 CANCELLING = 1.0
+
+#: The connections beside one for each claim: one each for a settle, a heartbeat and the
+#: end of a claim.
+FURTHER_CONNECTIONS = 3
 
 _LACKING = frozenset({404, 405, 501})
 _TASKS = '{"tasks": [...]}'
@@ -69,7 +73,7 @@ _readElements: Callable[[bytes], _Elements] = msgspec.json.Decoder(_Elements).de
 _readLost: Callable[[bytes], _Lost] = msgspec.json.Decoder(_Lost).decode
 
 
-@implementer(ITaskQueue)
+@implementer(IScalableTaskQueue)
 class JSONQueue:
     """
     An endpoint that speaks the pull contract, version 1.
@@ -138,6 +142,12 @@ class JSONQueue:
             "DELETE", url, None, CANCELLING, accept=_LACKING
         ).addCallback(lambda answer: answer.code not in _LACKING)
 
+    def setPollers(self, pollers: int) -> None:
+        """
+        See L{IScalableTaskQueue.setPollers}.
+        """
+        self._client.setConnections(pollers + FURTHER_CONNECTIONS)
+
     def close(self) -> Deferred[None]:
         """
         See L{ITaskQueue.close}.
@@ -190,8 +200,7 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:
     See L{ITaskQueueMaker.makeQueue
     <myconsumer.interfaces.ITaskQueueMaker.makeQueue>}.
     """
-    # one for each claim, one each for a settle, a heartbeat and the end of a claim
-    connections = options["pollers"] + 3
+    connections = options["pollers"] + FURTHER_CONNECTIONS
     client = makeClient(reactor, connections, options["token-file"], reserved=True)
     return JSONQueue(client, options["url"])
 

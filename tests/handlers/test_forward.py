@@ -37,9 +37,9 @@ from myconsumer.handlers.forward import (
 from myconsumer.handlers.readiness import INTERVAL, WaitFor
 from myconsumer.http import Client, parseURL
 from myconsumer.http.answer import LONGEST_BODY, Answer
-from myconsumer.interfaces import IPausable, ITaskHandler
+from myconsumer.interfaces import IPausable, IScalableTaskHandler
 from myconsumer.jsontext import MOST_VALUES
-from myconsumer.task import Task
+from myconsumer.testing import FakeTask
 from tests.http.test_client import Endpoint, says, stalls
 from tests.processes import withDescriptors
 
@@ -99,7 +99,7 @@ class ForwardCase(SynchronousTestCase):
         self.unanswered += 1
 
     def handle(self, payload: Any = None, **fields: Any) -> Deferred[Any]:
-        return self.handler.handle(Task(fields.pop("id", "17"), payload, **fields))
+        return self.handler.handle(FakeTask(fields.pop("id", "17"), payload, **fields))
 
     def result(self, respond: Callable[[Request], Any]) -> Any:
         self.webapp.respond = respond
@@ -137,7 +137,7 @@ class RequestTests(ForwardCase):
         """
         L{ForwardHandler} is a handler, and a service.
         """
-        verifyObject(ITaskHandler, self.handler)
+        verifyObject(IScalableTaskHandler, self.handler)
         verifyObject(IService, self.handler)
 
     def test_postsThePayload(self) -> None:
@@ -379,7 +379,7 @@ class NoAnswerTests(ForwardCase):
         failures = []
         for end in ends:
             client.ends = [end or FaultError("cannot connect", unreachable=True)]
-            handling = handler.handle(Task("1", None))
+            handling = handler.handle(FakeTask("1", None))
             handling.addErrback(lambda failure: failures.append(failure.type.__name__))
         return failures
 
@@ -442,6 +442,30 @@ class NoAnswerTests(ForwardCase):
         self.assertNoResult(handling)
         self.clock.advance(1)
         self.assertIn("within 86400 s", str(self.failureOf(handling)))
+
+    def test_takesAsLongAsATask(self) -> None:
+        """
+        A request may take longer than a day where the time limit of its task, as it
+        was when the task started, is longer; the task is cancelled first.
+        """
+        self.webapp.respond = stalls()
+        handling = self.handle(deadline=time() + 2 * DAY)
+        self.clock.advance(2 * DAY + 1)
+        self.assertNoResult(handling)
+        self.clock.advance(60)
+        self.failureOf(handling)
+
+    def test_keepsToADayAtLeast(self) -> None:
+        """
+        A time limit that is shorter than a day does not end a request: the end of the
+        task does.
+        """
+        self.webapp.respond = stalls()
+        handling = self.handle(deadline=time() + 1)
+        self.clock.advance(DAY - 1)
+        self.assertNoResult(handling)
+        self.clock.advance(1)
+        self.failureOf(handling)
 
     def test_dropsTheConnectionWhenCancelled(self) -> None:
         """
@@ -581,12 +605,16 @@ class MakeHandlerTests(SynchronousTestCase):
         self.assertFalse(pool.retryAutomatically)
         self.assertIsNone(handler._client._token)
 
-    def test_allowsADayOrTheTimeout(self) -> None:
+    def test_keepsAConnectionForEachNewSlot(self) -> None:
         """
-        A request may take a day, and longer only where a task may.
+        With another limit the client keeps as many connections.
         """
-        for timeout, longest in ((0.0, DAY), (5.0, DAY), (2 * DAY, 2 * DAY + 60)):
-            self.assertEqual(self.make(timeout=timeout)._longest, longest)
+        handler = self.make()
+        pool = handler._client._pool
+        assert pool is not None
+        for limit in (70, 3):
+            handler.setLimit(limit)
+            self.assertEqual(pool.maxPersistentPerHost, limit)
 
     def test_waitsOnlyIfToldSo(self) -> None:
         """

@@ -27,7 +27,7 @@ from myconsumer.errors import (
     TaskFailedError,
 )
 from myconsumer.handlers.threads import ThreadHandler
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IScalableTaskHandler
 from myconsumer.task import Task
 from myconsumer.testing import FakeTask
 
@@ -166,7 +166,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         L{ThreadHandler} is a handler, and a service.
         """
         handler = self.makeHandler(repr)
-        self.assertTrue(verifyObject(ITaskHandler, handler))
+        self.assertTrue(verifyObject(IScalableTaskHandler, handler))
         self.assertTrue(verifyObject(IService, handler))
 
     def test_givesTheResult(self) -> None:
@@ -325,6 +325,64 @@ class ThreadHandlerTests(SynchronousTestCase):
             self.reactor.turn()
             idents.add(self.successResultOf(handled))
         self.assertEqual(len(idents), 1)
+
+    def test_startsMoreThreads(self) -> None:
+        """
+        With a higher limit as many more calls run at once.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate, 1)
+        handled = [handler.handle(FakeTask(0, None))]
+        handler.setLimit(3)
+        handled += [handler.handle(FakeTask(n, None)) for n in (1, 2, 3)]
+        self.assertEqual({gate.awaitArrival() for _ in range(3)}, {0, 1, 2})
+        gate.open(4)
+        while not all(each.called for each in handled):
+            self.reactor.turn()
+        self.assertEqual(len(gate.threads), 3)
+
+    def test_endsThreadsTooMany(self) -> None:
+        """
+        With a lower limit what runs goes on, and the threads too many end when they are
+        free; a limit that is raised again has new threads started.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate, 4)
+        handled = [handler.handle(FakeTask(n, None)) for n in range(4)]
+        for _ in handled:
+            gate.awaitArrival()
+        idle = self.threads
+        handler.setLimit(1)
+        handled.append(handler.handle(FakeTask(4, None)))
+        gate.open(4)
+        while not all(each.called for each in handled[:4]):
+            self.reactor.turn()
+        self.assertEqual(gate.awaitArrival(), 4)
+        while len([thread for thread in idle if thread.is_alive()]) > 1:
+            next(thread for thread in idle if thread.is_alive()).join(0.01)
+        gate.open()
+        self.reactor.turn()
+        handler.setLimit(2)
+        handled = [handler.handle(FakeTask(n, None)) for n in (5, 6)]
+        self.assertEqual({gate.awaitArrival() for _ in handled}, {5, 6})
+        gate.open(2)
+        while not all(each.called for each in handled):
+            self.reactor.turn()
+
+    def test_startsAgainWithTheNewLimit(self) -> None:
+        """
+        The limit in force holds after a stop and a start, too.
+        """
+        gate = Gate()
+        handler = self.makeHandler(gate, 1)
+        handler.setLimit(2)
+        handler.stopService()
+        handler.startService()
+        handled = [handler.handle(FakeTask(n, None)) for n in range(2)]
+        self.assertEqual({gate.awaitArrival() for _ in handled}, {0, 1})
+        gate.open(2)
+        while not all(each.called for each in handled):
+            self.reactor.turn()
 
     def test_startsDaemons(self) -> None:
         """

@@ -48,6 +48,24 @@ class ReserveTests(DescriptorCase):
     Tests for L{Reserve}.
     """
 
+    def test_holdsAsManyAsItIsTold(self) -> None:
+        """
+        A reserve that gets larger opens what is missing when it is filled, and one that
+        gets smaller closes what is too much at once.
+        """
+
+        def held() -> int:
+            return len(os.listdir("/proc/self/fd")) - before
+
+        before = len(os.listdir("/proc/self/fd"))
+        self.reserve.fill()
+        self.reserve.resize(5)
+        self.assertEqual(held(), 3)
+        self.reserve.fill()
+        self.assertEqual(held(), 5)
+        self.reserve.resize(2)
+        self.assertEqual(held(), 2)
+
     def test_freesDescriptors(self) -> None:
         """
         Freed descriptors can be opened by others; where none is left the reserve takes

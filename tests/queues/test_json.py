@@ -21,7 +21,7 @@ from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import parseURL
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.interfaces import IScalableTaskQueue, ITaskQueue
 from myconsumer.jsontext import MOST_VALUES
 from myconsumer.queues.json import JSONQueue, makeQueue
 from myconsumer.retrying import QUIET
@@ -556,8 +556,21 @@ class MakeQueueTests(SynchronousTestCase):
         clock = Clock()
         url = parseURL("http://host/q")
         options = {"url": url, "pollers": 2, "token-file": None}
-        verifyObject(ITaskQueue, makeQueue(clock, options))
+        verifyObject(IScalableTaskQueue, makeQueue(clock, options))
         self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_keepsAConnectionForEachPoller(self) -> None:
+        """
+        The client keeps a connection for each poller and three more, also where the
+        number of pollers changes.
+        """
+        options = {"url": parseURL("http://h"), "pollers": 2, "token-file": None}
+        queue = makeQueue(Clock(), options)
+        pool = queue._client._pool
+        assert pool is not None
+        self.assertEqual(pool.maxPersistentPerHost, 5)
+        queue.setPollers(7)
+        self.assertEqual(pool.maxPersistentPerHost, 10)
 
     def test_refusesUnreadableToken(self) -> None:
         """

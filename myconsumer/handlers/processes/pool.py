@@ -28,7 +28,7 @@ from myconsumer.handlers.processes.contracts import IWorker, IWorkerPool
 from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
 from myconsumer.handlers.processes.worker import Worker
-from myconsumer.interfaces import IRunningTask, ITaskHandler
+from myconsumer.interfaces import IRunningTask, IScalableTaskHandler
 from myconsumer.retrying import Policy
 
 #: The seconds for which no worker is started after one could not begin while others
@@ -39,7 +39,7 @@ startPolicy: Policy = backoffPolicy(1.0, 29.0, 2.0)
 START_DEADLINE = 60.0
 
 
-@implementer(ITaskHandler, IWorkerPool)
+@implementer(IScalableTaskHandler, IWorkerPool)
 class ProcessHandler(Service):
     """
     Calls a callable with each task, each call in a process that does nothing else
@@ -88,6 +88,8 @@ class ProcessHandler(Service):
         self._workers: set[IWorker] = set()
         self._starting: set[IWorker] = set()
         self._idle: list[IWorker] = []
+        # those too many, once the limit was lowered
+        self._ending: set[IWorker] = set()
         self._waiting: deque[Work] = deque()
         self._numbers = count(1)
         self._failures = 0
@@ -106,6 +108,15 @@ class ProcessHandler(Service):
         self._waiting.append(work)
         self._serve()
         return work.done
+
+    def setLimit(self, limit: int) -> None:
+        """
+        See L{IScalableTaskHandler.setLimit}.
+        """
+        self._limit = limit
+        while self._idle and self._isSurplus():
+            self._endIdle(self._idle.pop(0))
+        self._serve()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -136,6 +147,9 @@ class ProcessHandler(Service):
         """
         See L{IWorkerPool.free}.
         """
+        if self._isSurplus():
+            self._endIdle(worker)
+            return
         self._idle.append(worker)
         self._serve()
 
@@ -175,6 +189,16 @@ class ProcessHandler(Service):
         """
         self._waiting.appendleft(work)
         self._serve()
+
+    def _isSurplus(self) -> bool:
+        """
+        Whether there is a process too many, beside those that are ending.
+        """
+        return len(self._workers) - len(self._ending) > self._limit
+
+    def _endIdle(self, worker: IWorker) -> None:
+        self._ending.add(worker)
+        worker.stop()
 
     def _end(self, work: Work) -> None:
         """
@@ -227,6 +251,7 @@ class ProcessHandler(Service):
     def _forget(self, worker: IWorker) -> None:
         self.discard(worker)
         self._starting.discard(worker)
+        self._ending.discard(worker)
         self._workers.discard(worker)
 
     def _startLater(self, problem: str) -> None:

@@ -52,7 +52,7 @@ from myconsumer.handlers.processes.session import (
     OUTPUT_GRACE,
     REAP_INTERVAL,
 )
-from myconsumer.interfaces import ITaskHandler
+from myconsumer.interfaces import IScalableTaskHandler
 from myconsumer.testing import FakeTask
 
 WORK = "tests.handlers.deeds.work"
@@ -267,7 +267,7 @@ class PoolTests(SynchronousTestCase):
         """
         L{ProcessHandler} is a handler, a service, and a pool of workers.
         """
-        self.assertTrue(verifyObject(ITaskHandler, self.handler))
+        self.assertTrue(verifyObject(IScalableTaskHandler, self.handler))
         self.assertTrue(verifyObject(IWorkerPool, self.handler))
         self.assertTrue(verifyObject(IService, self.handler))
 
@@ -299,6 +299,75 @@ class PoolTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.successResultOf(handled[0]), Raw(b"22"))
         self.assertEqual((one.jobs, two.jobs), ([1], [2, 3]))
+
+    def test_startsMoreProcesses(self) -> None:
+        """
+        With a higher limit a process is started for each task that waits, and for more.
+        """
+        self.start(1, 2, 3)
+        self.assertEqual(self.spawned, 2)
+        self.handler.setLimit(4)
+        self.assertEqual(self.spawned, 3)
+        self.start(4, 5)
+        self.assertEqual(self.spawned, 4)
+        self.assertEqual(self.reactor.processes[3].jobs, [4])
+
+    def test_endsIdleProcessesTooMany(self) -> None:
+        """
+        With a lower limit idle processes end at once: those too many.
+        """
+        self.handler.setLimit(4)
+        self.start(1, 2, 3, 4)
+        for process in self.reactor.processes[:3]:
+            process.does()
+        self.turn()
+        self.handler.setLimit(2)
+        self.assertEqual(
+            [ORDERS in process.open for process in self.reactor.processes],
+            [False, False, True, True],
+        )
+        # while these two end no other is, and no third is used
+        self.handler.setLimit(2)
+        self.start(5, 6)
+        self.assertEqual([p.jobs for p in self.reactor.processes[2:]], [[3, 5], [4]])
+        for process in self.reactor.processes[:2]:
+            process.ends()
+        self.assertEqual(self.spawned, 4)
+
+    def test_endsBusyProcessesTooMany(self) -> None:
+        """
+        With a lower limit what runs goes on, and a process too many ends when it has
+        done its task; the result is taken.
+        """
+        handled = self.start(1, 2)
+        self.handler.setLimit(1)
+        one, two = self.reactor.processes
+        self.assertEqual((one.signals, two.signals), ([], []))
+        one.does(b"11")
+        self.turn()
+        self.assertEqual(self.successResultOf(handled[0]), Raw(b"11"))
+        self.assertNotIn(ORDERS, one.open)
+        one.ends()
+        self.start(3)
+        two.does()
+        self.turn()
+        self.assertEqual((two.jobs, two.signals, self.spawned), ([2, 3], [], 2))
+
+    def test_startsAgainAfterEnding(self) -> None:
+        """
+        While processes too many end, a limit that is raised again has none started
+        before they are gone: there are never more than the limit.
+        """
+        self.start(1, 2)
+        for process in self.reactor.processes:
+            process.does()
+        self.turn()
+        self.handler.setLimit(1)
+        self.handler.setLimit(2)
+        self.start(3, 4)
+        self.assertEqual(self.spawned, 2)
+        self.reactor.processes[0].ends()
+        self.assertEqual(self.spawned, 3)
 
     def test_usesProcessesAgain(self) -> None:
         """

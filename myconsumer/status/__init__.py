@@ -1,0 +1,3 @@
+"""
+What is known of a running service: the listeners to its events.
+"""

@@ -1,0 +1,28 @@
+"""
+Counts of what a service has done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from myconsumer.pipeline.observers import Observer
+from myconsumer.task import Ending, Outcome, Task
+
+
+class Totals(Observer):
+    """
+    Counts the tasks that have ended.
+
+    @ivar outcomes: How many have ended with each outcome.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[Outcome] = Counter()
+
+    def taskEnded(self, task: Task, ending: Ending, seconds: float) -> None:
+        """
+        See L{IConsumerObserver.taskEnded
+        <myconsumer.interfaces.IConsumerObserver.taskEnded>}.
+        """
+        self.outcomes[ending.outcome] += 1
