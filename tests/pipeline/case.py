@@ -28,7 +28,7 @@ from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
 from myconsumer.status.journal import Journal
-from myconsumer.task import Settlement, Task
+from myconsumer.task import Request, Settlement, Task
 from myconsumer.testing import (
     Claim,
     ControlledHandler,
@@ -42,12 +42,14 @@ from myconsumer.testing import (
 @implementer(IConsumerObserver)
 class Recorder:
     """
-    Notes each event: its name and what it says, but for seconds.
+    Notes each event: its name and what it says.
 
     @ivar events: What has happened, the oldest first.
+    @ivar whenSent: Called with each request that is announced.
     """
 
     def __init__(self) -> None:
+        self.whenSent: Callable[[Request], object] = lambda request: None
         self.events: list[tuple[Any, ...]] = []
 
     def names(self) -> list[str]:
@@ -66,6 +68,8 @@ class Recorder:
 
     def _note(self, name: str, *said: Any) -> None:
         self.events.append((name, *said))
+        if name == "requestSent":
+            self.whenSent(*said)
 
 
 class SourceCase(SynchronousTestCase):
