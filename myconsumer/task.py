@@ -94,12 +94,14 @@ class Ending(Struct, frozen=True):
     @ivar error: Why it was not completed, in words.
     @ivar failure: The exception that its handler did not mean to raise, if that is why.
     @ivar delay: The seconds before its next delivery, with C{release}.
+    @ivar isMeant: Whether its handler has asked for C{release}: it has not failed.
     """
 
     outcome: Outcome
     error: str | None = None
     failure: Failure | None = None
     delay: float | None = None
+    isMeant: bool = False
 
 
 #: The ending of a task that was done.
