@@ -86,22 +86,35 @@ class Claimed(Struct, frozen=True):
 Outcome = Literal["complete", "release", "fail", "uncounted", "lost", "dropped"]
 
 
+#: What has ended a task: C{handler}, its handler has returned or has raised L{Release
+#: <myconsumer.errors.Release>} or L{Reject <myconsumer.errors.Reject>}; C{failure},
+#: it has raised anything else; C{notBegun}, it could not begin; C{timeout}, its time
+#: limit; C{stop}, the service stops; C{stuck}, the same, and it does not end although
+#: it was cancelled; C{lost}, its lease was lost; C{attempts}, it was delivered too
+#: often, and is not run.
+Cause = Literal[
+    "handler", "failure", "notBegun", "timeout", "stop", "stuck", "lost", "attempts"
+]
+
+
 class Ending(Struct, frozen=True):
     """
     How a task has ended.
 
     @ivar outcome: What becomes of it.
-    @ivar error: Why it was not completed, in words.
+    @ivar error: Why it was not completed, in words, which may have several lines; with
+        C{complete}, why it is completed without its result; with C{lost}, C{None} if
+        its handler ended well all the same.
     @ivar failure: The exception that its handler did not mean to raise, if that is why.
     @ivar delay: The seconds before its next delivery, with C{release}.
-    @ivar isMeant: Whether its handler has asked for C{release}: it has not failed.
+    @ivar cause: What has ended it.
     """
 
     outcome: Outcome
     error: str | None = None
     failure: Failure | None = None
     delay: float | None = None
-    isMeant: bool = False
+    cause: Cause = "handler"
 
 
 #: The ending of a task that was done.
