@@ -40,9 +40,6 @@ from myconsumer.task import Claimed, Task
 
 RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
 
-#: The failures in a row that end a run, with C{untilEmpty}.
-MOST_FAILURES = 5
-
 #: The seconds of starting tasks after which the reactor gets a turn.
 TURN = 0.05
 
@@ -103,6 +100,13 @@ class QueueTaskSource:
         self._rate = None if rate is None else StartRate(rate, clock)
         self._pauses: set[str] = set()
         self.arrivals = arrivals
+
+    @property
+    def failures(self) -> int:
+        """
+        How many claims in a row have failed.
+        """
+        return self._cadence.failures
 
     def start(self, consumer: ITaskConsumer) -> None:
         """
@@ -226,7 +230,8 @@ class QueueTaskSource:
         if self._state == "closed":
             return
         if self.givenUp is not None and self._isIdle():
-            consumer.taskProductionFailed(self.givenUp)
+            # the service says why: no need for a warning that this has failed
+            consumer.noTasksFound()
         elif self._mayClaim():
             room = self._room()
             if room > 0:
@@ -362,11 +367,11 @@ class QueueTaskSource:
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id)
             return
-        self._cadence.failed(failure, claim)
-        refused = isinstance(failure.value, RefusalError)
-        isHopeless = refused or self._cadence.failures >= MOST_FAILURES
-        if self._claiming.untilEmpty and isHopeless:
+        untilEmpty = self._claiming.untilEmpty
+        isLast = untilEmpty and self._isIdle()
+        if self._cadence.failed(failure, claim, isLast) and untilEmpty:
             self.givenUp = failure
+        refused = isinstance(failure.value, RefusalError)
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
             self._claims.cancellation.undo(claim.id)

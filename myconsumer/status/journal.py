@@ -15,7 +15,7 @@ from myconsumer.pipeline.observers import Observer
 from myconsumer.status.failures import Failures, isFailure
 from myconsumer.status.flood import Budget
 from myconsumer.task import COMPLETE, Ending, Request, Task
-from myconsumer.text import oneLine, shown, shownID, textOf
+from myconsumer.text import describe, oneLine, shown, shownID
 
 #: The bytes that are logged of pauses and other changes each second, and at once.
 RATE, MOST = 30, 6_000
@@ -118,11 +118,10 @@ class VerboseJournal(Journal):
         See L{IConsumerObserver.requestFailed
         <myconsumer.interfaces.IConsumerObserver.requestFailed>}.
         """
-        error = reason.value
         self._log.debug(
             "Request failed after {seconds} s: {kind} of {count}: {error}",
             seconds=round(seconds, 6),
-            error=oneLine(f"{type(error).__name__}: {textOf(error)}"),
+            error=oneLine(describe(reason)),
             **_about(request),
         )
 

@@ -49,7 +49,7 @@ class Summary(Observer):
         self._totals = totals
         self._state = state
         self._clock = clock
-        self._atStart = self._said = totals.counts()
+        self._atStart = self._said = self._logged = totals.counts()
         self._loggedAt = -inf
 
     def started(self) -> None:
@@ -59,7 +59,7 @@ class Summary(Observer):
         """
         self._cancel()
         self._startedAt = self._saidAt = self._loggedAt = self._clock.seconds()
-        self._atStart = self._said = self._totals.counts()
+        self._atStart = self._said = self._logged = self._totals.counts()
         self._timer = self._clock.callLater(INTERVAL, self._due)
 
     def stopped(self) -> None:
@@ -81,18 +81,19 @@ class Summary(Observer):
         Log a line, if there is anything to say.
         """
         now, counts = self._clock.seconds(), self._totals.counts()
+        quiet = now - self._loggedAt
         self._timer = self._clock.callLater(INTERVAL, self._due)
         some, state = counts.since(self._said), self._state()
         isLasting = bool(state.running or state.trouble())
         if some.ended or some.claimed:
             self._say(some, now - self._saidAt, state)
-        elif isLasting and now - self._loggedAt >= INTERVAL_LASTING:
-            self._say(some, now - self._loggedAt, state)
+        elif isLasting and quiet >= INTERVAL_LASTING:
+            self._say(counts.since(self._logged), quiet, state)
         self._said, self._saidAt = counts, now
 
     def _say(self, counts: Counts, seconds: float, state: Status | None = None) -> None:
         state = state or self._state()
-        self._loggedAt = self._clock.seconds()
+        self._logged, self._loggedAt = self._totals.counts(), self._clock.seconds()
         trouble = state.trouble()
         self._log.info(
             "In {period}: {ended}; {load}",
