@@ -6,7 +6,7 @@ Promise 5: a stop leaves nothing leased, while the endpoint answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -17,10 +17,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.fields import Count, Positive, Seconds, check
-from myconsumer.interfaces import IPausable, ITaskHandler, ITaskQueue
+from myconsumer.interfaces import (
+    IConsumerObserver,
+    IPausable,
+    ITaskHandler,
+    ITaskQueue,
+)
+from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.shutdown import Shutdown
 from myconsumer.pipeline.terms import Claiming
+from myconsumer.status.journal import Journal
+from myconsumer.status.totals import Totals
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -49,7 +57,9 @@ class ConsumerService(MultiService):
 
     _log = Logger()
 
+    # What consumes, and what is being drained.
     _pipeline: Pipeline | None = None
+    _draining: Pipeline | None = None
 
     def __init__(
         self,
@@ -68,6 +78,7 @@ class ConsumerService(MultiService):
         untilEmpty: bool = Claiming.untilEmpty,
         onEnd: Callable[[Failure | None], object] | None = None,
         rate: float | None = Claiming.rate,
+        observers: Iterable[IConsumerObserver] = (),
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -84,6 +95,10 @@ class ConsumerService(MultiService):
         @param onEnd: With C{untilEmpty}, called when the run has ended by itself:
             with C{None} if nothing is left, with a failure if claiming failed for
             good.  The service runs on, idle, until it is stopped.
+        @param observers: Are called with all that happens, one after the other, for as
+            long as the service exists: each derives from L{Observer
+            <myconsumer.pipeline.observers.Observer>}, or provides
+            L{IConsumerObserver}.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.
@@ -115,8 +130,26 @@ class ConsumerService(MultiService):
         self._maxAttempts = maxAttempts
         self._onEnd = onEnd
         self._clock = clock
+        self._totals = Totals(clock)
+        listeners = [self._totals, Journal(clock), *observers]
+        self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()
         self._shutdown = Shutdown(self._stop)
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """
+        What this run is made of, until it has drained; C{None} while the service is
+        stopped.
+        """
+        return self._pipeline or self._draining
+
+    @property
+    def isDraining(self) -> bool:
+        """
+        Whether the service is being stopped, and has not drained.
+        """
+        return self._draining is not None
 
     def startService(self) -> None:
         """
@@ -130,9 +163,13 @@ class ConsumerService(MultiService):
             queue=self._queue,
             limit=self._limit,
         )
-        for reason in self._pauses:
+        pauses = list(self._pauses)
+        for reason in pauses:
             pipeline.source.pause(reason)
         pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
+        self._observers.started()
+        for reason in pauses:
+            self._observers.paused(reason)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -151,9 +188,12 @@ class ConsumerService(MultiService):
 
         @param reason: Why.  As long as there is any reason it lasts.
         """
+        isNew = reason not in self._pauses
         self._pauses.add(reason)
         if self._pipeline is not None:
             self._pipeline.source.pause(reason)
+            if isNew:
+                self._observers.paused(reason)
 
     def resume(self, reason: str) -> None:
         """
@@ -161,9 +201,12 @@ class ConsumerService(MultiService):
 
         @param reason: The reason that L{pause} was called with.
         """
+        isOver = reason in self._pauses
         self._pauses.discard(reason)
         if self._pipeline is not None:
             self._pipeline.source.resume(reason)
+            if isOver:
+                self._observers.resumed(reason)
 
     def _makePipeline(self) -> Pipeline:
         return makePipeline(
@@ -173,6 +216,7 @@ class ConsumerService(MultiService):
             self.claiming,
             self._timeout,
             self._maxAttempts,
+            self._observers,
             self._clock,
         )
 
@@ -191,14 +235,17 @@ class ConsumerService(MultiService):
         """
         self.running = False
         pipeline, self._pipeline = self._pipeline, None
+        self._draining = pipeline
         if pipeline is not None:
             await self._finishTasks(pipeline, hurry)
             await self._until(pipeline.settling.flush(), SETTLE_GRACE)
-            pipeline.settling.close()
-            pipeline.leases.close()
+            pipeline.close()
             await self._queue.close()
         await maybeDeferred(super().stopService)
+        self._draining = None
         self._log.info("Stopped")
+        if pipeline is not None:
+            self._observers.stopped()
 
     async def _finishTasks(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
         """
@@ -206,13 +253,15 @@ class ConsumerService(MultiService):
         """
         consumer, source = pipeline.consumer, pipeline.source
         began = self._clock.seconds()
+        running, waiting = consumer.running, pipeline.waiting
         self._log.info(
             "Stopping: {running} tasks run and get {drain:g} s, {waiting} that wait "
             "are given back",
-            running=consumer.running,
+            running=running,
             drain=self._drain,
-            waiting=len(source.arrivals),
+            waiting=waiting,
         )
+        self._observers.stopping(running, waiting)
         pipeline.breaker.close()
         closed = source.close()
         drained = consumer.drain()

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import NotBegunError
 from myconsumer.pipeline.cadence import MOST_FAILURES
 from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.source import QueueTaskSource, RunTask
 from myconsumer.retrying import QUIET, QUIET_LASTING, Policy, faultPolicy
 from myconsumer.task import Task
@@ -19,20 +20,23 @@ from myconsumer.task import Task
 #: A task on trial that has run for this many seconds could be begun.
 TRIAL = 5.0
 
-_REASON = "tasks cannot be begun"
+#: Why claiming pauses then.
+REASON = "tasks cannot be begun"
 
 
 class Breaker:
     """
     A circuit breaker.  Has claiming paused as soon as a task could not be begun; then,
     after a backoff, has a single one claimed and tried.  If that can be begun claiming
-    goes on as ever, else the next pause is longer.
+    goes on as ever, else the next pause is longer.  To those who observe
+    it, a trial is a part of the pause.
+
+    @ivar isTripped: Whether claiming is paused, or goes on with a single task.
     """
 
     _log = Logger()
 
-    # Whether claiming is paused, or goes on with a single task.
-    _isTripped = False
+    isTripped = False
     _isClosed = False
     _failures = 0
     # What is tried.
@@ -49,17 +53,20 @@ class Breaker:
         self,
         source: QueueTaskSource,
         run: RunTask,
+        observers: Observers,
         clock: IReactorTime,
         policy: Policy = faultPolicy,
     ) -> None:
         """
         @param source: Is paused.
         @param run: Runs a task.
+        @param observers: Observe when claiming pauses, and when it goes on.
         @param clock: What keeps the time.
         @param policy: The failures in a row before this one -> the seconds to pause.
         """
         self._source = source
         self._run = run
+        self._observers = observers
         self._clock = clock
         self._policy = policy
 
@@ -73,7 +80,7 @@ class Breaker:
             self._source.putBack(task)
         self._notBegun += 1
         # What was begun before the pause says nothing about the time after it.
-        if not self._isClosed and (not self._isTripped or task is self._trial):
+        if not self._isClosed and (not self.isTripped or task is self._trial):
             self._trip(reason)
 
     def close(self) -> None:
@@ -85,9 +92,10 @@ class Breaker:
 
     def _trip(self, reason: str) -> None:
         self._cancelTimer()
-        self._isTripped = True
+        isFirst = not self.isTripped
+        self.isTripped = True
         self._trial = None
-        self._source.pause(_REASON)
+        self._source.pause(REASON)
         delay = self._policy(self._failures)
         self._failures += 1
         self._tell(reason, delay)
@@ -96,6 +104,8 @@ class Breaker:
         else:
             # Not at once: the task that has failed still counts as one that runs.
             self._timer = self._clock.callLater(0, self._giveUp, reason, delay)
+        if isFirst:
+            self._observers.paused(REASON)
 
     def _giveUp(self, reason: str, delay: float) -> None:
         """
@@ -109,13 +119,13 @@ class Breaker:
     def _tryOne(self) -> None:
         self._timer = None
         self._source.trial = self._runOnTrial
-        self._source.resume(_REASON)
+        self._source.resume(REASON)
 
     def _runOnTrial(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
         """
         Run the task that is tried, and no other meanwhile.
         """
-        self._source.pause(_REASON)
+        self._source.pause(REASON)
         self._trial = task
         self._timer = self._clock.callLater(TRIAL, self._resume)
         ended = self._run(task, lease)
@@ -132,7 +142,7 @@ class Breaker:
             return
         self._trial = None
         self._failures = 0
-        if self._isTripped:
+        if self.isTripped:
             self._resume()
 
     def _resume(self) -> None:
@@ -140,9 +150,9 @@ class Breaker:
         Claim as ever.  What is on trial may still turn out not to be begun.
         """
         self._cancelTimer()
-        self._isTripped = False
+        self.isTripped = False
         self._source.trial = None
-        self._source.resume(_REASON)
+        self._source.resume(REASON)
         if self._isTold:
             self._isTold = False
             self._log.info(
@@ -150,6 +160,7 @@ class Breaker:
                 count=self._notBegun,
             )
         self._notBegun = 0
+        self._observers.resumed(REASON)
 
     def _cancelTimer(self) -> None:
         if self._timer is not None and self._timer.active():

@@ -7,16 +7,15 @@ Promise 5: no claim is dropped under which tasks may still be leased.
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import FaultError
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.pipeline.requests import Requests, Sending
 from myconsumer.retrying import LONGEST, Retry
 
 #: How many failed claims are remembered until the endpoint is asked to end them: it has
@@ -46,17 +45,17 @@ class Cancellation:
     _probeAt = -inf
     _isClosed = False
 
-    def __init__(self, queue: ITaskQueue, clock: IReactorTime, lease: float) -> None:
+    def __init__(self, requests: Requests, clock: IReactorTime, lease: float) -> None:
         """
-        @param queue: Where the claims are made.
+        @param requests: Where the claims are made.
         @param clock: What keeps the time.
         @param lease: The seconds for which tasks are claimed.
         """
-        self._queue = queue
+        self._requests = requests
         self._clock = clock
         self._lease = lease
         self._retry = Retry("Requests to end claims", clock)
-        self.pending: set[Deferred[bool]] = set()
+        self.pending: set[Sending] = set()
         # Claims that are to be undone, and until when that has a point.
         self._undone: dict[str, float] = {}
 
@@ -106,6 +105,13 @@ class Cancellation:
         if self.can is not False:
             for claim in undone:
                 self.end(claim)
+
+    def abort(self) -> None:
+        """
+        Drop the requests that have not been answered.
+        """
+        for request in list(self.pending):
+            request.cancel()
 
     def _probe(self) -> None:
         self._probeAt = self._clock.seconds() + LONGEST
@@ -187,13 +193,15 @@ class Cancellation:
 
         def failed(failure: Failure) -> None:
             # A fault needs no word here: claims meet it as well.
-            if not failure.check(FaultError):
+            if not failure.check(FaultError, CancelledError):
                 self._retry.failed(failure)
 
         def done(can: bool | None) -> bool | None:
             self.pending.discard(request)
             return can
 
-        request: Deferred[Any] = maybeDeferred(self._queue.cancelClaim, claim)
+        request = Sending(self._requests)
         self.pending.add(request)
-        return request.addCallbacks(answered, failed).addCallback(done)
+        request.addCallbacks(answered, failed).addCallback(done)
+        request.cancelClaim(claim)
+        return request

@@ -11,15 +11,15 @@ from math import inf
 from typing import Any
 from uuid import uuid4
 
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import FaultError
-from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.cancellation import Cancellation
+from myconsumer.pipeline.requests import Requests, Sending
 from myconsumer.pipeline.terms import Claiming
 from myconsumer.retrying import Quiet
 from myconsumer.task import Claimed
@@ -46,8 +46,8 @@ class Claim:
     @ivar limit: How many tasks it asks for.
     @ivar made: When it was made, by our clock.
     @ivar isIdle: Whether nothing ran, waited or was unsettled then.
-    @ivar answer: Fires with the answer, once the claim is open no longer.  Whoever made
-        the claim adds callbacks at once, and handles a failure.
+    @ivar answer: Fires with the answer, a L{Claimed}, once the claim is open no longer.
+        Whoever made the claim adds callbacks before it is sent, and handles a failure.
     @ivar isEnding: Whether the claim is being ended: its answer is not wanted.
     @ivar isAnswered: Whether there was a whole answer.
     """
@@ -56,7 +56,7 @@ class Claim:
     limit: int
     made: float
     isIdle: bool
-    answer: Deferred[Claimed]
+    answer: Sending
     isEnding: bool = False
     isAnswered: bool = False
 
@@ -80,22 +80,22 @@ class Claims:
     _most: float = inf
 
     def __init__(
-        self, queue: ITaskQueue, claiming: Claiming, clock: IReactorTime
+        self, requests: Requests, claiming: Claiming, clock: IReactorTime
     ) -> None:
         """
-        @param queue: Where to claim.
+        @param requests: Where to claim.
         @param claiming: How long a claim waits, and for how long tasks are claimed.
         @param clock: What keeps the time.
         """
-        self._queue = queue
+        self._requests = requests
         self._clock = clock
         self._wait = self._blindWait = claiming.wait
-        if not ISelfTimedTaskQueue.providedBy(queue):
+        if not requests.isSelfTimed:
             self._wait = 0.0 if claiming.untilEmpty else claiming.wait
             self._blindWait = min(self._wait, LONGEST_BLIND_WAIT)
         self._lease = claiming.lease
         self.open: set[Claim] = set()
-        self.cancellation = Cancellation(queue, clock, claiming.lease)
+        self.cancellation = Cancellation(requests, clock, claiming.lease)
         self._tooLong = Quiet(clock)
         # The requests in flight that end claims.
         self._ending: set[Deferred[None]] = set()
@@ -109,22 +109,28 @@ class Claims:
 
     def make(self, limit: int, isIdle: bool) -> Claim:
         """
-        Ask the queue for tasks: fewer than there may be, if an answer was too long.
+        Make a claim for tasks: fewer than there may be, if an answer was too long.
 
         @param limit: The most to ask for.
         @param isIdle: Whether nothing runs, waits or is unsettled now.
 
-        @return: The claim, which may have been answered already.
+        @return: The claim, which is open from now on, and still to be sent.
         """
-        self.cancellation.beforeClaim()
         limit = int(min(limit, self._most))
-        wait = self._wait if self.cancellation.can else self._blindWait
-        id, made = str(uuid4()), self._clock.seconds()
-        answer = maybeDeferred(self._queue.claim, id, limit, wait, self._lease)
-        claim = Claim(id, limit, made, isIdle, answer)
+        answer = Sending(self._requests)
+        claim = Claim(str(uuid4()), limit, self._clock.seconds(), isIdle, answer)
         self.open.add(claim)
         answer.addBoth(self._over, claim)
         return claim
+
+    def send(self, claim: Claim) -> None:
+        """
+        Ask the queue, unless the claim was ended meanwhile.  It may have been answered
+        when this returns.
+        """
+        self.cancellation.beforeClaim()
+        wait = self._wait if self.cancellation.can else self._blindWait
+        claim.answer.claim(claim.id, claim.limit, wait, self._lease)
 
     def _over(self, result: Claimed | Failure, claim: Claim) -> Claimed | Failure:
         """
@@ -169,6 +175,9 @@ class Claims:
         """
         for claim in list(self.open):
             claim.isEnding = True
+            if not claim.answer.isSent:
+                claim.answer.cancel()
+                continue
             ending = Deferred.fromCoroutine(self._end(claim))
             self._ending.add(ending)
             ending.addBoth(self._ended, ending)

@@ -9,17 +9,22 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.pipeline.conclusions import Conclusions
+from myconsumer.pipeline.conclusions import (
+    DONE_TOO_LATE,
+    LOST,
+    STOPPED,
+    STUCK,
+    Conclusions,
+)
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.run import Run, RunningTask
-from myconsumer.task import Task
-from myconsumer.text import shownID
+from myconsumer.task import Ending, Task
 
 
 class Execution:
@@ -29,13 +34,12 @@ class Execution:
     @ivar running: Those that have not ended yet.
     """
 
-    _log = Logger()
-
     def __init__(
         self,
         handler: ITaskHandler,
         conclusions: Conclusions,
         leases: Leases,
+        observers: Observers,
         clock: IReactorTime,
         timeout: float = 0.0,
     ) -> None:
@@ -43,6 +47,7 @@ class Execution:
         @param handler: Does the work.
         @param conclusions: Settles each task that has ended.
         @param leases: Extends the lease of a task that asks for it.
+        @param observers: Observe when tasks start, and how they end.
         @param clock: What keeps the time.
         @param timeout: The seconds that a task may run for; 0 for no limit.
         """
@@ -52,10 +57,14 @@ class Execution:
         self._clock = clock
         self._timeout = timeout
         self.running: set[Run] = set()
-        # Bound once, for speed.
+        # Bound once, for speed; what nobody observes is not even called.
         self._onSuccess, self._onFailure = self._runSucceeded, self._runFailed
         self._complete = conclusions.complete
         self._maxAttempts = conclusions.maxAttempts
+        self._seconds = clock.seconds
+        isObserved = observers.isObserved
+        self._started = observers.taskStarted if isObserved("taskStarted") else None
+        self._ended = observers.taskEnded if isObserved("taskEnded") else None
 
     def run(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
         """
@@ -67,26 +76,32 @@ class Execution:
         @return: Fires when the task has ended; C{None} if it has already.
         """
         if 0 < self._maxAttempts < task.attempt:
-            self._conclusions.refuse(task, lease)
+            refused = self._conclusions.refuse(task, lease)
+            if self._ended is not None:
+                self._ended(task, refused, 0.0)
             return None
         deadline = time() + self._timeout if self._timeout else None
-        run = Run(task, lease, self._leases, deadline)
+        run = Run(task, lease, self._leases, deadline, self._seconds())
+        if self._started is not None:
+            self._started(task)
         try:
             result = self._handler.handle(RunningTask.of(run))
             # This is not cheap, and may run code of the result's.
-            ending = None
+            handling = None
             if result is not None and isinstance(result, Deferred):
-                ending = result
+                handling = result
         except BaseException:
-            self._conclusions.raised(task, lease, Failure())
+            self._announce(run, self._conclusions.raised(task, lease, Failure()))
             return None
-        if ending is not None:
+        if handling is not None:
             self.running.add(run)
-            run.follow(ending, self._clock, self._timeout)
-            return ending.addCallbacks(
+            run.follow(handling, self._clock, self._timeout)
+            return handling.addCallbacks(
                 self._onSuccess, self._onFailure, (run,), {}, (run,), {}
             )
-        self._complete(task, lease, result)
+        ending = self._complete(task, lease, result)
+        if self._ended is not None:
+            self._ended(task, ending, self._seconds() - run.began)
         return None
 
     def stop(self) -> None:
@@ -98,18 +113,17 @@ class Execution:
 
     def abandon(self) -> None:
         """
-        Give back whatever still runs without waiting for its end.
+        Give back whatever still runs without waiting for its end, which nobody observes
+        then.
         """
-        for run in self.running:
+        abandoned, self.running = self.running, set()
+        for run in abandoned:
             run.isAbandoned = True
+        for run in abandoned:
             if run.cancelled == "lost":
-                continue
-            self._log.warn(
-                "Task {id} does not end although it was cancelled; it is given back",
-                id=shownID(run.task.id),
-            )
-            self._conclusions.giveBack(run.lease)
-        self.running.clear()
+                self._announce(run, LOST)
+            else:
+                self._announce(run, self._conclusions.giveBack(run.lease, STUCK))
 
     def _runSucceeded(self, result: Any, run: Run) -> None:
         run.ended()
@@ -117,22 +131,31 @@ class Execution:
             return
         self.running.discard(run)
         if run.cancelled == "lost":
-            self._log.info("Task {id} ended after its lease", id=shownID(run.task.id))
+            ending = DONE_TOO_LATE
         else:
-            self._complete(run.task, run.lease, result)
+            ending = self._complete(run.task, run.lease, result)
+        if self._ended is not None:
+            self._ended(run.task, ending, self._seconds() - run.began)
 
     def _runFailed(self, failure: Failure, run: Run) -> None:
         run.ended()
         if run.isAbandoned:
             return
         self.running.discard(run)
+        self._announce(run, self._concludeFailure(failure, run))
+
+    def _concludeFailure(self, failure: Failure, run: Run) -> Ending:
         if run.cancelled == "lost":
-            self._log.info("Task {id} was cancelled", id=shownID(run.task.id))
-        elif run.cancelled == "stop":
-            self._conclusions.giveBack(run.lease)
-        elif run.cancelled == "timeout" and not failure.check(NotBegunError):
-            error = f"timed out after {self._timeout:g} s"
-            self._log.warn("Task {id} {error}", id=shownID(run.task.id), error=error)
-            self._conclusions.retry(run.task, run.lease, error)
-        else:
-            self._conclusions.raised(run.task, run.lease, failure)
+            return LOST
+        if run.cancelled == "stop":
+            return self._conclusions.giveBack(run.lease, STOPPED)
+        if run.cancelled == "timeout" and not failure.check(NotBegunError):
+            return self._conclusions.timedOut(run.task, run.lease, self._timeout)
+        return self._conclusions.raised(run.task, run.lease, failure)
+
+    def _announce(self, run: Run, ending: Ending) -> None:
+        """
+        A task has ended.
+        """
+        if self._ended is not None:
+            self._ended(run.task, ending, self._seconds() - run.began)

@@ -5,7 +5,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Protocol
@@ -13,7 +13,6 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import (
     MOST_REFUSED,
     BatchSize,
@@ -24,6 +23,7 @@ from myconsumer.pipeline.batching import (
     partOf,
 )
 from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.requests import Requests, Sending
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
 
@@ -59,7 +59,7 @@ class Beats:
     """
     What all heartbeats to one queue share.
 
-    @ivar queue: What the requests go to.
+    @ivar requests: What the heartbeats go to.
     @ivar clock: What keeps the time.
     @ivar held: All leases that are held, by their receipts.
     @ivar lose: Called with the receipts of leases that are lost.
@@ -68,7 +68,7 @@ class Beats:
     @ivar taken: How many requests were taken.
     """
 
-    queue: ITaskQueue
+    requests: Requests
     clock: IReactorTime
     held: dict[str, Lease]
     lose: Callable[[Iterable[str]], object]
@@ -82,6 +82,7 @@ class Extension:
     """
 
     _isClosed = False
+    _request: Sending | None = None
     # How many requests of all heartbeats were taken before this beat began.
     _takenBefore = 0
 
@@ -104,9 +105,11 @@ class Extension:
 
     def close(self) -> None:
         """
-        What fails from now on has been cancelled.
+        Drop the request that is open, and send no other.
         """
         self._isClosed = True
+        if self._request is not None:
+            self._request.cancel()
 
     async def extend(self, remaining: list[Lease]) -> float | None:
         """
@@ -116,7 +119,7 @@ class Extension:
         """
         delay = None
         self._takenBefore = self._beats.taken
-        while remaining := [lease for lease in remaining if self._isHeld(lease)]:
+        while remaining := [lease for lease in remaining if self._isToExtend(lease)]:
             batch = self._first(remaining)
             remaining = remaining[len(batch) :]
             try:
@@ -162,10 +165,11 @@ class Extension:
         for lease in leases:
             lease.isBeating = True
         try:
-            lost = await self._beats.queue.settle(
-                [_extension(lease) for lease in leases], deadline
-            )
+            self._request = request = Sending(self._beats.requests)
+            request.extend([_extension(lease) for lease in leases], deadline)
+            lost: Collection[str] = await request
         finally:
+            self._request = None
             self._release(leases)
         self._beats.taken += 1
         self._retry.succeeded()
@@ -246,8 +250,9 @@ class Extension:
             for pace in {lease.pace for lease in batch}:
                 self._beats.of(pace, True).dueBy(due)
 
-    def _isHeld(self, lease: Lease) -> bool:
-        return not lease.isSetAside and lease.receipt in self._beats.held
+    def _isToExtend(self, lease: Lease) -> bool:
+        isHeld = not lease.isSetAside and lease.receipt in self._beats.held
+        return isHeld and not self._isClosed
 
 
 def _extension(lease: Lease) -> Settlement:

@@ -74,10 +74,8 @@ class Heartbeat:
         Send nothing any more.
         """
         self._isClosed = True
-        self._extension.close()
         self._unschedule()
-        if self._open is not None:
-            self._open.cancel()
+        self._extension.close()
 
     def _mine(self) -> list[Lease]:
         return [

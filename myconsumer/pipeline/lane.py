@@ -7,9 +7,8 @@ Promise 6: a settlement is retried until its lease has ended, and sent at least 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -21,6 +20,7 @@ from myconsumer.pipeline.batching import (
     isForTheWhole,
 )
 from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.requests import Sending
 from myconsumer.pipeline.road import Road
 from myconsumer.retrying import LONGEST
 from myconsumer.task import Settlement
@@ -50,7 +50,7 @@ class Lane:
     _log = Logger()
 
     _timer: IDelayedCall | None = None
-    _request: Deferred[Any] | None = None
+    _request: Sending | None = None
     _began = 0.0
     _notBefore = 0.0
     _isClosed = False
@@ -141,10 +141,11 @@ class Lane:
         settlements = [self.pending[lease] for lease in batch]
         deadline = self._deadline(batch)
         self._began = self._road.clock.seconds()
-        self._request = maybeDeferred(self._road.queue.settle, settlements, deadline)
-        self._request.addCallback(self._taken, batch, deadline).addErrback(
+        self._request = request = Sending(self._road.requests)
+        request.addCallback(self._taken, batch, deadline).addErrback(
             self._notTaken, batch
         ).addErrback(self._broken).addCallback(self._answered)
+        request.settle(settlements, deadline)
 
     def _taken(
         self, lost: Collection[str], batch: list[Lease], deadline: float
@@ -196,6 +197,7 @@ class Lane:
                 count=len(ended),
                 id=shownID(ended[0].id),
             )
+            self._road.observers.settlementsGivenUp([lease.id for lease in ended])
 
     def _forget(self, lease: Lease) -> None:
         del self.pending[lease]

@@ -15,11 +15,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from myconsumer.errors import LeaseLostError
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import paceOf
 from myconsumer.pipeline.extension import Beats
 from myconsumer.pipeline.heartbeat import Heartbeat
 from myconsumer.pipeline.lease import Lease
+from myconsumer.pipeline.requests import Requests
 from myconsumer.text import shownID
 
 
@@ -43,14 +43,15 @@ class Leases:
     _length = 0.0
     _beat: Heartbeat
 
-    def __init__(self, queue: ITaskQueue, clock: IReactorTime) -> None:
+    def __init__(self, requests: Requests, clock: IReactorTime) -> None:
         """
-        @param queue: What the heartbeats go to.
+        @param requests: What the heartbeats go to.
         @param clock: What keeps the time.
         """
         self._clock = clock
+        self._observers = requests.observers
         self.held: dict[str, Lease] = {}
-        self._beats = Beats(queue, clock, self.held, self.lose, self._beatOf)
+        self._beats = Beats(requests, clock, self.held, self.lose, self._beatOf)
         self._beatsOf: dict[tuple[int, bool], Heartbeat] = {}
         self.whenLost: Callable[[], object] = lambda: None
 
@@ -150,6 +151,7 @@ class Leases:
                 count=len(ids),
                 id=shownID(ids[0]),
             )
+            self._observers.leasesLost(ids)
         if lost:
             self.whenLost()
 

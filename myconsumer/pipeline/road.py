@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
 
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import BatchSize
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.observers import Observers
+from myconsumer.pipeline.requests import Requests
 from myconsumer.retrying import Retry
 
 
@@ -21,7 +22,8 @@ class Road:
     """
     What all lanes to one queue share.
 
-    @ivar queue: Where they lead.
+    @ivar requests: The queue to which they lead.
+    @ivar observers: Observe what is given up.
     @ivar leases: Where a lease is dropped once it is settled, or given up.
     @ivar clock: What keeps the time.
     @ivar retry: Counts the failures that are the endpoint's.
@@ -33,7 +35,8 @@ class Road:
     @ivar refusals: How many were refused since, though a part might be taken.
     """
 
-    queue: ITaskQueue
+    requests: Requests
+    observers: Observers
     leases: Leases
     clock: IReactorTime
     retry: Retry

@@ -32,6 +32,7 @@ class Run(Struct, eq=False):
     @ivar lease: The lease on it, if any.
     @ivar deadline: When its time limit ends, in seconds since the epoch, if it has
         one.
+    @ivar began: When it was given to its handler, by our clock.
     @ivar cancelled: Why it was cancelled, if it was.
     @ivar isAbandoned: Whether it was settled without waiting for its end.
     @ivar handling: Fires when it has ended; cancelling that is to end it.
@@ -42,6 +43,7 @@ class Run(Struct, eq=False):
     lease: Lease | None
     leases: Leases
     deadline: float | None
+    began: float
     cancelled: Literal["timeout", "stop", "lost"] | None = None
     isAbandoned: bool = False
     handling: Deferred[Any] | None = None

@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from myconsumer.interfaces import ITaskQueue
 from myconsumer.pipeline.batching import (
     MOST_REFUSED,
     BatchSize,
@@ -25,6 +24,7 @@ from myconsumer.pipeline.doubtful import DoubtfulLane
 from myconsumer.pipeline.lane import Lane
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.road import Road
 from myconsumer.retrying import Retry
 from myconsumer.task import Settlement
@@ -88,17 +88,25 @@ class Settling:
 
     _log = Logger()
 
-    def __init__(self, queue: ITaskQueue, leases: Leases, clock: IReactorTime) -> None:
+    def __init__(self, requests: Requests, leases: Leases, clock: IReactorTime) -> None:
         """
-        @param queue: What the settlements go to.
+        @param requests: What the settlements go to.
         @param leases: Where a lease is dropped once it is settled.
         @param clock: What keeps the time.
         """
         self._leases = leases
         self._retry = Retry("Settlements", clock)
         size = BatchSize(clock)
+        self._observers = requests.observers
         road = Road(
-            queue, leases, clock, self._retry, size, self._tellLost, self._ended
+            requests,
+            self._observers,
+            leases,
+            clock,
+            self._retry,
+            size,
+            self._tellLost,
+            self._ended,
         )
         self._doubtful = DoubtfulLane(road)
         self._prompt = PromptLane(road, self._doubtful)
@@ -160,6 +168,7 @@ class Settling:
                 count=len(left),
                 ids=", ".join(str(shownID(lease.id)) for lease in left[:10]),
             )
+            self._observers.settlementsGivenUp([lease.id for lease in left])
 
     def _isDone(self) -> bool:
         return all(lane.isDone for lane in self._lanes)
@@ -183,6 +192,7 @@ class Settling:
                 count=len(late),
                 id=shownID(late[0].id),
             )
+            self._observers.leasesLost([lease.id for lease in late])
         self._leases.lose(frozenset(lost))
 
     def _ended(self) -> None:

@@ -25,7 +25,6 @@ from zope.interface import implementer
 from myconsumer.errors import RefusalError
 from myconsumer.interfaces import (
     ITaskConsumer,
-    ITaskQueue,
     ITaskSlots,
     ITaskSource,
 )
@@ -34,6 +33,7 @@ from myconsumer.pipeline.cadence import Cadence
 from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.rate import StartRate
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Claiming
 from myconsumer.task import Claimed, Task
@@ -72,7 +72,7 @@ class QueueTaskSource:
 
     def __init__(
         self,
-        queue: ITaskQueue,
+        requests: Requests,
         arrivals: Arrivals,
         settling: Settling,
         run: RunTask,
@@ -81,7 +81,7 @@ class QueueTaskSource:
         clock: IReactorTime,
     ) -> None:
         """
-        @param queue: Where to claim.
+        @param requests: Where to claim.
         @param arrivals: Keeps what arrives until there is a slot.
         @param settling: Asked how many tasks have ended but are not settled.
         @param run: Runs a task.
@@ -94,7 +94,7 @@ class QueueTaskSource:
         self._clock = clock
         self._claiming = claiming
         self._mostUnsettled = mostUnsettled
-        self._claims = Claims(queue, claiming, clock)
+        self._claims = Claims(requests, claiming, clock)
         self._cadence = Cadence(self._claims, claiming, clock)
         rate = claiming.rate
         self._rate = None if rate is None else StartRate(rate, clock)
@@ -102,11 +102,25 @@ class QueueTaskSource:
         self.arrivals = arrivals
 
     @property
-    def failures(self) -> int:
+    def openClaims(self) -> int:
+        """
+        How many claims have not been answered.
+        """
+        return len(self._claims.open)
+
+    @property
+    def claimFailures(self) -> int:
         """
         How many claims in a row have failed.
         """
         return self._cadence.failures
+
+    @property
+    def pauses(self) -> frozenset[str]:
+        """
+        Why nothing is claimed, if that is paused.
+        """
+        return frozenset(self._pauses)
 
     def start(self, consumer: ITaskConsumer) -> None:
         """
@@ -212,6 +226,12 @@ class QueueTaskSource:
         L{Claims.abort}.
         """
         self._claims.abort()
+
+    def abandon(self) -> None:
+        """
+        Drop the requests that end claims, too.
+        """
+        self._claims.cancellation.abort()
 
     def _actSoon(self) -> None:
         isClosed = self._consumer is None or self._state == "closed"
@@ -323,6 +343,7 @@ class QueueTaskSource:
         # An answer that cannot be dealt with is a failure, too.
         answer.addErrback(self._failed, claim).addErrback(self._broken)
         answer.addCallback(self._dealtWith)
+        self._claims.send(claim)
 
     def _broken(self, failure: Failure) -> None:
         self._log.failure("A claim's answer could not be dealt with", failure)

@@ -5,23 +5,29 @@ What the tests of the pipeline share.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from myconsumer.consumer import ParallelLimitedTaskConsumer
+from myconsumer.interfaces import IConsumerObserver
 from myconsumer.pipeline.arrivals import Arrivals
 from myconsumer.pipeline.claims import PAUSE
 from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.observers import Observers
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming
 from myconsumer.retrying import Policy
+from myconsumer.status.journal import Journal
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import (
     Claim,
@@ -33,6 +39,35 @@ from myconsumer.testing import (
 )
 
 
+@implementer(IConsumerObserver)
+class Recorder:
+    """
+    Notes each event: its name and what it says, but for seconds.
+
+    @ivar events: What has happened, the oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+
+    def names(self) -> list[str]:
+        return [name for name, *_ in self.events]
+
+    def of(self, *names: str) -> list[tuple[Any, ...]]:
+        """
+        @return: What the events of these names say, the oldest first.
+        """
+        return [tuple(said) for name, *said in self.events if name in names]
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name not in IConsumerObserver:
+            raise AttributeError(name)
+        return partial(self._note, name)
+
+    def _note(self, name: str, *said: Any) -> None:
+        self.events.append((name, *said))
+
+
 class SourceCase(SynchronousTestCase):
     """
     A source, its consumer, and a queue that the test answers.
@@ -42,8 +77,11 @@ class SourceCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
-        self.leases = Leases(self.queue, self.clock)
-        self.settling = Settling(self.queue, self.leases, self.clock)
+        self.observer = Recorder()
+        observers = Observers([self.observer], self.clock)
+        self.requests = Requests(self.queue, observers, self.clock)
+        self.leases = Leases(self.requests, self.clock)
+        self.settling = Settling(self.requests, self.leases, self.clock)
         self.running: dict[str | int, Deferred[None]] = {}
         self.ran: list[tuple[Task, Lease | None]] = []
         self.onRun: Callable[[], object] = lambda: None
@@ -78,7 +116,7 @@ class SourceCase(SynchronousTestCase):
         claiming = Claiming(**options)
         arrivals = Arrivals(self.leases, self.settling, claiming.lease, self.clock)
         source = QueueTaskSource(
-            self.queue,
+            self.requests,
             arrivals,
             self.settling,
             self.runTask,
@@ -141,6 +179,9 @@ class ExecutionCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.handler = ControlledHandler()
+        queue = ScriptedQueue(self.clock)
+        requests = Requests(queue, Observers([], self.clock), self.clock)
+        self.leases = Leases(requests, self.clock)
         self.settled: list[tuple[Lease, Settlement]] = []
         self.make()
         self.addCleanup(self.endsClean)
@@ -155,10 +196,13 @@ class ExecutionCase(SynchronousTestCase):
         maxAttempts: int = 0,
         retryDelay: Policy = lambda failures: 10.0 * 2**failures,
     ) -> None:
+        self.observer = Recorder()
+        observers = Observers([self.observer, Journal(self.clock)], self.clock)
         self.execution = Execution(
             self.handler,
             Conclusions(self.settle, maxAttempts, retryDelay),
-            Leases(ScriptedQueue(self.clock), self.clock),
+            self.leases,
+            observers,
             self.clock,
             timeout,
         )
@@ -210,7 +254,10 @@ class LeasesCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
-        self.leases = Leases(self.queue, self.clock)
+        self.observer = Recorder()
+        observers = Observers([self.observer], self.clock)
+        self.requests = Requests(self.queue, observers, self.clock)
+        self.leases = Leases(self.requests, self.clock)
         self.addCleanup(self.endsClean)
 
     def endsClean(self) -> None:

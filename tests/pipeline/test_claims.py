@@ -11,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError
 from myconsumer.pipeline.claims import Claims
+from myconsumer.pipeline.observers import Observers
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.terms import Claiming
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import Claim, ScriptedQueue
@@ -26,7 +28,11 @@ class MakeTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.queue = ScriptedQueue(self.clock)
-        self.claims = Claims(self.queue, Claiming(), self.clock)
+        self.claims = Claims(
+            Requests(self.queue, Observers([], self.clock), self.clock),
+            Claiming(),
+            self.clock,
+        )
         self.addCleanup(self.claims.close)
 
     def test_isNotOpenOnceItIsAnswered(self) -> None:
@@ -43,10 +49,12 @@ class MakeTests(SynchronousTestCase):
             claim = self.claims.make(1, True)
             self.assertEqual(self.claims.open, {claim})
             claim.answer.addBoth(arrived)
+            self.claims.send(claim)
             answer(self.queue.claims[-1])
             self.queue.onClaim = answer
             claim = self.claims.make(1, True)
             claim.answer.addBoth(arrived)
+            self.claims.send(claim)
             self.queue.onClaim = lambda claim: None
         self.assertEqual(open, [0, 0, 0, 0])
 
@@ -58,6 +66,7 @@ class MakeTests(SynchronousTestCase):
         claim = self.claims.make(1, True)
         dealt: Deferred[None] = Deferred()
         claim.answer.addCallback(lambda _: dealt)
+        self.claims.send(claim)
         closed = self.claims.close()
         self.queue.claims[0].bring()
         self.assertNoResult(closed)

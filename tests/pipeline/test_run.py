@@ -22,7 +22,10 @@ from myconsumer.pipeline.conclusions import Conclusions
 from myconsumer.pipeline.execution import Execution
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.observers import Observers
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.run import RunningTask
+from myconsumer.status.journal import Journal
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import NOTHING, ControlledHandler, ScriptedQueue, passTime
 from tests.model import fault
@@ -37,7 +40,9 @@ class RunCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
-        self.leases = Leases(self.queue, self.clock)
+        self.observers = Observers([Journal(self.clock)], self.clock)
+        requests = Requests(self.queue, self.observers, self.clock)
+        self.leases = Leases(requests, self.clock)
         self.handler = ControlledHandler()
         self.settled: list[Settlement] = []
         self.make()
@@ -51,7 +56,12 @@ class RunCase(SynchronousTestCase):
     def make(self, timeout: float = 0.0) -> None:
         conclusions = Conclusions(self.settle)
         self.execution = Execution(
-            self.handler, conclusions, self.leases, self.clock, timeout
+            self.handler,
+            conclusions,
+            self.leases,
+            self.observers,
+            self.clock,
+            timeout,
         )
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:

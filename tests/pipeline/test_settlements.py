@@ -17,11 +17,14 @@ from myconsumer.pipeline.batching import MEMORY
 from myconsumer.pipeline.lane import PATIENCE
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
+from myconsumer.pipeline.observers import Observers
+from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.settlements import Settling
 from myconsumer.service import SETTLE_GRACE
 from myconsumer.task import Settlement
 from myconsumer.testing import ScriptedQueue, Settle, passTime
 from tests.model import busy, fault, refusal, tooMuch
+from tests.pipeline.case import Recorder
 
 
 class SettlingCase(SynchronousTestCase):
@@ -36,8 +39,12 @@ class SettlingCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
-        self.leases = Leases(self.queue, self.clock)
-        self.settling = Settling(self.queue, self.leases, self.clock)
+        self.observer = Recorder()
+        requests = Requests(
+            self.queue, Observers([self.observer], self.clock), self.clock
+        )
+        self.leases = Leases(requests, self.clock)
+        self.settling = Settling(requests, self.leases, self.clock)
         self.told = 0
         self.settling.whenSettled = self.tell
         self.addCleanup(self.endsClean)

@@ -14,7 +14,6 @@ from twisted.logger import (
     Logger,
     LogLevel,
     capturedLogs,
-    eventAsText,
     formatEvent,
 )
 from twisted.trial.unittest import SynchronousTestCase
@@ -149,7 +148,7 @@ class WordingTests(FailuresCase):
         self.assertEqual({name: event[name] for name in fields}, fields)
         traceback = event["traceback"]
         self.assertTrue(traceback.startswith("Traceback (most recent"), traceback)
-        self.assertIn(traceback.replace("\n", "\n\t"), eventAsText(event))
+        self.assertIn(traceback, formatEvent(event))
 
     def test_survivesHostileExceptions(self) -> None:
         """
