@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from myconsumer.errors import NotBegunError, RefusalError
 from myconsumer.fields import Count, Positive, Seconds, check
 from myconsumer.interfaces import (
     IConsumerObserver,
@@ -27,8 +28,12 @@ from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.shutdown import Shutdown
 from myconsumer.pipeline.terms import Claiming
-from myconsumer.status.journal import Journal
+from myconsumer.status.journal import Journal, VerboseJournal
+from myconsumer.status.state import Status, stateOf
+from myconsumer.status.summary import Summary
 from myconsumer.status.totals import Totals
+from myconsumer.status.words import duration
+from myconsumer.text import oneLine
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -79,6 +84,7 @@ class ConsumerService(MultiService):
         onEnd: Callable[[Failure | None], object] | None = None,
         rate: float | None = Claiming.rate,
         observers: Iterable[IConsumerObserver] = (),
+        verbose: bool = False,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -99,6 +105,7 @@ class ConsumerService(MultiService):
             long as the service exists: each derives from L{Observer
             <myconsumer.pipeline.observers.Observer>}, or provides
             L{IConsumerObserver}.
+        @param verbose: Whether every event is logged, at the level C{debug}.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.
@@ -131,7 +138,9 @@ class ConsumerService(MultiService):
         self._onEnd = onEnd
         self._clock = clock
         self._totals = Totals(clock)
-        listeners = [self._totals, Journal(clock), *observers]
+        journal = (VerboseJournal if verbose else Journal)(clock)
+        summary = Summary(self._totals, self.status, clock)
+        listeners = [self._totals, journal, summary, *observers]
         self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()
         self._shutdown = Shutdown(self._stop)
@@ -150,6 +159,13 @@ class ConsumerService(MultiService):
         Whether the service is being stopped, and has not drained.
         """
         return self._draining is not None
+
+    def status(self) -> Status:
+        """
+        @return: What the service is at, and what it has done, as plain values.
+        """
+        now = self._clock.seconds()
+        return stateOf(self.pipeline, self._totals, self._limit, self.isDraining, now)
 
     def startService(self) -> None:
         """
@@ -224,8 +240,34 @@ class ConsumerService(MultiService):
         """
         The run has ended, by itself or because it was stopped.
         """
-        if self.running and self._onEnd is not None:
+        if not self.running:
+            return
+        self._sayEnd(pipeline)
+        if self._onEnd is not None:
             self._onEnd(pipeline.source.givenUp)
+
+    def _sayEnd(self, pipeline: Pipeline) -> None:
+        """
+        Log how a run has ended by itself, and why.
+        """
+        givenUp = pipeline.source.givenUp
+        period = duration(self._clock.seconds() - self._totals.startedAt)
+        if givenUp is None:
+            self._log.info(
+                "Nothing is left after {period}, ending with status 0", period=period
+            )
+            return
+        why = f"{pipeline.claimFailures} claims in a row have failed"
+        if isinstance(givenUp.value, RefusalError):
+            why = "claims are refused"
+        elif isinstance(givenUp.value, NotBegunError):
+            why = "tasks cannot be begun"
+        self._log.error(
+            "Giving up after {period}, ending with status 1, since {why}: {reason}",
+            period=period,
+            why=why,
+            reason=oneLine(givenUp.getErrorMessage()),
+        )
 
     async def _stop(self, hurry: Deferred[None]) -> None:
         """
@@ -243,9 +285,9 @@ class ConsumerService(MultiService):
             await self._queue.close()
         await maybeDeferred(super().stopService)
         self._draining = None
-        self._log.info("Stopped")
         if pipeline is not None:
             self._observers.stopped()
+        self._log.info("Stopped")
 
     async def _finishTasks(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
         """

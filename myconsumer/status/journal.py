@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from myconsumer.pipeline.breaker import REASON
 from myconsumer.pipeline.observers import Observer
 from myconsumer.status.failures import Failures, isFailure
 from myconsumer.status.flood import Budget
@@ -24,7 +25,8 @@ RATE, MOST = 30, 6_000
 class Journal(Observer):
     """
     Logs failures of tasks, pauses and changes, so that no number of them makes the log
-    long.  Where requests fail, and leases are lost, those who see it say so.
+    long.  Requests that fail, leases that are lost and tasks that cannot be begun are
+    logged where that is noticed.
     """
 
     _log = Logger()
@@ -51,14 +53,19 @@ class Journal(Observer):
         See L{IConsumerObserver.paused
         <myconsumer.interfaces.IConsumerObserver.paused>}.
         """
-        self._change("Pausing, nothing is claimed: {reason}", reason=oneLine(reason))
+        if reason != REASON:
+            self._change(
+                "Pausing, nothing is claimed: {reason}", reason=oneLine(reason)
+            )
 
     def resumed(self, reason: str) -> None:
         """
         See L{IConsumerObserver.resumed
         <myconsumer.interfaces.IConsumerObserver.resumed>}.
         """
-        self._change("A reason to pause is gone: {reason}", reason=oneLine(reason))
+        if reason != REASON:
+            text = oneLine(reason)
+            self._change("A reason to pause is gone: {reason}", reason=text)
 
     def settingChanged(self, name: str, old: Any, new: Any) -> None:
         """

@@ -4,11 +4,13 @@ The state of a consumer, as plain values.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 from msgspec import Struct
 
-from myconsumer.status.totals import Counts
+from myconsumer.pipeline.parts import Pipeline
+from myconsumer.status.totals import Counts, Totals
 from myconsumer.status.words import duration, plural
 
 #: What a consumer is at: it claims; it claims nothing, for a reason that may pass; it
@@ -116,6 +118,42 @@ class Status(Struct, frozen=True, kw_only=True):
             ],
         ]
         return ["; ".join(filter(None, line)) for line in each]
+
+
+def stateOf(
+    pipeline: Pipeline | None, totals: Totals, limit: int, isDraining: bool, now: float
+) -> Status:
+    """
+    Look what a consumer is at.
+
+    @param pipeline: What its run is made of; C{None}: it is stopped.
+    @param totals: What has happened.
+    @param limit: The most tasks that may run at once.
+    @param isDraining: Whether it is being stopped.
+    @param now: The time, by the clock of C{totals}.
+    """
+    counts = totals.counts()
+    if pipeline is None:
+        return Status(limit=limit, totals=counts)
+    pauses, began = sorted(pipeline.pauses), pipeline.oldestBegan
+    failures = pipeline.claimFailures
+    isFailing = failures > 0 and totals.claimFailures > 0 and not isDraining
+    return Status(
+        state="draining" if isDraining else "paused" if pauses else "running",
+        limit=limit,
+        running=pipeline.running,
+        oldest=None if began is None else now - began,
+        waiting=pipeline.waiting,
+        unsettled=pipeline.unsettled,
+        leases=pipeline.leased,
+        openClaims=pipeline.openClaims,
+        pauses=pauses,
+        uptime=now - totals.startedAt,
+        answered=None if totals.answeredAt == -inf else now - totals.answeredAt,
+        claimFailures=failures,
+        failingFor=now - totals.claimsFailSince if isFailing else None,
+        totals=counts,
+    )
 
 
 def ended(counts: Counts) -> str:

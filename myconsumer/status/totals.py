@@ -90,8 +90,10 @@ class Totals(Observer):
     @ivar claimFailures: How many claims in a row have failed.
     @ivar claimsFailSince: When the first of these has failed, by the clock.
     @ivar answeredAt: When the endpoint has last answered as it should, by the clock.
+    @ivar startedAt: When the consumer was started, by the clock.
     """
 
+    startedAt = 0.0
     claimFailures = 0
     claimsFailSince = inf
     answeredAt = -inf
@@ -110,6 +112,14 @@ class Totals(Observer):
         @return: How much has happened until now.
         """
         return Counts(**self._ended, **self._counts)
+
+    def started(self) -> None:
+        """
+        See L{IConsumerObserver.started
+        <myconsumer.interfaces.IConsumerObserver.started>}.
+        """
+        self.startedAt = self._clock.seconds()
+        self.claimFailures = 0
 
     def taskEnded(self, task: Task, ending: Ending, seconds: float) -> None:
         """
