@@ -149,16 +149,17 @@ class VerboseJournal(Journal):
         <myconsumer.interfaces.IConsumerObserver.taskEnded>}.
         """
         super().taskEnded(task, ending, seconds)
+        error = oneLine(ending.error or "")
         self._log.debug(
-            "Task {id} has ended after {seconds} s, attempt {attempt}: {outcome}, "
-            "{cause} {error}",
+            "Task {id} has ended after {seconds} s, attempt {attempt}: {how}",
             id=shownID(task.id),
             seconds=round(seconds, 6),
             attempt=task.attempt,
             outcome=ending.outcome,
             cause=ending.cause,
             delay=ending.delay,
-            error=oneLine(ending.error or ""),
+            how=f"{ending.outcome}, {error}" if error else ending.outcome,
+            error=error,
         )
 
     def leasesLost(self, ids: Sequence[str | int]) -> None:
