@@ -62,9 +62,11 @@ class Retry:
         # Until when the same text is not logged again.
         self._quietUntil: dict[str, float] = {}
 
-    def failed(self, failure: Failure) -> float:
+    def failed(self, failure: Failure, isLast: bool = False) -> float:
         """
         Count and log a failed request.
+
+        @param isLast: Whether there is no retry, and somebody else logs that.
 
         @return: The seconds to wait before the retry.
         """
@@ -75,7 +77,8 @@ class Retry:
             asked = getattr(error, "retryAfter", None) or 0.0
             delay = max(asked, self._policy(self.failures))
         self.failures += 1
-        self._say(failure, delay)
+        if not isLast:
+            self._say(failure, delay)
         return delay
 
     def succeeded(self) -> None:

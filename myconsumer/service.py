@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from myconsumer.errors import NotBegunError, RefusalError
 from myconsumer.interfaces import (
     IConsumerObserver,
     IPausable,
@@ -28,8 +29,12 @@ from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.scaling import leaveRoom, makeRoom
 from myconsumer.pipeline.shutdown import Shutdown
 from myconsumer.pipeline.terms import SETTINGS, Claiming, Terms
-from myconsumer.status.journal import Journal
+from myconsumer.status.journal import Journal, VerboseJournal
+from myconsumer.status.state import Status, stateOf
+from myconsumer.status.summary import Summary
 from myconsumer.status.totals import Totals
+from myconsumer.status.words import duration
+from myconsumer.text import oneLine
 
 #: When stopping, the seconds that open claims get which cannot be ended.
 CLAIM_GRACE = 15.0
@@ -95,6 +100,7 @@ class ConsumerService(MultiService):
         onEnd: Callable[[Failure | None], object] | None = None,
         rate: float | None = Claiming.rate,
         observers: Iterable[IConsumerObserver] = (),
+        verbose: bool = False,
         clock: IReactorTime | None = None,
     ) -> None:
         """
@@ -115,6 +121,7 @@ class ConsumerService(MultiService):
             long as the service exists: each derives from L{Observer
             <myconsumer.pipeline.observers.Observer>}, or provides
             L{IConsumerObserver}.
+        @param verbose: Whether every event is logged, at the level C{debug}.
         @param clock: What keeps the time; the reactor by default.
 
         @raise TypeError: A number is of another type.
@@ -139,8 +146,10 @@ class ConsumerService(MultiService):
         self._handler = handler
         self._onEnd = onEnd
         self._clock = clock
-        self._totals = Totals()
-        listeners = [self._totals, Journal(clock), *observers]
+        self._totals = Totals(clock)
+        journal = (VerboseJournal if verbose else Journal)(clock)
+        summary = Summary(self._totals, self.status, clock)
+        listeners = [self._totals, journal, summary, *observers]
         self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()
         self._shutdown = Shutdown(self._stop)
@@ -159,6 +168,7 @@ class ConsumerService(MultiService):
         """
         return cast(Settings, {name: self._terms.value(name) for name in SETTINGS})
 
+    @property
     def pipeline(self) -> Pipeline | None:
         """
         What this run is made of, until it has drained; C{None} while the service is
@@ -172,6 +182,15 @@ class ConsumerService(MultiService):
         Whether the service is being stopped, and has not drained.
         """
         return self._draining is not None
+
+    def status(self) -> Status:
+        """
+        @return: What the service is at, and what it has done, as plain values.
+        """
+        now = self._clock.seconds()
+        return stateOf(
+            self.pipeline, self._totals, self._terms.limit, self.isDraining, now
+        )
 
     def startService(self) -> None:
         """
@@ -277,8 +296,34 @@ class ConsumerService(MultiService):
         """
         The run has ended, by itself or because it was stopped.
         """
-        if self.running and self._onEnd is not None:
+        if not self.running:
+            return
+        self._sayEnd(pipeline)
+        if self._onEnd is not None:
             self._onEnd(pipeline.source.givenUp)
+
+    def _sayEnd(self, pipeline: Pipeline) -> None:
+        """
+        Log how a run has ended by itself, and why.
+        """
+        givenUp = pipeline.source.givenUp
+        period = duration(self._clock.seconds() - self._totals.startedAt)
+        if givenUp is None:
+            self._log.info(
+                "Nothing is left after {period}, ending with status 0", period=period
+            )
+            return
+        why = f"{pipeline.claimFailures} claims in a row have failed"
+        if isinstance(givenUp.value, RefusalError):
+            why = "claims are refused"
+        elif isinstance(givenUp.value, NotBegunError):
+            why = "tasks cannot be begun"
+        self._log.error(
+            "Giving up after {period}, ending with status 1, since {why}: {reason}",
+            period=period,
+            why=why,
+            reason=oneLine(givenUp.getErrorMessage()),
+        )
 
     async def _stop(self, hurry: Deferred[None]) -> None:
         """

@@ -23,6 +23,7 @@ from myconsumer.options import COMMAND
 from myconsumer.pipeline.terms import SETTINGS
 from myconsumer.plugins import chosen, handlerMakers, queueMakers
 from myconsumer.service import CLAIM_GRACE, ConsumerService
+from myconsumer.status.progress import Progress
 from myconsumer.text import isSecret
 
 #: The seconds that a stop may take beside that which C{--drain} takes.
@@ -78,6 +79,7 @@ def makeService(options: Options) -> ConsumerService:
     leaveThreads(reactor)
     drainOnExit(reactor, partial(options.exitStatus.end, reactor))
     queue, handler = _makeParts(reactor, options)
+    progress = Progress(reactor)
     service = ConsumerService(
         queue,
         handler,
@@ -93,15 +95,16 @@ def makeService(options: Options) -> ConsumerService:
         untilEmpty=options["until-empty"],
         onEnd=partial(options.exitStatus.end, reactor),
         rate=options["rate"],
+        observers=[progress],
     )
     for part in filter(IService.providedBy, (queue, handler)):
         part.setServiceParent(service)
-    _program(service, options).install(service, reactor, options)
+    _program(service, options, progress).install(service, reactor, options)
     handleSignals(service, reactor)
     return service
 
 
-def _program(service: ConsumerService, options: Options) -> Program:
+def _program(service: ConsumerService, options: Options, progress: Progress) -> Program:
     """
     @return: What the process has to know of the service.
     """
@@ -115,15 +118,12 @@ def _program(service: ConsumerService, options: Options) -> Program:
             service.change(**own)
 
     return Program(
-        lines=lambda: _status(service).lines(),
-        short=lambda: _status(service).short(),
+        lines=lambda: service.status().lines(),
+        short=lambda: service.status().short(),
         stopSeconds=lambda: max(options["drain"], CLAIM_GRACE) + STOP_REST,
+        isStuck=progress.isStuck,
         change=change,
     )
-
-
-def _status(service: Any) -> Any:
-    return service.status()
 
 
 def _makeParts(reactor: Any, options: Options) -> tuple[Any, Any]:

@@ -10,9 +10,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError
+from myconsumer.pipeline.cadence import MOST_FAILURES
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.observers import Observers
-from myconsumer.pipeline.source import MOST_FAILURES, QueueTaskSource, RunTask
+from myconsumer.pipeline.source import QueueTaskSource, RunTask
 from myconsumer.retrying import QUIET, QUIET_LASTING, Policy, faultPolicy
 from myconsumer.task import Task
 

@@ -12,9 +12,13 @@ from math import inf
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from myconsumer.errors import RefusalError
 from myconsumer.pipeline.claims import Claim, Claims
 from myconsumer.pipeline.terms import Terms
 from myconsumer.retrying import Retry
+
+#: The failures in a row that end a run, with C{untilEmpty}.
+MOST_FAILURES = 5
 
 
 class Cadence:
@@ -87,14 +91,23 @@ class Cadence:
         """
         self._isFull = False
 
-    def failed(self, failure: Failure, claim: Claim) -> None:
+    def failed(self, failure: Failure, claim: Claim, mayBeLast: bool = False) -> bool:
         """
         Claim nothing for a while.  Claims that were open side by side and fail have
         failed once, in one broken moment.
+
+        @param mayBeLast: Whether the run is given up if claiming seems hopeless.
+
+        @return: Whether it does: the claim was refused, or is the last of
+            L{MOST_FAILURES} that have failed in a row.
         """
         now = self._clock.seconds()
         if claim.made <= self._failedAt:
             self._retry.failures = max(0, self._retry.failures - 1)
         else:
             self._failedAt = now
-        self._resumeAt = max(self._resumeAt, now + self._retry.failed(failure))
+        refused = isinstance(failure.value, RefusalError)
+        isHopeless = refused or self._retry.failures + 1 >= MOST_FAILURES
+        delay = self._retry.failed(failure, isLast=mayBeLast and isHopeless)
+        self._resumeAt = max(self._resumeAt, now + delay)
+        return isHopeless

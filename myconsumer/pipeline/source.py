@@ -44,9 +44,6 @@ RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
 #: is claimed.
 MOST_UNSETTLED = 4
 
-#: The failures in a row that end a run, with C{untilEmpty}.
-MOST_FAILURES = 5
-
 #: The seconds of starting tasks after which the reactor gets a turn.
 TURN = 0.05
 
@@ -270,7 +267,8 @@ class QueueTaskSource:
         if self._state == "closed":
             return
         if self.givenUp is not None and self._isIdle():
-            consumer.taskProductionFailed(self.givenUp)
+            # the service says why: no need for a warning that this has failed
+            consumer.noTasksFound()
         elif self._mayClaim():
             room = self._room()
             if room > 0:
@@ -409,11 +407,11 @@ class QueueTaskSource:
         if self._claims.askForLess(claim, failure.value):
             self._claims.cancellation.undo(claim.id, claim.lease)
             return
-        self._cadence.failed(failure, claim)
-        refused = isinstance(failure.value, RefusalError)
-        isHopeless = refused or self._cadence.failures >= MOST_FAILURES
-        if self._terms.claiming.untilEmpty and isHopeless:
+        untilEmpty = self._terms.claiming.untilEmpty
+        isLast = untilEmpty and self._isIdle()
+        if self._cadence.failed(failure, claim, isLast) and untilEmpty:
             self.givenUp = failure
+        refused = isinstance(failure.value, RefusalError)
         asksForPeace = getattr(failure.value, "retryAfter", None) is not None
         if not refused and not asksForPeace:
             self._claims.cancellation.undo(claim.id, claim.lease)

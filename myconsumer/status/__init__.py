@@ -1,3 +1,4 @@
 """
-What is known of a running service: the listeners to its events.
+What is known of a consumer from outside: observers that count, log and sum up what
+happens, and the state that they show.
 """

@@ -28,7 +28,7 @@ from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
 from myconsumer.status.journal import Journal
-from myconsumer.task import Request, Settlement, Task
+from myconsumer.task import Ending, Request, Settlement, Task
 from myconsumer.testing import (
     Claim,
     ControlledHandler,
@@ -212,6 +212,15 @@ class ExecutionCase(SynchronousTestCase):
 
     def settle(self, lease: Lease, settlement: Settlement) -> None:
         self.settled.append((lease, settlement))
+
+    @property
+    def ending(self) -> Ending:
+        """
+        How the last task has ended.
+        """
+        _, ending, _ = self.observer.of("taskEnded")[-1]
+        assert isinstance(ending, Ending)
+        return ending
 
     def run_(self, **fields: Any) -> tuple[Lease, Deferred[None] | None]:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import QueueError
@@ -788,6 +788,30 @@ class UntilEmptyTests(SourceCase):
         assert self.source.givenUp is not None
         self.assertIs(self.source.givenUp.value, error)
         self.assertEqual(self.passTime(1000), [])
+
+    def test_saysNothingOfARetryWhereThereIsNone(self) -> None:
+        """
+        The failure that ends the run is logged by whoever gives up, and not as one that
+        is followed by a retry.
+        """
+        self.make()
+        with capturedLogs() as logs:
+            self.claim.fail(refusal())
+            self.passTime(0)
+        self.successResultOf(self.end)
+        self.assertEqual([formatEvent(each) for each in logs], [])
+
+    def test_saysThatARefusalIsRetriedWhileSomethingRuns(self) -> None:
+        """
+        A refusal is logged with its retry where it does not end the run yet.
+        """
+        self.make()
+        self.claim.bring(task(1))
+        self.passTime(0)
+        with capturedLogs() as logs:
+            self.claim.fail(refusal())
+        self.assertIn("next try in 30.0 s", formatEvent(logs[0]))
+        self.endTask(1)
 
     def test_countsFailuresInARow(self) -> None:
         """
