@@ -43,6 +43,9 @@ class ProcessCase(TestCase):
 
     timeout = 100
 
+    #: Whether processes get a terminal, which controls them.
+    onTerminal = False
+
     def setUp(self) -> None:
         from twisted.internet import reactor
 
@@ -90,7 +93,8 @@ class ProcessCase(TestCase):
             (directory / name).write_text(text)
         directory.mkdir(exist_ok=True)
         process = Twistd(self.reactor, directory)
-        process.spawn(arguments, {"JOURNAL": str(self.journal)} | environment)
+        surroundings = {"JOURNAL": str(self.journal)} | environment
+        process.spawn(arguments, surroundings, self.onTerminal)
         self.processes.append(process)
         self.addCleanup(self._finish, process)
         return process

@@ -5,6 +5,7 @@ A real C{twistd} process: started, signalled, watched, and gone in the end.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -55,12 +56,18 @@ class Twistd(ProcessProtocol):
         self.signalledAt = 0.0
         self._ended: Deferred[None] = Deferred()
 
-    def spawn(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def spawn(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        onTerminal: bool = False,
+    ) -> None:
         """
         Start it.
 
         @param arguments: Those after C{twistd} itself.
         @param environment: What it gets beside C{PATH} and C{PYTHONPATH}.
+        @param onTerminal: Whether it gets a terminal, which controls it.
         """
         surroundings = {
             "PATH": os.environ["PATH"],
@@ -74,7 +81,15 @@ class Twistd(ProcessProtocol):
             enter[0],
             [*enter, str(TWISTD), *arguments],
             env=surroundings | environment,
+            usePTY=onTerminal,
         )
+
+    def hangUp(self) -> None:
+        """
+        Close its terminal.
+        """
+        self.signalledAt = self._reactor.seconds()
+        self.transport.loseConnection()
 
     @property
     def pid(self) -> int:
@@ -85,7 +100,8 @@ class Twistd(ProcessProtocol):
         Send it a signal, C{TERM} for example.
         """
         self.signalledAt = self._reactor.seconds()
-        self.transport.signalProcess(name)
+        # Twisted knows the names of some
+        self.transport.signalProcess(signal.Signals[f"SIG{name}"])
 
     @property
     def stopSeconds(self) -> float:
