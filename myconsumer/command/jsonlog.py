@@ -34,23 +34,23 @@ def asJSON(event: LogEvent) -> str:
 
     @return: A line with its end: an object with C{time}, C{level}, C{logger} and
         C{message}, the event's own fields as far as they are plain, and C{traceback}
-        if the event is of a failure.  An event without any text has no line.
+        if the event has a failure, or that field.  An event without any text has no
+        line.
     """
-    failure = event.get("log_failure")
-    message = formatEvent(event)
-    if not (message or isinstance(failure, Failure)):
+    message, traceback = formatEvent(event), _traceback(event)
+    if not (message or traceback):
         return ""
     line = {
         "time": _time(event),
         "level": getattr(event.get("log_level"), "name", "info"),
         "logger": str(event.get("log_namespace") or "-"),
-        "message": _bounded(message),
+        "message": _bounded(message.removesuffix(traceback).rstrip("\n")),
     }
     for name, value in event.items():
         if not name.startswith("log_") and name not in _RESERVED and _isPlain(value):
             line[name] = _bounded(value) if isinstance(value, str) else value
-    if isinstance(failure, Failure):
-        line["traceback"] = _traceback(failure)
+    if traceback:
+        line["traceback"] = _bounded(traceback)
     return json.dumps(line) + "\n"
 
 
@@ -74,8 +74,11 @@ def _bounded(text: str) -> str:
     return f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
-def _traceback(failure: Failure) -> str:
-    try:
-        return _bounded(failure.getTraceback())
-    except Exception:
-        return "it cannot be shown"
+def _traceback(event: LogEvent) -> str:
+    text, failure = event.get("traceback"), event.get("log_failure")
+    if isinstance(failure, Failure):
+        try:
+            return str(failure.getTraceback())
+        except Exception:
+            return "it cannot be shown"
+    return text if isinstance(text, str) else ""

@@ -167,7 +167,9 @@ class TerminalTests(AcceptanceCase):
         await self.untilEvents("start", 1)
         consumer.hangUp()
         await self.untilState("completed", [job])
-        await self.untilGone(consumer)
+        await self.untilEnded(consumer)
+        assert consumer.ending is not None
+        self.assertEqual(consumer.ending.signal, signal.SIGTERM)
         self.assertNothingLeased()
         self.assertCompletedOnce([job])
 
@@ -189,7 +191,7 @@ class TerminalTests(AcceptanceCase):
         Where SIGHUP was ignored, as under nohup, the consumer works on without its
         terminal, and without a place to log to.
         """
-        consumer = self.start(files={"sitecustomize.py": IGNORING})
+        consumer = self.start(python="ignoring.work", files={"ignoring.py": IGNORING})
         await self.untilIdle()
         consumer.hangUp()
         await self.always(lambda: isAlive(consumer.pid), "it runs", 1.5)
@@ -199,12 +201,11 @@ class TerminalTests(AcceptanceCase):
         await self.always(lambda: isAlive(consumer.pid), "it runs", 1)
         self.assertLess(cpuSeconds(consumer) - before, 0.5)
 
-    async def untilGone(self, process: Twistd) -> None:
-        await self.until(lambda: not isAlive(process.pid), "the process is gone")
-
 
 IGNORING = """
 import signal
+from tests.acceptance.handlers import work
+
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 """
 

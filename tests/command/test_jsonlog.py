@@ -116,6 +116,15 @@ class JSONTests(SynchronousTestCase):
         self.assertLess(len(line["traceback"]), LONGEST + 10)
         self.assertNotIn("log_failure", line)
 
+    def test_takesATracebackOutOfTheMessage(self) -> None:
+        """
+        A traceback that is a field is not part of the message that ends with it.
+        """
+        line = self.line("failed: {why}\n{traceback}", why="no", traceback="Trace\nb\n")
+        self.assertEqual(line["message"], "failed: no")
+        self.assertEqual(line["traceback"], "Trace\nb\n")
+        self.assertNotIn("traceback", self.line("failed", traceback=""))
+
     def test_takesAnyEvent(self) -> None:
         """
         An event that cannot be formatted, or lacks everything, has a line all the
