@@ -29,6 +29,43 @@ def steadyClock(reactor: Any) -> None:
     reactor.seconds = lambda: offset + time.monotonic()
 
 
+# Standard error of whoever starts a daemon, while the daemon starts.
+_standardError: int | None = None
+
+
+def keepStandardError(reactor: Any) -> None:
+    """
+    Keep standard error for L{refuseToStart} in a daemon, which C{twistd} takes it from,
+    until the reactor runs.
+
+    @param reactor: The reactor, which does not run yet.
+    """
+    global _standardError
+    with suppress(OSError):
+        _standardError = os.dup(2)
+        reactor.callWhenRunning(_dropStandardError)
+
+
+def _dropStandardError() -> None:
+    global _standardError
+    descriptor, _standardError = _standardError, None
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _print(line: str) -> bool:
+    """
+    @return: Whether whoever has started a daemon sees the line.
+    """
+    if _standardError is None:
+        print(line, file=sys.__stderr__)
+        return False
+    with suppress(OSError):
+        os.write(_standardError, f"{line}\n".encode("utf-8", "backslashreplace"))
+        return True
+    return False
+
+
 def refuseToStart(options: Any, line: str) -> NoReturn:
     """
     End the process with one line and status 1, since a service cannot be started.  On
@@ -40,14 +77,15 @@ def refuseToStart(options: Any, line: str) -> NoReturn:
     """
     # also in the log, for a process without a terminal
     Logger(namespace=__name__).error("{line}", line=line)
-    print(f"{options.command.name}: {line}", file=sys.__stderr__)
+    isSeen = _print(f"{options.command.name}: {line}")
     twistd = options.parent or {}
     if twistd.get("pidfile"):
         with suppress(OSError):
             os.unlink(twistd["pidfile"])
     if twistd.get("statusPipe") is not None:
-        # the parent reads up to 100 bytes
-        os.write(twistd["statusPipe"], f"1 {line}".encode()[:100])
+        # the parent shows up to 98 bytes of it, as a literal of Python's
+        reason = "the line above says why" if isSeen else line
+        os.write(twistd["statusPipe"], f"1 {reason}".encode()[:100])
     raise SystemExit(1)
 
 

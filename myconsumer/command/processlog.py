@@ -195,11 +195,21 @@ class ProcessLog:
         # twistd may change the directory
         path = os.path.abspath(path or "twistd.log")
         try:
-            return LogFile(path, self._mode(), self._options["log-keep"])
+            file = LogFile(path, self._mode(), self._options["log-keep"])
+            self._giveAway(path)
+            return file
         except OSError as error:
             self._options.exit(
                 f"the log file {path!r} cannot be opened: {error.strerror}"
             )
+
+    def _giveAway(self, path: str) -> None:
+        """
+        Let the user who this process is going to be open the file anew.
+        """
+        uid, gid = self._twistd["uid"], self._twistd["gid"]
+        if uid is not None and not os.geteuid() and os.path.isfile(path):
+            os.chown(path, uid, -1 if gid is None else gid)
 
     def _mode(self) -> int:
         umask = self._twistd["umask"]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from myconsumer.command.daemon import keepStandardError
 from myconsumer.command.notification import Notifier
 from myconsumer.command.processlog import ProcessLog
 from myconsumer.command.reload import Reload
@@ -55,6 +56,8 @@ class Program:
         """
         log = ProcessLog(options)
         log.attach(service)
+        if log.isDaemons:
+            keepStandardError(reactor)
         supervision = Supervision(
             reactor,
             Notifier.fromEnvironment(os.environ),

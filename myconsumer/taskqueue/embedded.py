@@ -14,9 +14,11 @@ from twisted.internet.endpoints import serverFromString
 from zope.interface import implementer
 
 from myconsumer.command.daemon import refuseToStart
+from myconsumer.command.privileges import laterUser
 from myconsumer.command.usage import CommandOptions
 from myconsumer.interfaces import ITaskQueue
 from myconsumer.task import Claimed, Settlement
+from myconsumer.taskqueue.options import queueFile
 from myconsumer.taskqueue.service import LocalQueueService
 
 #: The queue that C{--local} consumes.
@@ -92,7 +94,10 @@ def makeLocalQueueService(
         are the options of the command that runs, the process ends if the service cannot
         be started.
     """
-    isCommand = isinstance(options, CommandOptions)
+    refuse = None
+    if isinstance(options, CommandOptions):
+        _checkAsLaterUser(options, path)
+        refuse = partial(refuseToStart, options)
     return LocalQueueService(
         path,
         serverFromString(reactor, options["listen"]),
@@ -100,5 +105,16 @@ def makeLocalQueueService(
         keep=options["keep"],
         sync=options["sync"],
         reactor=reactor,
-        refuse=partial(refuseToStart, options) if isCommand else None,
+        refuse=refuse,
     )
+
+
+def _checkAsLaterUser(options: CommandOptions, path: str) -> None:
+    twistd = getattr(options, "parent", None) or {}
+    if twistd.get("uid") is None:
+        return
+    try:
+        with laterUser(twistd):
+            queueFile(path)
+    except ValueError as error:
+        options.exit(f"the user of --uid cannot use {path!r}: {error}")
