@@ -83,6 +83,14 @@ class Notifier:
         else:
             self._hasFailed = False
 
+    def close(self) -> None:
+        """
+        Close the socket, if it is open; the next notification opens one.
+        """
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _send(self, data: bytes, address: str) -> None:
         if not address.startswith(("/", "@")):
             raise OSError(0, f"{address[:40]!r} is no path of a socket")
