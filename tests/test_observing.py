@@ -380,11 +380,11 @@ class ObserverTests(ObservingCase):
 
     def onEvent(self, name: str) -> None:
         self.counts[name] += 1
-        for each in list(self.plan):
-            event, number, call = each
-            if (name, self.counts[name]) == (event, number):
-                self.plan.remove(each)
-                self.callService(call)
+        number = self.counts[name]
+        due = [each for each in self.plan if each[:2] == (name, number)]
+        self.plan = [each for each in self.plan if each not in due]
+        for _, _, call in due:
+            self.callService(call)
 
     def callService(self, call: str) -> None:
         if call == "pause":
