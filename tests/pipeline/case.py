@@ -4,7 +4,7 @@ What the tests of the pipeline share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,6 @@ from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
-from myconsumer.status.journal import Journal
 from myconsumer.task import Ending, Request, Settlement, Task
 from myconsumer.testing import (
     Claim,
@@ -46,10 +45,12 @@ class Recorder:
 
     @ivar events: What has happened, the oldest first.
     @ivar whenSent: Called with each request that is announced.
+    @ivar when: Called with the name of each event.
     """
 
     def __init__(self) -> None:
         self.whenSent: Callable[[Request], object] = lambda request: None
+        self.when: Callable[[str], object] = lambda name: None
         self.events: list[tuple[Any, ...]] = []
 
     def names(self) -> list[str]:
@@ -70,6 +71,7 @@ class Recorder:
         self.events.append((name, *said))
         if name == "requestSent":
             self.whenSent(*said)
+        self.when(name)
 
 
 class SourceCase(SynchronousTestCase):
@@ -197,15 +199,17 @@ class ExecutionCase(SynchronousTestCase):
         timeout: float = 0.0,
         maxAttempts: int = 0,
         retryDelay: Policy = lambda failures: 10.0 * 2**failures,
+        observers: Iterable[IConsumerObserver] | None = None,
     ) -> None:
         self.observer = Recorder()
-        observers = Observers([self.observer, Journal(self.clock)], self.clock)
         self.terms = Terms(1, timeout=timeout, maxAttempts=maxAttempts)
+        if observers is None:
+            observers = [self.observer]
         self.execution = Execution(
             self.handler,
             Conclusions(self.settle, self.terms, retryDelay),
             self.leases,
-            observers,
+            Observers(observers, self.clock),
             self.clock,
             self.terms,
         )
