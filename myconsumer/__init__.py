@@ -12,29 +12,35 @@ from myconsumer.errors import (
     TaskFailedError,
 )
 from myconsumer.interfaces import (
+    IConsumerObserver,
     IRunningTask,
     ITaskConsumer,
     ITaskHandler,
     ITaskQueue,
     ITaskSource,
 )
+from myconsumer.pipeline.observers import Observer
 from myconsumer.polling import PollingTaskSource
 from myconsumer.service import ConsumerService
-from myconsumer.task import Task
+from myconsumer.task import Ending, Request, Task
 
 __all__ = [
     "AlreadyRunningError",
     "ConsumerService",
+    "Ending",
+    "IConsumerObserver",
     "IRunningTask",
     "ITaskConsumer",
     "ITaskHandler",
     "ITaskQueue",
     "ITaskSource",
     "NotRunningError",
+    "Observer",
     "ParallelLimitedTaskConsumer",
     "PollingTaskSource",
     "Reject",
     "Release",
+    "Request",
     "Task",
     "TaskFailedError",
 ]

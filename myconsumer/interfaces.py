@@ -234,13 +234,15 @@ class IConsumerObserver(Interface):
 
     Each method is called on the reactor's thread, and has to return soon: the consumer
     waits for it.  What it raises is logged, and changes nothing.  It may call the
-    service's methods.  Implementers derive from L{Observer
-    <myconsumer.pipeline.observers.Observer>}, to which later versions may add events.
+    service's methods; what is announced goes on all the same.  Implementers derive
+    from L{Observer <myconsumer.pipeline.observers.Observer>}, to which later versions
+    may add events.
     """
 
     def requestSent(request: Request) -> None:
         """
-        A request was sent to the queue.
+        A request is sent to the queue.  Either L{requestAnswered} or L{requestFailed}
+        follows, once, before L{stopped} at the latest.
         """
 
     def requestAnswered(request: Request, seconds: float, count: int) -> None:
@@ -249,32 +251,37 @@ class IConsumerObserver(Interface):
 
         @param request: The same object as in L{requestSent}.
         @param seconds: How long that took.
-        @param count: How many tasks a claim has brought; how many settlements were
-            taken, or leases extended; whether a claim could be cancelled: 1 or 0.
+        @param count: How many tasks a claim has brought that can be run; how many
+            settlements or extensions were taken, but for those of lost leases; whether
+            a claim could be cancelled: 1 or 0.
         """
 
     def requestFailed(request: Request, seconds: float, reason: Failure) -> None:
         """
         A request was not answered as it should be.  What it was to settle or extend is
-        sent again.
+        sent again, unless that has no point any more.
 
         @param request: The same object as in L{requestSent}.
         @param seconds: How long that took.
         @param reason: A L{FaultError <myconsumer.errors.FaultError>} where the same
             request may succeed later, a L{RefusalError
             <myconsumer.errors.RefusalError>} where something has to be changed first,
-            C{CancelledError} where the answer is wanted no longer.
+            C{CancelledError} where the answer is wanted no longer; anything else is a
+            bug of the queue.
         """
 
     def taskStarted(task: Task) -> None:
         """
-        A task was given to its handler.
+        A task is given to its handler.  L{taskEnded} follows, once, before L{stopped}
+        at the latest.
         """
 
     def taskEnded(task: Task, ending: Ending, seconds: float) -> None:
         """
         A task has ended, once for each L{taskStarted}, and once for each that was
-        delivered too often and is failed without being started.
+        delivered too often and is failed without being started.  A task that does not
+        end although it was cancelled is given up by a stop: then this says so, and
+        nothing is announced when it does end.
 
         @param task: The task.
         @param ending: How it has ended; its settlement is still to be sent.
@@ -290,18 +297,20 @@ class IConsumerObserver(Interface):
 
     def settlementsGivenUp(ids: Sequence[str | int]) -> None:
         """
-        The leases of tasks have ended before the endpoint has acknowledged how the
-        tasks ended: it may deliver them again.
+        The leases of tasks have ended, or the service has stopped, before the endpoint
+        has acknowledged how the tasks ended: it may deliver them again.
         """
 
     def paused(reason: str) -> None:
         """
-        Claiming pauses, for one reason more.
+        Claiming pauses, for one reason more.  A reason from before the start is
+        announced after L{started}.
         """
 
     def resumed(reason: str) -> None:
         """
-        One of the reasons for a pause is gone.
+        One of the reasons for a pause is gone.  A stop ends what pauses there are
+        without this.
         """
 
     def settingChanged(name: str, old: Any, new: Any) -> None:

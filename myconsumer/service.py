@@ -185,7 +185,8 @@ class ConsumerService(MultiService):
         pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
         self._observers.started()
         for reason in pauses:
-            self._observers.paused(reason)
+            if self._pipeline is pipeline and reason in self._pauses:
+                self._observers.paused(reason)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -278,16 +279,24 @@ class ConsumerService(MultiService):
         self.running = False
         pipeline, self._pipeline = self._pipeline, None
         self._draining = pipeline
-        if pipeline is not None:
-            await self._finishTasks(pipeline, hurry)
-            await self._until(pipeline.settling.flush(), SETTLE_GRACE)
-            pipeline.close()
-            await self._queue.close()
-        await maybeDeferred(super().stopService)
-        self._draining = None
-        if pipeline is not None:
-            self._observers.stopped()
+        try:
+            if pipeline is not None:
+                await self._drainPipeline(pipeline, hurry)
+            await maybeDeferred(super().stopService)
+        finally:
+            self._draining = None
+            if pipeline is not None:
+                self._observers.stopped()
         self._log.info("Stopped")
+
+    async def _drainPipeline(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
+        """
+        Let what runs end, settle everything, and drop what is in flight even then.
+        """
+        await self._finishTasks(pipeline, hurry)
+        await self._until(pipeline.settling.flush(), SETTLE_GRACE)
+        pipeline.close()
+        await self._queue.close()
 
     async def _finishTasks(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
         """

@@ -30,10 +30,10 @@ class PackageTests(SynchronousTestCase):
         """
         self.assertEqual(
             " ".join(sorted(myconsumer.__all__)),
-            "AlreadyRunningError ConsumerService IRunningTask ITaskConsumer "
-            "ITaskHandler ITaskQueue ITaskSource NotRunningError "
-            "ParallelLimitedTaskConsumer PollingTaskSource Reject Release Task "
-            "TaskFailedError",
+            "AlreadyRunningError ConsumerService Ending IConsumerObserver IRunningTask "
+            "ITaskConsumer ITaskHandler ITaskQueue ITaskSource NotRunningError "
+            "Observer ParallelLimitedTaskConsumer PollingTaskSource Reject Release "
+            "Request Task TaskFailedError",
         )
         for name in myconsumer.__all__:
             self.assertEqual(getattr(myconsumer, name).__name__, name)
