@@ -41,7 +41,8 @@ def placeOf(failure: Failure) -> tuple[str, int] | None:
         innermost frame that is neither ours nor Twisted's, or else of the innermost;
         C{None}: there are no frames.
     """
-    frames, tb = [], failure.getTracebackObject()
+    frames: list[TracebackType] = []
+    tb = failure.getTracebackObject()
     while tb is not None and len(frames) < DEEPEST:
         frames.append(tb)
         tb = tb.tb_next
