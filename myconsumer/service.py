@@ -338,11 +338,11 @@ class ConsumerService(MultiService):
             if pipeline is not None:
                 await self._drainPipeline(pipeline, hurry)
             await maybeDeferred(super().stopService)
-            self._log.info("Stopped")
         finally:
             self._draining = None
             if pipeline is not None:
                 self._observers.stopped()
+        self._log.info("Stopped")
 
     async def _drainPipeline(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
         """

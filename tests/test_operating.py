@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import product, takewhile
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,8 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "myconsumer"
 
-#: What is called with a format: the methods of a logger, and C{log}, one of them.
+#: What is called with formats: the methods of a logger; C{log}, one of them; and what
+#: keeps the formats of one outcome, or logs in its own way.
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "log"}
+LEVELS |= {"Wording", "_change"}
 
 #: A field of a format.
 FIELD = re.compile(r"\{(\w+)[^}]*\}")
@@ -27,6 +29,8 @@ ANY = "..."
 #: Fields whose text the documentation has, and those of their texts that it has.
 TEXTS = {
     "error": {"timed out after ... s"},
+    "ended": {"... complete"},
+    "load": {"... running"},
     "reason": {"... was moved, removed or replaced since it was opened"},
     "stream": {"stdout", "stderr"},
     "way": {"ahead of", "behind"},
@@ -49,17 +53,16 @@ def textOf(node: ast.AST) -> str | None:
 
 def calls(trees: list[ast.Module]) -> Iterator[tuple[str, str]]:
     """
-    @return: The name and the first argument of each call that has a text for it.
+    @return: The name and an argument of each call with texts for its first arguments.
     """
     for tree in trees:
         for node in ast.walk(tree):
             match node:
                 case ast.Call(
-                    func=ast.Attribute(attr=name) | ast.Name(id=name), args=[first, *_]
+                    func=ast.Attribute(attr=name) | ast.Name(id=name), args=given
                 ):
-                    text = textOf(first)
-                    if text is not None:
-                        yield name, text
+                    for text in takewhile(lambda text: text, map(textOf, given)):
+                        yield name, str(text)
 
 
 def filled(form: str, texts: dict[str, set[str]]) -> Iterator[str]:

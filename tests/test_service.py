@@ -11,14 +11,15 @@ from typing import Any
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel, capturedLogs
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import LeaseLostError
+from myconsumer.errors import LeaseLostError, NotBegunError, Reject
 from myconsumer.interfaces import IPausable
 from myconsumer.service import ConsumerService
+from myconsumer.status.state import Status
 from myconsumer.task import Settlement
 from myconsumer.testing import (
     NOTHING,
@@ -1059,6 +1060,73 @@ class EndTests(ServiceCase):
         passTime(self.clock, 1000)
         self.assertEqual(len(self.queue.claims), 1)
 
+    def test_logsOnceHowItEnded(self) -> None:
+        """
+        The log says once how a run has ended and why: that nothing is left, or why it
+        has given up; it promises no retry.
+        """
+
+        def empty() -> None:
+            passTime(self.clock, 75)
+            self.queue.claims[-1].bring()
+
+        def refuse() -> None:
+            self.queue.claims[-1].fail(refusal())
+
+        def fail() -> None:
+            for _ in range(5):
+                self.queue.claims[-1].fail(fault())
+                passTime(self.clock, 30)
+
+        refused, failed = str(refusal()), str(fault())
+        for end, lines in (
+            (empty, ["Nothing is left after 75 s, ending with status 0"]),
+            (
+                refuse,
+                [
+                    "Giving up after 0 s, ending with status 1, since claims are "
+                    f"refused: {refused}"
+                ],
+            ),
+            (
+                fail,
+                [
+                    "Giving up after 2 min, ending with status 1, since 5 claims in a "
+                    f"row have failed: {failed}"
+                ],
+            ),
+        ):
+            self.make(untilEmpty=True)
+            with capturedLogs() as logs:
+                end()
+                passTime(self.clock, 0)
+            said = [formatEvent(each) for each in logs]
+            retries = [each for each in said if each.startswith("Claims fail, next")]
+            self.assertEqual(said[len(retries) :], lines)
+            self.assertLessEqual(len(retries), 4)
+            self.assertEqual(retries, [] if end is not fail else retries)
+            self.stop()
+            passTime(self.clock, 30)
+
+    def test_logsThatNothingCanBeBegun(self) -> None:
+        """
+        A run that ends since its tasks cannot be begun says so.
+        """
+        self.make(untilEmpty=True)
+
+        def script(handling: Handling) -> Any:
+            raise NotBegunError("no memory")
+
+        self.handler.script = script
+        self.queue.onClaim = lambda claim: claim.bring(task(len(self.queue.claims)))
+        self.queue.claims[0].bring(task(0))
+        with capturedLogs() as logs:
+            passTime(self.clock, 120)
+        self.assertEqual(len(self.ends), 1)
+        line = formatEvent(logs[-1])
+        self.assertIn("status 1, since tasks cannot be begun: no memory", line)
+        self.queue.onClaim = lambda claim: None
+
     def test_tellsNothingOfAStop(self) -> None:
         """
         A stop is no end by itself: nothing is told.
@@ -1079,3 +1147,124 @@ class EndTests(ServiceCase):
         self.queue.claims[0].bring()
         passTime(self.clock, 0)
         self.assertTrue(self.isDone())
+
+
+class StatusTests(ServiceCase):
+    """
+    What the service says of itself.
+    """
+
+    def test_isStopped(self) -> None:
+        """
+        A service that was not started, or has stopped, is stopped.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 2, clock=self.clock)
+        self.assertEqual(self.service.status(), Status(limit=2))
+        self.make()
+        self.stop()
+        self.child.stopping.callback(None)
+        passTime(self.clock, 30)
+        self.assertEqual(self.service.status().state, "stopped")
+
+    def test_saysWhatRunsAndWaits(self) -> None:
+        """
+        The status counts what runs and waits, what is held, and how tasks have ended.
+        """
+        self.make(2, prefetch=2)
+        self.queue.claims[0].bring(*tasks(1, 4))
+        passTime(self.clock, 4)
+        self.handler.of("1").succeed()
+        self.handler.of("2").fail(Reject("no"))
+        self.queue.onSettle = lambda settle: None
+        passTime(self.clock, 1)
+        status = self.service.status()
+        self.assertEqual((status.state, status.limit), ("running", 2))
+        self.assertEqual((status.running, status.waiting), (2, 0))
+        self.assertEqual((status.oldest, status.uptime), (1.0, 5.0))
+        self.assertEqual((status.leases, status.unsettled), (4, 2))
+        self.assertEqual(status.openClaims, 1)
+        self.assertEqual(status.answered, 5.0)
+        totals = status.totals
+        self.assertEqual((totals.complete, totals.fail, totals.claimed), (1, 1, 4))
+        self.queue.outcomes[-1].take()
+        self.queue.onSettle = Settle.take
+
+    def test_saysThatClaimsFail(self) -> None:
+        """
+        The status says how many claims have failed in a row, and since when.
+        """
+        self.make()
+        self.queue.claims[0].fail(fault())
+        self.queue.onClaim = lambda claim: claim.fail(fault())
+        passTime(self.clock, 60)
+        status = self.service.status()
+        self.assertEqual(status.failingFor, 60.0)
+        self.assertEqual(status.claimFailures, len(self.queue.claims))
+        self.queue.onClaim = Claim.bring
+        passTime(self.clock, 31)
+        self.assertIsNone(self.service.status().failingFor)
+        self.queue.onClaim = lambda claim: None
+
+    def test_saysThatItIsPaused(self) -> None:
+        """
+        The status says why nothing is claimed, and so does the log, once for each
+        pause.
+        """
+        self.make()
+        with capturedLogs() as logs:
+            for reason in ("lunch", "lunch", "nap"):
+                self.service.pause(reason)
+            self.service.resume("lunch")
+            self.service.resume("lunch")
+        status = self.service.status()
+        self.assertEqual((status.state, status.pauses), ("paused", ["nap"]))
+        self.assertEqual(
+            [formatEvent(each) for each in logs],
+            [
+                "Pausing, nothing is claimed: lunch",
+                "Pausing, nothing is claimed: nap",
+                "A reason to pause is gone: lunch",
+            ],
+        )
+
+    def test_saysThatItDrains(self) -> None:
+        """
+        While the service stops its status says so, and what still runs.
+        """
+        self.make()
+        self.queue.claims[0].bring(task(1))
+        self.stop()
+        status = self.service.status()
+        self.assertEqual((status.state, status.running), ("draining", 1))
+        self.handler.of("1").succeed()
+
+    def test_sumsUpAtTheEnd(self) -> None:
+        """
+        The last but one line of the log sums up what has happened.
+        """
+        self.make()
+        self.queue.claims[0].bring(*tasks(1, 2))
+        for id in "12":
+            self.handler.of(id).succeed()
+        self.child.stopping.callback(None)
+        with capturedLogs() as logs:
+            self.stop()
+            passTime(self.clock, 30)
+        self.assertEqual(
+            [formatEvent(each) for each in logs][-2:],
+            ["In 0 s: 2 complete; 0 running; 0 waiting", "Stopped"],
+        )
+
+    def test_logsEachEventIfWanted(self) -> None:
+        """
+        Each event is logged if that is wanted, and only then.
+        """
+        for verbose in (False, True):
+            self.make(verbose=verbose)
+            with capturedLogs() as logs:
+                self.queue.claims[-1].bring(task(1))
+                self.handler.of("1").succeed()
+            levels = [each["log_level"] for each in logs]
+            self.assertEqual(LogLevel.debug in levels, verbose)
+            self.stop()
+            passTime(self.clock, 30)

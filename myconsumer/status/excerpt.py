@@ -41,13 +41,18 @@ def placeOf(failure: Failure) -> tuple[str, int] | None:
         innermost frame that is neither ours nor Twisted's, or else of the innermost;
         C{None}: there are no frames.
     """
-    place, innermost = None, None
-    for tb in islice(_frames(failure.getTracebackObject()), DEEPEST):
-        innermost = tb
-        if not _isFramework(tb.tb_frame.f_code.co_filename):
-            place = tb
-    place = place or innermost
-    return place and (place.tb_frame.f_code.co_filename, place.tb_lineno)
+    frames: list[TracebackType] = []
+    tb = failure.getTracebackObject()
+    while tb is not None and len(frames) < DEEPEST:
+        frames.append(tb)
+        tb = tb.tb_next
+    for each in reversed(frames):
+        path = each.tb_frame.f_code.co_filename
+        if not _isFramework(path):
+            return path, each.tb_lineno
+    if not frames:
+        return None
+    return frames[-1].tb_frame.f_code.co_filename, frames[-1].tb_lineno
 
 
 def typeOf(failure: Failure) -> str:

@@ -26,8 +26,8 @@ RATE, MOST = 300, 24_000
 #: The most bytes of a line without a traceback, as a rule.
 _LINE = 500
 
-#: What differs in texts that are alike.
-_VARIES = re.compile(r"\b0[xX][0-9a-fA-F]+|\b[0-9a-fA-F-]{8,}\b|\d+")
+#: What differs in texts that are alike: UUIDs, and words that hold a digit.
+_VARIES = re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b|\b[^\W\d]*+\d\w*")
 
 #: The most characters of a text that tell it from others.
 _TELLING = 160

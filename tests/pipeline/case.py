@@ -217,15 +217,6 @@ class ExecutionCase(SynchronousTestCase):
     def settle(self, lease: Lease, settlement: Settlement) -> None:
         self.settled.append((lease, settlement))
 
-    @property
-    def ending(self) -> Ending:
-        """
-        How the last task has ended.
-        """
-        _, ending, _ = self.observer.of("taskEnded")[-1]
-        assert isinstance(ending, Ending)
-        return ending
-
     def run_(self, **fields: Any) -> tuple[Lease, Deferred[None] | None]:
         """
         Run a task that has a lease.

@@ -260,7 +260,7 @@ class BoundTests(FailuresCase):
     """
 
     def bytesOf(
-        self, endings: Iterator[Ending], minutes: int = 60, rate: int = 20
+        self, endings: Iterator[Ending], minutes: int = 60, rate: int = 8
     ) -> list[int]:
         """
         @return: The bytes that are logged in each minute, of C{rate} failures a second.
