@@ -68,8 +68,9 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
             "url protocol local listen keep sync limit python run-in exec exec-env "
-            "kill-after forward forward-wait-for wait lease interval prefetch "
-            "pollers rate timeout drain max-attempts until-empty token-file config",
+            "exec-output kill-after forward forward-wait-for wait lease interval "
+            "prefetch pollers rate timeout drain max-attempts until-empty token-file "
+            "config",
         )
 
     def test_variablesDiffer(self) -> None:
@@ -99,6 +100,7 @@ class TableTests(SynchronousTestCase):
                 "forward": None,
                 "run-in": "reactor",
                 "exec-env": None,
+                "exec-output": "log",
                 "kill-after": 5,
                 "forward-wait-for": None,
                 "protocol": "json",
@@ -165,6 +167,7 @@ class TableTests(SynchronousTestCase):
                 "protocol": "url",
                 "run-in": "python",
                 "exec-env": "exec",
+                "exec-output": "exec",
                 "kill-after": "exec",
                 "forward-wait-for": "forward",
             },
