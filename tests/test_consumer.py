@@ -8,7 +8,11 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import given, settings
@@ -37,6 +41,8 @@ from myconsumer import (
 from myconsumer.interfaces import ITaskSlots
 
 Task = Callable[[], Any]
+
+COMPOSING = Path(__file__).resolve().parent.parent / "docs" / "composing.md"
 
 
 def loggerOf(events: list[LogEvent]) -> Logger:
@@ -906,6 +912,23 @@ class LastFailureTests(SynchronousTestCase):
             run.do(steps)
             expected = run.failure if hasFailed else None
             self.assertIs(run.consumer.lastFailure, expected, steps)
+
+    def test_tellsTheEndsApartAsDocumented(self) -> None:
+        """
+        The example of docs/composing.md says why it has ended.
+        """
+        text = COMPOSING.read_text(encoding="utf-8")
+        block = text.partition("## The core by itself")[2].partition("```python\n")[2]
+        for jobs, said in (
+            (SimpleNamespace(takeOne=nothing), "nothing is left\n"),
+            (
+                SimpleNamespace(takeOne=raises),
+                "looking for jobs failed: the task's own fault\n",
+            ),
+        ):
+            with redirect_stdout(StringIO()) as output:
+                exec(block.partition("```")[0], {"jobs": jobs})
+            self.assertEqual(output.getvalue(), said)
 
     def test_keepsWhatAStartRaises(self) -> None:
         """

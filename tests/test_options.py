@@ -68,8 +68,8 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             " ".join(option.name for option in (*OPTIONS, CONFIG)),
             "url protocol local listen keep sync limit python run-in exec exec-env "
-            "kill-after forward forward-wait-for wait lease interval prefetch "
-            "pollers rate timeout drain max-attempts until-empty token-file "
+            "exec-output kill-after forward forward-wait-for wait lease interval "
+            "prefetch pollers rate timeout drain max-attempts until-empty token-file "
             "log-level log-format log-keep config",
         )
 
@@ -100,6 +100,7 @@ class TableTests(SynchronousTestCase):
                 "forward": None,
                 "run-in": "reactor",
                 "exec-env": None,
+                "exec-output": "log",
                 "kill-after": 5,
                 "forward-wait-for": None,
                 "protocol": "json",
@@ -179,6 +180,7 @@ class TableTests(SynchronousTestCase):
                 "protocol": "url",
                 "run-in": "python",
                 "exec-env": "exec",
+                "exec-output": "exec",
                 "kill-after": "exec",
                 "forward-wait-for": "forward",
             },

@@ -5,6 +5,7 @@ The service: what a stop does, in which order, and within which time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -14,10 +15,12 @@ from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import LeaseLostError, NotBegunError, Reject
-from myconsumer.interfaces import IPausable
+from myconsumer.interfaces import IPausable, IScalableTaskHandler, IScalableTaskQueue
+from myconsumer.pipeline.observers import Observer
 from myconsumer.service import ConsumerService
 from myconsumer.status.state import Status
 from myconsumer.task import Settlement
@@ -57,6 +60,63 @@ class Child(Service):
         super().stopService()
         self.stops += 1
         return self.stopping
+
+
+class Noted(Observer):
+    """
+    Notes the changes of settings.
+    """
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[str, Any, Any]] = []
+
+    def settingChanged(self, name: str, old: Any, new: Any) -> None:
+        """
+        See L{IConsumerObserver.settingChanged}.
+        """
+        self.changes.append((name, old, new))
+
+
+@implementer(IScalableTaskHandler)
+class Scaled(ControlledHandler):
+    """
+    A handler that keeps something for each slot.
+    """
+
+    def __init__(self, scale: Callable[[int], None]) -> None:
+        super().__init__()
+        self._scale = scale
+
+    def setLimit(self, limit: int) -> None:
+        """
+        See L{IScalableTaskHandler.setLimit}.
+        """
+        self._scale(limit)
+
+
+@implementer(IScalableTaskQueue)
+class ScaledQueue(ScriptedQueue):
+    """
+    A queue that keeps something for each claim.
+    """
+
+    def __init__(self, clock: Clock, scale: Callable[[int], None]) -> None:
+        super().__init__(clock)
+        self._scale = scale
+
+    def setPollers(self, pollers: int) -> None:
+        """
+        See L{IScalableTaskQueue.setPollers}.
+        """
+        self._scale(pollers)
+
+
+class Greedy(ControlledHandler):
+    """
+    A handler that opens files for each task.
+    """
+
+    descriptorsEach = 1000
 
 
 class ServiceCase(SynchronousTestCase):
@@ -315,6 +375,311 @@ class RunTests(ServiceCase):
         self.queue.onClaim = Claim.bring
         passTime(self.clock, 100)
         self.assertEqual(self.ends, [])
+
+
+class ChangeTests(ServiceCase):
+    """
+    Settings that change while the service runs.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.observer = Noted()
+
+    def make(self, limit: int = 2, **options: Any) -> None:
+        super().make(limit, observers=[self.observer], **options)
+
+    def running(self) -> int:
+        return len(self.handler.running)
+
+    def test_fillsNewSlotsAtOnce(self) -> None:
+        """
+        With a higher limit new slots are filled within one round trip.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 10)
+        self.assertEqual(len(self.queue.claims), 1)
+        self.service.setLimit(3)
+        passTime(self.clock, 0)
+        self.assertEqual(self.queue.claims[-1].limit, 2)
+        self.queue.claims[-1].bring(*tasks(2, 2))
+        self.assertEqual(self.running(), 3)
+
+    def test_letsTheSurplusRunOut(self) -> None:
+        """
+        With a lower limit nothing is cancelled, and nothing is claimed or started
+        before fewer tasks run, prefetched ones included.
+        """
+        self.make(4, prefetch=1)
+        self.queue.claims[0].bring(*tasks(1, 5))
+        self.service.setLimit(2)
+        passTime(self.clock, 100)
+        self.assertEqual((self.running(), len(self.queue.claims)), (4, 1))
+        for id in "12":
+            self.handler.of(id).succeed()
+            passTime(self.clock, 1)
+        self.assertEqual((self.running(), len(self.queue.claims)), (2, 1))
+        self.handler.of("3").succeed()
+        passTime(self.clock, 0)
+        self.assertEqual(self.running(), 2)
+        self.assertEqual(self.queue.claims[-1].limit, 1)
+        self.assertEqual({each.outcome for each in self.settlements()}, {"complete"})
+
+    def test_claimsANewPrefetchAtOnce(self) -> None:
+        """
+        With a higher prefetch more is claimed at once; with a lower one nothing is
+        given back, and nothing is claimed before less waits.
+        """
+        self.make(1)
+        self.queue.claims[0].bring(task(1))
+        self.service.change(prefetch=2)
+        passTime(self.clock, 0)
+        self.assertEqual(self.queue.claims[-1].limit, 2)
+        self.queue.claims[-1].bring(*tasks(2, 2))
+        self.service.change(prefetch=1)
+        passTime(self.clock, 0)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 1)
+        self.assertEqual((self.running(), len(self.queue.claims)), (1, 2))
+        self.assertEqual([each.receipt for each in self.settlements()], ["r-1"])
+        self.handler.of("2").succeed()
+        passTime(self.clock, 1)
+        self.assertEqual(len(self.queue.claims), 3)
+
+    def test_claimsAsItIsToldFromThenOn(self) -> None:
+        """
+        The next claim has the new wait and lease; the tasks that an open one brings
+        have the lease that this one has asked for.
+        """
+        self.make(1, lease=60.0)
+        self.service.change(wait=3, lease=6)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 19)
+        self.assertEqual(self.queue.beats, [])
+        passTime(self.clock, 2)
+        [beat] = self.queue.beats
+        self.assertEqual(beat.settlements[0].lease, 60)
+        self.handler.of("1").succeed()
+        passTime(self.clock, 0)
+        claim = self.queue.claims[-1]
+        self.assertEqual((claim.wait, claim.lease), (3, 6))
+        claim.bring(task(2))
+        passTime(self.clock, 2)
+        self.assertEqual(self.queue.beats[-1].settlements[0].lease, 6)
+
+    def test_waitsOutTheNewInterval(self) -> None:
+        """
+        A shorter interval holds for a wait that has begun already, and so does a longer
+        one.
+        """
+        for first, second in ((1000.0, 5.0), (1.0, 5.0)):
+            with self.subTest(first=first):
+                self.make(interval=first)
+                self.queue.claims[-1].bring()
+                before = len(self.queue.claims)
+                passTime(self.clock, 0.5)
+                self.service.change(interval=second)
+                passTime(self.clock, 4.4)
+                self.assertEqual(len(self.queue.claims), before)
+                passTime(self.clock, 0.2)
+                self.assertEqual(len(self.queue.claims), before + 1)
+                self.stop()
+                self.queue.claims[-1].bring()
+                passTime(self.clock, 30)
+
+    def test_opensMoreClaims(self) -> None:
+        """
+        With more pollers more claims are open side by side while they come back full.
+        """
+        self.make(4)
+        self.queue.claims[0].bring(*tasks(1, 4))
+        self.service.change(pollers=2, prefetch=1)
+        passTime(self.clock, 0)
+        self.service.change(prefetch=3)
+        passTime(self.clock, 0)
+        self.assertEqual([each.limit for each in self.queue.openClaims], [1, 2])
+
+    def test_limitsTimeAndAttemptsFromThenOn(self) -> None:
+        """
+        A new time limit holds for tasks that start from then on, and a new last attempt
+        for those that end.
+        """
+        self.make(2, timeout=100.0, maxAttempts=0)
+        self.queue.claims[0].bring(task(1, attempt=3))
+        self.service.change(timeout=7, maxAttempts=3)
+        passTime(self.clock, 1)
+        self.queue.claims[-1].bring(task(2))
+        passTime(self.clock, 8)
+        [second] = self.settlements()
+        self.assertEqual((second.receipt, second.error), ("r-2", "timed out after 7 s"))
+        passTime(self.clock, 91)
+        first = self.settlements()[-1]
+        self.assertEqual(
+            (first.receipt, first.outcome, first.error),
+            ("r-1", "fail", "timed out after 100 s"),
+        )
+
+    def test_switchesTheRate(self) -> None:
+        """
+        A rate can be switched on, changed and off; permits that are taken stay taken.
+        """
+        self.make(9, prefetch=9)
+        self.service.change(rate=0.1)
+        self.queue.claims[0].bring(*tasks(1, 9))
+        self.assertEqual(self.running(), 1)
+        self.service.change(rate=0.2)
+        passTime(self.clock, 4.9)
+        self.assertEqual(self.running(), 1)
+        passTime(self.clock, 0.2)
+        self.assertEqual(self.running(), 2)
+        self.service.change(rate=None)
+        passTime(self.clock, 0)
+        self.assertEqual(self.running(), 9)
+
+    def test_drainsForTheNewTime(self) -> None:
+        """
+        A drain lasts as long as it is to when it begins.
+        """
+        self.make(1, drain=100.0)
+        self.queue.claims[0].bring(task(1))
+        self.service.change(drain=5)
+        self.stop()
+        self.service.change(drain=50)
+        passTime(self.clock, 4.9)
+        self.assertEqual(self.running(), 1)
+        passTime(self.clock, 0.2)
+        self.assertEqual(self.running(), 0)
+
+    def test_changesAllOrNothing(self) -> None:
+        """
+        Where one value is refused, with the constructor's words, nothing is changed.
+        """
+        self.make(2)
+        before = self.service.settings
+        for error, takes, wrong in (
+            (ValueError, "limit takes .*1 or more", {"limit": 0}),
+            (TypeError, "limit takes", {"limit": 1.5}),
+            (ValueError, "prefetch takes", {"prefetch": -1}),
+            (ValueError, "pollers takes", {"pollers": 0}),
+            (ValueError, "wait takes", {"wait": -1}),
+            (ValueError, "lease takes", {"lease": 0}),
+            (ValueError, "interval takes", {"interval": nan}),
+            (ValueError, "rate takes", {"rate": 0}),
+            (ValueError, "drain takes", {"drain": inf}),
+            (ValueError, "timeout takes", {"timeout": -1}),
+            (TypeError, "maxAttempts takes", {"maxAttempts": None}),
+            (TypeError, "untilEmpty is not among", {"untilEmpty": True}),
+            (TypeError, "colour is not among", {"colour": 1}),
+        ):
+            changes: dict[str, Any] = {"prefetch": 5, "limit": 7, "drain": 3.0, **wrong}
+            with self.assertRaisesRegex(error, takes):
+                self.service.change(**changes)
+            self.assertEqual(self.service.settings, before)
+        self.assertEqual(self.observer.changes, [])
+        passTime(self.clock, 0)
+        self.assertEqual(len(self.queue.claims), 1)
+
+    def test_announcesWhatDiffers(self) -> None:
+        """
+        Each setting that differs is announced once, and what stays as it was is not.
+        """
+        self.make(2, lease=60)
+        self.service.change(limit=3, lease=60.0, drain=5)
+        self.service.change(limit=3)
+        self.service.change(rate=2)
+        self.assertEqual(
+            self.observer.changes,
+            [("limit", 2, 3), ("drain", 20.0, 5), ("rate", None, 2)],
+        )
+
+    def test_changesAtAnyTime(self) -> None:
+        """
+        Settings can be changed before the start, while paused, while draining and after
+        the stop; they survive a stop and a start.
+        """
+        self.service = ConsumerService(self.queue, self.handler, 1, clock=self.clock)
+        self.service.setLimit(2)
+        self.service.pause("test")
+        self.service.startService()
+        passTime(self.clock, 0)
+        self.service.setLimit(3)
+        passTime(self.clock, 0)
+        self.assertEqual(self.queue.claims, [])
+        self.service.resume("test")
+        passTime(self.clock, 0)
+        [claim] = self.queue.claims
+        self.assertEqual(claim.limit, 3)
+        claim.bring(*tasks(1, 3))
+        self.stop()
+        self.service.setLimit(9)
+        passTime(self.clock, 1)
+        self.assertEqual((len(self.queue.claims), self.running()), (1, 3))
+        for handling in list(self.handler.running):
+            handling.succeed()
+        passTime(self.clock, 30)
+        self.service.setLimit(4)
+        self.service.startService()
+        passTime(self.clock, 0)
+        self.assertEqual(self.queue.claims[-1].limit, 4)
+        self.child.stopping.callback(None)
+
+    def test_scalesTheHandlerAndTheQueue(self) -> None:
+        """
+        What keeps something for each slot or claim is told before there are more, and
+        after there are fewer.
+        """
+        told: list[tuple[str, int, int, int]] = []
+
+        def note(name: str, number: int) -> None:
+            now = self.service.settings
+            told.append((name, number, now["limit"], now["pollers"]))
+
+        self.handler = Scaled(partial(note, "handler"))
+        self.queue = ScaledQueue(self.clock, partial(note, "queue"))
+        self.queue.onSettle = Settle.take
+        self.make(2)
+        self.service.change(limit=5, pollers=2)
+        self.service.change(limit=1, pollers=1)
+        self.service.change(drain=1.0)
+        self.assertEqual(
+            told,
+            [
+                ("handler", 5, 2, 1),
+                ("queue", 2, 2, 1),
+                ("handler", 1, 1, 1),
+                ("queue", 1, 1, 1),
+            ],
+        )
+
+    def test_changesNothingTheHandlerCannotKeep(self) -> None:
+        """
+        Where the handler refuses a higher limit nothing is changed; where it fails with
+        a lower one that is logged.
+        """
+
+        def refuse(limit: int) -> None:
+            raise ValueError("no more machines")
+
+        self.handler = Scaled(refuse)
+        self.make(2)
+        with self.assertRaisesRegex(ValueError, "no more machines"):
+            self.service.change(limit=3, drain=1.0)
+        self.assertEqual(self.observer.changes, [])
+        self.service.setLimit(1)
+        self.assertEqual(self.observer.changes, [("limit", 2, 1)])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_refusesALimitPastTheDescriptors(self) -> None:
+        """
+        A higher limit for which this process may not open enough file descriptors is
+        refused.
+        """
+        self.handler = Greedy()
+        self.make(2)
+        with self.assertRaisesRegex(ValueError, "--limit 3000000 needs .* descriptors"):
+            self.service.setLimit(3_000_000)
+        self.assertEqual(self.service.settings["limit"], 2)
 
 
 class PauseTests(ServiceCase):

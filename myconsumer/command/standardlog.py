@@ -36,10 +36,15 @@ class TwistedHandler(logging.Handler):
         except Exception:
             self.handleError(record)
         else:
-            Logger(record.name).emit(_levelOf(record.levelno), "{text}", text=text)
+            Logger(record.name).emit(levelOf(record.levelno), "{text}", text=text)
 
 
-def _levelOf(number: int) -> Any:
+def levelOf(number: int) -> Any:
+    """
+    @param number: The number of a level of C{logging}.
+
+    @return: The same level of Twisted's, or the next lower one.
+    """
     for least, level in _LEVELS:
         if number >= least:
             return level

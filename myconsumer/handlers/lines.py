@@ -2,14 +2,20 @@
 The lines that a process of ours writes, in the log: one rule for commands and for
 worker processes.
 
-Promise 8: what is kept of them is bounded, and so is what is logged.
+Promise 8: what is kept of them is bounded, and so is what is logged, of each task and
+of all of them.
 """
 
 from __future__ import annotations
 
-from twisted.logger import Logger
+from typing import Any
 
-from myconsumer.text import printable, shownID
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger, LogLevel
+
+from myconsumer.command.standardlog import levelOf
+from myconsumer.retrying import Budget
+from myconsumer.text import encodable, oneLine, printable, shownID
 
 #: The most characters of a line that are logged.
 LONGEST_LINE = 1000
@@ -17,8 +23,64 @@ LONGEST_LINE = 1000
 #: The most lines of one task that are logged.
 MOST_LINES = 200
 
+#: The bytes that are logged in a minute, in the long run, of what all tasks write.
+BYTES_PER_MINUTE = 60_000
+
+#: The bytes of it that are logged at once, after a quiet time.
+BURST = 150_000
+
+#: The bytes that a line of the log has beside its text.
+OVERHEAD = 200
+
+#: The longest name of a logger that is logged.
+LONGEST_LOGGER = 100
+
 # A character of UTF-8 takes up to four.
 _LINE_BYTES = 4 * LONGEST_LINE
+
+
+class Outlet:
+    """
+    Logs what all processes of one handler write, as far as there is room for it.
+
+    @ivar isSilent: Whether nothing of it is logged.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, isSilent: bool = False) -> None:
+        """
+        @param clock: Measures the time.
+        @param isSilent: Whether to log nothing.
+        """
+        self.isSilent = isSilent
+        self._budget = Budget(clock, BYTES_PER_MINUTE, BURST)
+
+    def emit(self, log: Logger, level: Any, format: str, **fields: Any) -> None:
+        """
+        Log one event if there is room for it.
+
+        @param log: Whose event it is.
+        @param fields: What C{format} needs; C{line} is what was written.
+        """
+        if self.isSilent:
+            return
+        line = fields.get("line", "")
+        if self._budget.take(len(line.encode("utf-8", "replace")) + OVERHEAD):
+            self.countOmitted()
+            log.emit(level, format, **fields)
+
+    def countOmitted(self) -> None:
+        """
+        Log how many lines there was no room for, since this was last logged.
+        """
+        if count := self._budget.omitted():
+            self._log.warn(
+                "{count} lines that tasks wrote are not logged: together they are more "
+                "than {most} bytes a minute",
+                count=count,
+                most=BYTES_PER_MINUTE,
+            )
 
 
 class Lines:
@@ -31,11 +93,13 @@ class Lines:
 
     _log = Logger()
 
-    def __init__(self, task: str | int | None = None) -> None:
+    def __init__(self, outlet: Outlet, task: str | int | None = None) -> None:
         """
+        @param outlet: Where the lines are logged.
         @param task: The id of the task that the lines belong to; C{None}: a worker
             process has had no task yet.
         """
+        self._outlet = outlet
         self._task = None if task is None else shownID(task)
         self._unended: dict[str, bytes] = {}
         self._linesLeft = MOST_LINES
@@ -74,13 +138,36 @@ class Lines:
             if unended:
                 self.write(stream, b"\n")
         if self._linesOmitted:
-            self._log.info(
+            self._outlet.emit(
+                self._log,
+                LogLevel.info,
                 "{who} wrote {count} more lines",
                 who=self._who,
                 count=self._linesOmitted,
                 id=self._task,
             )
-            self._linesOmitted = 0
+        self._linesOmitted = 0
+
+    def record(self, number: int, logger: str, text: str) -> None:
+        """
+        Log a record of the standard library's C{logging}.
+
+        @param number: The number of its level.
+        @param logger: The name of its logger.
+        @param text: Its text, which may have several lines.
+        """
+        if self._linesLeft <= 0:
+            self._linesOmitted += 1
+            return
+        self._linesLeft -= 1
+        self._outlet.emit(
+            Logger(oneLine(logger, LONGEST_LOGGER)),
+            levelOf(number),
+            "{who}: {line}",
+            who=self._who,
+            id=self._task,
+            line="\n".join(map(printable, encodable(text).splitlines())),
+        )
 
     @property
     def _who(self) -> str:
@@ -90,7 +177,9 @@ class Lines:
         self._linesLeft -= 1
         text = readable(line)
         if text:
-            self._log.info(
+            self._outlet.emit(
+                self._log,
+                LogLevel.info,
                 "{who} {stream}: {line}",
                 who=self._who,
                 id=self._task,

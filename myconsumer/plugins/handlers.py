@@ -45,6 +45,12 @@ command = HandlerMaker(
         "environment variables that a command gets beside PATH, HOME, LANG and TZ",
         convert=later("myconsumer.handlers.command.words.asNames"),
     ),
+    Option(
+        "exec-output",
+        Literal["log", "discard"],
+        "log",
+        "what becomes of what commands write: it is logged, or not",
+    ),
     secondsOption(
         "kill-after",
         5,

@@ -32,6 +32,7 @@ HANDLERS = {"python": "os.getcwd", "exec": "cat -u", "forward": "http://localhos
 GOES_WITH = {
     "run-in": "python",
     "exec-env": "exec",
+    "exec-output": "exec",
     "kill-after": "exec",
     "forward-wait-for": "forward",
 }
@@ -403,6 +404,7 @@ class TogetherTests(ResolvingCase):
         values = {
             "run-in": "thread",
             "exec-env": "HOME",
+            "exec-output": "discard",
             "kill-after": "1",
             "forward-wait-for": "http://localhost:3/",
         }
@@ -605,6 +607,7 @@ class OrderTests(ResolvingCase):
                 "forward": None,
                 "run-in": "reactor",
                 "exec-env": None,
+                "exec-output": "log",
                 "kill-after": 5,
                 "forward-wait-for": None,
                 "protocol": "json",

@@ -4,10 +4,22 @@ Tests for L{myconsumer.handlers.lines}.
 
 from __future__ import annotations
 
+import logging
+
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES, Lines
+from myconsumer.handlers.lines import (
+    BURST,
+    BYTES_PER_MINUTE,
+    LONGEST_LINE,
+    LONGEST_LOGGER,
+    MOST_LINES,
+    OVERHEAD,
+    Lines,
+    Outlet,
+)
 
 
 class LinesTests(SynchronousTestCase):
@@ -16,7 +28,9 @@ class LinesTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.lines = Lines()
+        self.clock = Clock()
+        self.outlet = Outlet(self.clock)
+        self.lines = Lines(self.outlet)
         watching = capturedLogs()
         self.events = watching.__enter__()
         self.addCleanup(watching.__exit__, None, None, None)
@@ -100,3 +114,89 @@ class LinesTests(SynchronousTestCase):
         self.lines.end()
         self.lines.end()
         self.assertEqual(self.logged(), ["A worker process wrote 1 more lines"])
+
+    def test_logsRecords(self) -> None:
+        """
+        A record of logging keeps its level and its logger, bears the task's id, and has
+        no control characters but the ends of its lines.
+        """
+        self.lines.begin("t-1")
+        self.lines.record(logging.WARNING, "app.mail", "not sent\x1b[2J\n  why")
+        [event] = self.events
+        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.assertEqual((event["log_namespace"], event["id"]), ("app.mail", "t-1"))
+        self.assertEqual(formatEvent(event), "Task t-1: not sent\\x1b[2J\n  why")
+
+    def test_countsRecordsAsLines(self) -> None:
+        """
+        Records of one task count as its lines do.
+        """
+        self.lines.begin("t-1")
+        for _ in range(MOST_LINES + 2):
+            self.lines.record(logging.INFO, "x" * 1000, "a record")
+        namespaces = {len(event["log_namespace"]) for event in self.events}
+        self.assertEqual(namespaces, {LONGEST_LOGGER})
+        self.assertEqual(len(self.logged()), MOST_LINES)
+        self.lines.end()
+        self.assertEqual(self.logged(), ["Task t-1 wrote 2 more lines"])
+
+
+class OutletTests(SynchronousTestCase):
+    """
+    What is logged of all tasks together.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.outlet = Outlet(self.clock)
+
+    def written(self, lines: int) -> list[str]:
+        """
+        @return: What is logged of a task that writes as many long lines.
+        """
+        with capturedLogs() as events:
+            task = Lines(self.outlet, "t-1")
+            task.write("stderr", (b"x" * LONGEST_LINE + b"\n") * lines)
+            task.end()
+        return [str(formatEvent(event)) for event in events]
+
+    def test_boundsAllTasksTogether(self) -> None:
+        """
+        In an hour of tasks that write a lot no more is logged than is allowed in a
+        minute, and at once; what is left out is counted in a line now and then.
+        """
+        size, logged = 0, []
+        for _ in range(3600):
+            logged = self.written(5)
+            size += sum(len(line) + OVERHEAD for line in logged)
+            self.clock.advance(1)
+        self.assertLess(size, 1.05 * (60 * BYTES_PER_MINUTE + BURST))
+        self.assertGreater(size, 0.9 * 60 * BYTES_PER_MINUTE)
+
+    def test_countsWhatIsLeftOut(self) -> None:
+        """
+        The number of lines that were left out is logged with the next one that is not,
+        or when the handler is stopped.
+        """
+        most = BURST // (LONGEST_LINE + OVERHEAD)
+        self.assertEqual(len(self.written(most + 1)), most)
+        self.clock.advance(60)
+        counted, line = self.written(1)
+        self.assertIn("1 lines that tasks wrote are not logged", counted)
+        self.assertIn("xxx", line)
+        self.written(MOST_LINES)
+        with capturedLogs() as events:
+            self.outlet.countOmitted()
+            self.outlet.countOmitted()
+        [event] = events
+        self.assertGreater(event["count"], 100)
+
+    def test_keepsSilent(self) -> None:
+        """
+        A silent outlet logs nothing, and counts nothing.
+        """
+        self.outlet = Outlet(self.clock, isSilent=True)
+        self.assertEqual(self.written(2 * MOST_LINES), [])
+        with capturedLogs() as events:
+            self.outlet.countOmitted()
+        self.assertEqual(events, [])

@@ -290,6 +290,8 @@ class PipelineMachine(RuleBasedStateMachine):
         # its extension, too; and the seconds that it takes for each settlement.
         self.poison, self.unextendable, self.each = poison, unextendable, each
         self.limit, self.prefetch, self.maxAttempts = limit, prefetch, maxAttempts
+        # The most there ever were of these, and of both together.
+        self.mostRunning, self.mostHeld = limit, limit + prefetch
         self.untilEmpty, self.canEnd, self.idle = untilEmpty, canEnd, idle
         self.lease, self.timeout = lease, timeout
         self.clock = Clock()
@@ -641,6 +643,28 @@ class PipelineMachine(RuleBasedStateMachine):
         self.bring(claim, tasks, bad)
         self.goOn(after)
 
+    @rule(
+        limit=st.integers(1, 5),
+        prefetch=st.integers(0, 2),
+        pollers=st.integers(1, 3),
+        interval=st.sampled_from([0.5, 1.0]),
+        after=AFTER,
+    )
+    def change(
+        self, limit: int, prefetch: int, pollers: int, interval: float, after: float
+    ) -> None:
+        """
+        Somebody changes the settings.
+        """
+        assert self.service is not None
+        self.limit, self.prefetch = limit, prefetch
+        self.mostRunning = max(self.mostRunning, limit)
+        self.mostHeld = max(self.mostHeld, limit + prefetch)
+        self.service.change(
+            limit=limit, prefetch=prefetch, pollers=pollers, interval=interval
+        )
+        self.goOn(after)
+
     @precondition(lambda self: not self.stopping)
     @rule(reason=st.sampled_from("ab"), after=AFTER)
     def pause(self, reason: str, after: float = 0.0) -> None:
@@ -802,8 +826,8 @@ class PipelineMachine(RuleBasedStateMachine):
             return
         assert not self.wrong, self.wrong[0]
         assert self.progress.isStuck() is None
-        assert len(self.handler.running) <= self.limit
-        assert self.unended() <= self.limit + self.prefetch + self.surplus
+        assert len(self.handler.running) <= self.mostRunning
+        assert self.unended() <= self.mostHeld + self.surplus
         assert len(self.ends) <= int(self.untilEmpty)
         for receipt in self.lost & set(self.handlings):
             handling = self.handlings[receipt]

@@ -54,6 +54,25 @@ class RateLimitTests(SynchronousTestCase):
     L{RateLimit}.
     """
 
+    def test_changes(self) -> None:
+        """
+        After a change of the rate the next permit comes as the new rate says; one that
+        was taken ahead is still to be waited for, and no more are saved up than the new
+        rate allows.
+        """
+        for first, second, wait in ((0.1, 0.5, 2), (0.5, 0.1, 10), (10.0, 1.0, 1)):
+            limit, clock = make(first, 1000.0)
+            takeAll(limit)
+            limit.change(second)
+            self.assertEqual(takeAll(limit), 0)
+            clock.advance(wait - 0.1)
+            self.assertEqual(takeAll(limit), 0)
+            clock.advance(0.1)
+            self.assertEqual(takeAll(limit), 1)
+        clock.advance(1000)
+        limit.change(50.0)
+        self.assertEqual(takeAll(limit), 5)
+
     def test_givesOneAtATime(self) -> None:
         """
         At a slow rate there is one permit at once, and the next when its time has come.

@@ -678,6 +678,18 @@ class UnsettledTests(SourceCase):
         self.claim.bring()
         self.assertEqual(len(self.passTime(1)), 1)
 
+    def test_movesTheBoundWithTheLimit(self) -> None:
+        """
+        With a higher limit more tasks may be unsettled before claims pause.
+        """
+        self.make(2)
+        self.settle(9)
+        self.claim.bring()
+        self.assertEqual(self.passTime(10), [])
+        self.consumer.setLimit(3)
+        self.source.termsChanged()
+        self.assertEqual(len(self.passTime(0)), 1)
+
     def test_claimsOnceSettlementsAreGivenUp(self) -> None:
         """
         Claims go on when settlements are given up.

@@ -22,6 +22,7 @@ from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.command.child import Child
 from myconsumer.handlers.command.output import Output
 from myconsumer.handlers.command.programs import findProgram
+from myconsumer.handlers.lines import Outlet
 from myconsumer.interfaces import IRunningTask, ITaskHandler
 from myconsumer.jsontext import encoded
 
@@ -74,6 +75,7 @@ def makeHandler(reactor: Any, options: Mapping[str, Any]) -> CommandHandler:
         os.environ,
         names,
         options["kill-after"],
+        options.get("exec-output", "log") == "discard",
     )
 
 
@@ -96,6 +98,7 @@ class CommandHandler(Service):
         environ: Mapping[str, str],
         names: Iterable[str] = (),
         killAfter: float = 5.0,
+        isSilent: bool = False,
     ) -> None:
         """
         @param reactor: What runs processes and keeps the time.
@@ -104,6 +107,7 @@ class CommandHandler(Service):
         @param names: The variables that commands get, beside C{USUAL_VARIABLES}.
         @param killAfter: The seconds between SIGTERM and SIGKILL for the command of a
             cancelled task.
+        @param isSilent: Whether nothing of what commands write is logged.
         """
         self._reactor = reactor
         self._words = list(words)
@@ -114,6 +118,7 @@ class CommandHandler(Service):
         }
         self._missing = [name for name in names if name not in environ]
         self._killAfter = killAfter
+        self._outlet = Outlet(reactor, isSilent)
         self._running: set[Child] = set()
 
     def startService(self) -> None:
@@ -139,14 +144,15 @@ class CommandHandler(Service):
         gone: Deferred[Any] = Deferred()
         DeferredList([child.whenOver() for child in self._running]).chainDeferred(gone)
         gone.addTimeout(KILL_GRACE, self._reactor)
-        return gone.addCallbacks(lambda _: None, self._someAreLeft)
+        gone.addCallbacks(lambda _: None, self._someAreLeft)
+        return gone.addCallback(lambda _: self._outlet.countOmitted())
 
     def handle(self, task: IRunningTask) -> Deferred[Any]:
         """
         See L{ITaskHandler.handle}.  Cancelling the C{Deferred} sends SIGTERM and, in
         time, SIGKILL; it fires once the command has ended, all the same.
         """
-        output = Output(task.id, b"setsid: ")
+        output = Output(task.id, self._outlet, b"setsid: ")
         child = Child(self._reactor, output, self._killAfter)
         environment = {
             **self._environment,

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import json
 from twisted.logger import Logger
 
-from myconsumer.handlers.lines import Lines, readable
+from myconsumer.handlers.lines import Lines, Outlet, readable
 from myconsumer.task import LONGEST_RESULT
 from myconsumer.text import shownID
 
@@ -33,9 +33,10 @@ class Output:
 
     _log = Logger()
 
-    def __init__(self, task: str | int, starter: bytes = b"") -> None:
+    def __init__(self, task: str | int, outlet: Outlet, starter: bytes = b"") -> None:
         """
         @param task: The task's id, which each event in the log bears.
+        @param outlet: Where what the command writes is logged.
         @param starter: The words with which the L{complaint} of the program that
             starts the command begins.
         """
@@ -46,7 +47,8 @@ class Output:
         # None: standard output is no JSON
         self._held: bytearray | None = bytearray()
         self._firstLineSeen = False
-        self._lines = Lines(task)
+        self._outlet = outlet
+        self._lines = Lines(outlet, task)
         self._tail = b""
 
     def outReceived(self, data: bytes) -> None:
@@ -116,12 +118,16 @@ class Output:
         @param reason: What happened.
         @param longest: The most characters to return.
 
-        @return: C{reason}, and the last lines of standard error, if any.
+        @return: C{reason}, and the last lines of standard error, if any: in lines of
+            their own, of which none is logged, where what commands write is not to be.
         """
         lines = self._tail.rstrip().split(b"\n")[-LAST_LINES:]
         text = "\n".join(readable(line) for line in lines)
         room = longest - len(reason) - 2
-        return f"{reason}: {text[-room:]}" if text and room > 0 else reason[:longest]
+        between = ":\n" if self._outlet.isSilent else ": "
+        if not text or room <= 0:
+            return reason[:longest]
+        return f"{reason}{between}{text[-room:]}"
 
     def _lookAtFirstLine(self, held: bytearray) -> None:
         """

@@ -24,6 +24,7 @@ from zope.interface import implementer
 from myconsumer.handlers.blocking import requireBlocking
 from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.group import ProcessGroup
+from myconsumer.handlers.lines import Outlet
 from myconsumer.handlers.processes.contracts import IWorker, IWorkerPool
 from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
@@ -85,6 +86,7 @@ class ProcessHandler(Service):
         self._startDelay = startDelay
         self._startDeadline = startDeadline
         self._makeGroup = makeGroup
+        self._outlet = Outlet(reactor)
         self._workers: set[IWorker] = set()
         self._starting: set[IWorker] = set()
         self._idle: list[IWorker] = []
@@ -131,7 +133,7 @@ class ProcessHandler(Service):
         for work in list(self._waiting):
             self._end(work)
         gone = gatherResults([worker.stop() for worker in list(self._workers)])
-        return gone.addCallback(lambda _: None)
+        return gone.addCallback(lambda _: self._outlet.countOmitted())
 
     def ready(self, worker: IWorker) -> None:
         """
@@ -239,7 +241,7 @@ class ProcessHandler(Service):
         )
 
     def _start(self, work: Work) -> None:
-        worker = Worker(self, self._reactor, self._makeGroup)
+        worker = Worker(self, self._reactor, self._makeGroup, self._outlet)
         self._workers.add(worker)
         self._starting.add(worker)
         try:

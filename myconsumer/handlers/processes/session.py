@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.handlers.group import ProcessGroup
-from myconsumer.handlers.lines import Lines
+from myconsumer.handlers.lines import Lines, Outlet
 from myconsumer.handlers.processes.launch import launch
 from myconsumer.handlers.processes.messages import (
     ANSWERS,
@@ -67,12 +67,14 @@ class WorkerSession(ProcessProtocol):
         self,
         reactor: Any,
         makeGroup: MakeGroup,
+        outlet: Outlet,
         heard: Callable[[FromWorker], object],
         closed: Callable[[], object],
     ) -> None:
         """
         @param reactor: Runs processes, and keeps the time.
         @param makeGroup: Makes what signals are sent to from the worker's process id.
+        @param outlet: Where what it writes is logged.
         @param heard: Called with each message of the worker.
         @param closed: Called when a pipe for messages is closed: most likely the worker
             has exited, but its exit has not been noticed yet.
@@ -81,7 +83,7 @@ class WorkerSession(ProcessProtocol):
         self._makeGroup = makeGroup
         self._heard = heard
         self._closed = closed
-        self.lines = Lines()
+        self.lines = Lines(outlet)
         self.over: Deferred[Any] = Deferred()
         self._unended: list[bytes] = []
         self._canBeTold = True

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
+from myconsumer.handlers.lines import Outlet
 from myconsumer.handlers.processes.contracts import IWorker, IWorkerPool
 from myconsumer.handlers.processes.life import Core, newLife
 from myconsumer.handlers.processes.messages import (
@@ -36,14 +37,19 @@ class Worker:
     some microseconds.
     """
 
-    def __init__(self, pool: IWorkerPool, reactor: Any, makeGroup: MakeGroup) -> None:
+    def __init__(
+        self, pool: IWorkerPool, reactor: Any, makeGroup: MakeGroup, outlet: Outlet
+    ) -> None:
         """
         @param pool: Gives it its tasks.
         @param reactor: Runs its process.
         @param makeGroup: Makes what signals are sent to from the id of a process.
+        @param outlet: Where what the process writes is logged.
         """
         self._reactor = reactor
-        self._session = WorkerSession(reactor, makeGroup, self._heard, self._closed)
+        self._session = WorkerSession(
+            reactor, makeGroup, outlet, self._heard, self._closed
+        )
         self._core = Core(self, pool, self._session)
         self._life = newLife(self._core)
         self._gone = self._session.over.addCallback(self._over)

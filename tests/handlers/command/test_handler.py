@@ -159,7 +159,7 @@ class MakingTests(SynchronousTestCase):
         """
         A variable that is not set is a warning, once, when it is started.
         """
-        handler = makeHandler(None, OPTIONS | {"exec-env": ["HOME", "NO_SUCH"]})
+        handler = makeHandler(Clock(), OPTIONS | {"exec-env": ["HOME", "NO_SUCH"]})
         with capturedLogs() as events:
             handler.startService()
         [event] = events

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.handlers.command.output import LAST_LINES, Output
-from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES
+from myconsumer.handlers.lines import LONGEST_LINE, MOST_LINES, Outlet
 from myconsumer.task import LONGEST_RESULT
 
 
@@ -20,7 +21,7 @@ class OutputCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        self.output = Output("t-1")
+        self.output = Output("t-1", Outlet(Clock()))
         watching = capturedLogs()
         self.events = watching.__enter__()
         self.addCleanup(watching.__exit__, None, None, None)
@@ -68,7 +69,7 @@ class ResultTests(OutputCase):
         Nothing, or nothing but blanks, is no result, and no line.
         """
         self.assertIsNone(self.ended())
-        self.output = Output("t-1")
+        self.output = Output("t-1", Outlet(Clock()))
         self.assertIsNone(self.ended(b"\n \n"))
         self.assertEqual(self.events, [])
 
@@ -77,7 +78,7 @@ class ResultTests(OutputCase):
         What is no JSON is logged, line by line.
         """
         for text in (b"{a\nb", b"1\n2", b'{"a": 1} {"b": 2}', b"[" * 100_000, b"\xff"):
-            self.output = Output("t-1")
+            self.output = Output("t-1", Outlet(Clock()))
             self.events.clear()
             self.assertIsNone(self.ended(text))
             self.assertEqual(len(self.lines("stdout")), text.count(b"\n") + 1)
@@ -191,6 +192,24 @@ class ExplainTests(OutputCase):
         self.output.outReceived(b"out\n")
         self.assertEqual(self.output.explain("exit status 3"), "exit status 3")
 
+    def test_keepsSilent(self) -> None:
+        """
+        Where nothing is to be logged, output is a result all the same, and what a
+        failure quotes begins with a line of its own, of which none is logged.
+        """
+        self.output = Output("t-1", Outlet(Clock(), isSilent=True))
+        self.output.errReceived(b"a complaint\n")
+        self.output.outReceived(b'{"n": 1}')
+        self.assertEqual(
+            self.output.explain("exit status 1").split("\n")[0:2],
+            ["exit status 1:", "a complaint"],
+        )
+        self.assertEqual(self.output.end(succeeded=True), {"n": 1})
+        self.output = Output("t-1", Outlet(Clock(), isSilent=True))
+        self.output.outReceived(b"not JSON\n" * 1000)
+        self.output.end(succeeded=True)
+        self.assertEqual(self.events, [])
+
     def test_quotesTheLastLines(self) -> None:
         """
         The last lines of standard error follow the reason.
@@ -223,14 +242,14 @@ class ComplaintTests(OutputCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.output = Output("t-1", b"setsid: ")
+        self.output = Output("t-1", Outlet(Clock()), b"setsid: ")
 
     def test_keepsAComplaint(self) -> None:
         """
         A line that begins so, in whatever pieces, is a complaint, and not logged.
         """
         for size in (1, 5, 100):
-            self.output = Output("t-1", b"setsid: ")
+            self.output = Output("t-1", Outlet(Clock()), b"setsid: ")
             for start in range(0, len(self.LINE), size):
                 self.output.errReceived(self.LINE[start : start + size])
             self.assertEqual(self.output.complaint, self.LINE.decode().strip())
@@ -257,13 +276,13 @@ class ComplaintTests(OutputCase):
             b"setsid: " + b"x" * 5000 + b"\n": 1,
         }
         for text, count in table.items():
-            self.output = Output("t-1", b"setsid: ")
+            self.output = Output("t-1", Outlet(Clock()), b"setsid: ")
             del self.events[:]
             self.output.errReceived(text)
             self.assertEqual(len(self.lines("stderr")), count, text[:50])
             self.assertIsNone(self.output.complaint)
         for text in (b"1", b"x\n"):
-            self.output = Output("t-1", b"setsid: ")
+            self.output = Output("t-1", Outlet(Clock()), b"setsid: ")
             self.output.outReceived(text)
             self.output.errReceived(self.LINE)
             self.assertIsNone(self.output.complaint)
