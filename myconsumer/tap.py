@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.application.service import IService
 
+from myconsumer.command.announcement import announce
 from myconsumer.command.daemon import ExitStatus, handleSignals, steadyClock
 from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
@@ -90,6 +91,7 @@ def makeService(options: Options) -> ConsumerService:
     for part in filter(IService.providedBy, (queue, handler)):
         part.setServiceParent(service)
     handleSignals(service, reactor)
+    announce(options)
     return service
 
 

@@ -4,6 +4,7 @@ The C{myconsumer} command: finds the command that its first argument names, and 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 from twisted.python.usage import Options as UsageOptions
 
 from myconsumer.cli.running import nobodyReads, run
+from myconsumer.command.advice import prefix, strays, variables
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command
 from myconsumer.command.usage import ProgramOptions
@@ -77,6 +79,18 @@ def _checkCommand(words: Sequence[str]) -> None:
         raise BadOption(f"{what} is no command; known are {', '.join(COMMANDS)}")
 
 
+def _strays(command: Command) -> list[str]:
+    """
+    @return: A sentence for each environment variable that gives no option of any
+        command.
+    """
+    begin, known = prefix(command), set(variables(command))
+    if strays(begin, known, os.environ):
+        # imported only where needed
+        known.update(*(variables(moduleOf(each).Options.command) for each in COMMANDS))
+    return strays(begin, known, os.environ)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     Run the command that the command line names.
@@ -93,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # it was the help
         sys.exit(nobodyReads())
     name = str(options.subCommand)
+    for line in _strays(options.subOptions.command):
+        print(f"myconsumer {name}: {line}", file=sys.stderr)
     command = getattr(moduleOf(name), name)
     run(f"myconsumer {name}", partial(command, options=options.subOptions))
 

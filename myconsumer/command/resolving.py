@@ -33,11 +33,16 @@ class Command(NamedTuple):
     @ivar options: Its options, but for C{--config}, which every command has.
     @ivar checkTogether: Checks combinations of options; called with all values that
         were given for each; raises L{BadOption}.
+    @ivar advise: Called with all settings, by long names, and the environment; returns
+        a sentence for everything that is taken and should be changed.
     """
 
     name: str
     options: Sequence[Option]
     checkTogether: Callable[[AllGiven], None] = lambda given: None
+    advise: Callable[[Mapping[str, Setting], Mapping[str, str]], list[str]] = (
+        lambda settings, environ: []
+    )
 
     @property
     def arguments(self) -> Sequence[Option]:

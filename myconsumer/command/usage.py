@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn
 
 from twisted.python.usage import Options, UsageError
 
+from myconsumer.command.advice import adviceOn
 from myconsumer.command.option import CONFIG, Option
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command, resolve
@@ -172,6 +173,13 @@ class CommandOptions(ProgramOptions):
         What is in use, with where it was given, by the options' long names.
         """
         return self._settings.inUse
+
+    def advice(self) -> list[str]:
+        """
+        @return: A sentence for everything that is taken and should be changed.
+        """
+        _, environ = self._given
+        return adviceOn(self.command, self.settings, environ)
 
     def reread(
         self, use: Callable[[Sequence[Change]], object] = lambda changes: None

@@ -4,6 +4,7 @@ The C{taskqueue} command of C{twistd}: the embedded queue by itself.
 
 from __future__ import annotations
 
+from myconsumer.command.announcement import announce
 from myconsumer.command.daemon import steadyClock
 from myconsumer.command.mainloop import leaveThreads
 from myconsumer.command.option import TOKEN_FILE
@@ -48,4 +49,6 @@ def makeService(options: Options) -> LocalQueueService:
 
     steadyClock(reactor)
     leaveThreads(reactor)
-    return makeLocalQueueService(reactor, options["db"], options)
+    service = makeLocalQueueService(reactor, options["db"], options)
+    announce(options)
+    return service

@@ -21,6 +21,7 @@ from myconsumer.command.option import (
 from myconsumer.command.refusal import AllGiven, BadOption, exclude
 from myconsumer.command.resolving import Command, missing
 from myconsumer.fields import MILLION, YEAR, Lease
+from myconsumer.options.advice import advise
 from myconsumer.pipeline.terms import Claiming
 from myconsumer.plugins import choosers, handlerMakers, optionsOf, queueMakers
 
@@ -176,4 +177,4 @@ def _listed(options: Iterable[Option]) -> str:
     return ", ".join(f"{option.label} takes {option.takes}" for option in options)
 
 
-COMMAND = Command("consumer", OPTIONS, _checkTogether)
+COMMAND = Command("consumer", OPTIONS, _checkTogether, advise)
