@@ -7,9 +7,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from twisted.python.usage import Options as UsageOptions
 
@@ -50,8 +51,9 @@ class Options(ProgramOptions):
     """
 
     command = Command("myconsumer", ())
-    synopsis = "Usage: myconsumer"
+    synopsis = "COMMAND ..."
     longdesc = "myconsumer COMMAND --help shows what a command takes."
+    sections: ClassVar = {"Commands": list(COMMANDS.items())}
     subCommands = tuple(
         (name, None, partial(_optionsOf, name), summary)
         for name, summary in COMMANDS.items()
@@ -76,7 +78,9 @@ def _checkCommand(words: Sequence[str]) -> None:
     first = [word for word in words[:1] if not word.startswith("-")]
     if first and first[0] not in COMMANDS:
         what = masked(first[0], "what is not shown")
-        raise BadOption(f"{what} is no command; known are {', '.join(COMMANDS)}")
+        near = get_close_matches(first[0], COMMANDS, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise BadOption(f"{what} is no command; {meant}known are {', '.join(COMMANDS)}")
 
 
 def _strays(command: Command) -> list[str]:

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from os.path import abspath
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from msgspec import Meta
 from twisted.python.reflect import namedAny
 
 from myconsumer.fields import MILLION, YEAR, count, seconds, takes
 from myconsumer.tokenfile import TokenFile
+
+_PLACEHOLDERS = {int: "N", float: "SECONDS"}
 
 
 class Option(NamedTuple):
@@ -37,6 +39,8 @@ class Option(NamedTuple):
         those of the command are.
     @ivar isLive: Whether a changed value takes effect while the process runs.
     @ivar mayHoldSecrets: Whether no more than the first word of a value is shown.
+    @ivar group: The title under which the help has it: see L{myconsumer.command.help}.
+    @ivar metavar: What the help calls its value; empty: made of its type.
     """
 
     name: str
@@ -50,6 +54,18 @@ class Option(NamedTuple):
     variable: str | None = None
     isLive: bool = False
     mayHoldSecrets: bool = False
+    group: str = ""
+    metavar: str = ""
+
+    @property
+    def placeholder(self) -> str:
+        """
+        What the help has in the place of a value.
+        """
+        plain = _plain(self.type)
+        if get_origin(plain) is Literal:
+            return "|".join(map(str, get_args(plain)))
+        return self.metavar or _PLACEHOLDERS.get(plain, "VALUE")
 
     @property
     def takes(self) -> str:
@@ -176,6 +192,7 @@ TOKEN_FILE = Option(
     None,
     "file with the bearer token, read again when it changes",
     convert=_tokenFile,
+    metavar="FILE",
 )
 
 CONFIG = Option(
@@ -184,4 +201,5 @@ CONFIG = Option(
     None,
     "TOML file with any of these options by their long names",
     convert=_readFile,
+    metavar="FILE",
 )

@@ -15,6 +15,15 @@ from typing import Any, ClassVar, NoReturn
 from twisted.python.usage import Options, UsageError
 
 from myconsumer.command.advice import adviceOn
+from myconsumer.command.help import (
+    OPTIONS,
+    Row,
+    examples,
+    optionRows,
+    paragraph,
+    section,
+    synopsisOf,
+)
 from myconsumer.command.option import CONFIG, Option
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command, resolve
@@ -23,6 +32,12 @@ from myconsumer.text import isSecret, masked, oneLine
 
 #: The most characters of the line that says what is wrong: it may list all options.
 LONGEST_LINE = 600
+
+#: Where the documentation is.
+DOCUMENTATION = "the README and docs/ of the package's source"
+
+# what no table of options may have
+_BUILT_IN = ("help", "version", "check-config")
 
 
 class ProgramOptions(Options):
@@ -35,6 +50,49 @@ class ProgramOptions(Options):
     """
 
     command: ClassVar[Command]
+    #: More sections of the help, by their titles.
+    sections: ClassVar[Mapping[str, Sequence[Row]]] = {}
+    #: Command lines for the help.
+    examples: ClassVar[Sequence[str]] = ()
+
+    @property
+    def program(self) -> str:
+        """
+        What begins the command line.
+        """
+        return self.command.name
+
+    def getSynopsis(self) -> str:
+        """
+        See C{Options.getSynopsis}.
+        """
+        return synopsisOf(self.program, getattr(self, "synopsis", "[options]")) + "\n"
+
+    def getUsage(self, width: int | None = None) -> str:
+        """
+        See C{Options.getUsage}.  The width is always that of 80 columns.
+        """
+        groups = optionRows(self._named())
+        [*_, last] = groups or [OPTIONS]
+        groups.setdefault(last, []).extend(self._builtIn())
+        parts = [paragraph(getattr(self, "longdesc", ""))]
+        parts += [section(*each) for each in groups.items()]
+        parts += [section(*each) for each in self.sections.items()]
+        if self.examples:
+            parts.append(examples(self.examples))
+        return "\n".join([*parts, paragraph(f"Documentation: {DOCUMENTATION}")])
+
+    def _named(self) -> list[Option]:
+        """
+        @return: The options that have a name on the command line.
+        """
+        return []
+
+    def _builtIn(self) -> list[Row]:
+        """
+        @return: A row of the help for each option that is in no table.
+        """
+        return [("--version", "print the version"), ("--help", "print this")]
 
     def opt_version(self) -> None:
         """
@@ -103,9 +161,11 @@ class CommandOptions(ProgramOptions):
 
     optParameters: ClassVar[Sequence[Sequence[Any]]]
     optFlags: ClassVar[Sequence[Sequence[Any]]]
+    _rows: ClassVar[Sequence[Option]]
 
     def __init_subclass__(cls) -> None:
         rows = [o for o in (*cls.command.options, CONFIG) if not o.argument]
+        cls._rows = rows
         cls.optFlags = [[o.name, None, o.help] for o in rows if o.isFlag]
         cls.optParameters = [
             [o.name, None, o.default, o.help]
@@ -121,6 +181,9 @@ class CommandOptions(ProgramOptions):
         super().__init__()
         # holds what the command line gives, until postOptions has resolved it
         self.clear()
+
+    def _named(self) -> list[Option]:
+        return list(self._rows)
 
     def arranged(self, options: Sequence[str] | None) -> Sequence[str]:
         """
@@ -212,7 +275,7 @@ class CommandOptions(ProgramOptions):
 
     def _checkTable(self) -> None:
         names = [option.name for option in (*self.command.options, CONFIG)]
-        for name, count in Counter([*names, "help", "version"]).items():
+        for name, count in Counter([*names, *_BUILT_IN]).items():
             if count > 1:
                 raise BadOption(
                     f"{count} options are called --{name}, at least one of them a "

@@ -3,6 +3,13 @@ The options of C{twistd consumer}: its own, those that the plugins for queues an
 handlers bring, and which do not go well together.
 """
 
-from myconsumer.options.table import COMMAND, HANDLERS, OPTIONS, PROTOCOLS, QUEUES
+from myconsumer.options.table import (
+    COMMAND,
+    DESCRIPTIONS,
+    HANDLERS,
+    OPTIONS,
+    PROTOCOLS,
+    QUEUES,
+)
 
-__all__ = ["COMMAND", "HANDLERS", "OPTIONS", "PROTOCOLS", "QUEUES"]
+__all__ = ["COMMAND", "DESCRIPTIONS", "HANDLERS", "OPTIONS", "PROTOCOLS", "QUEUES"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from myconsumer.command.help import HANDLER, PACE, SOURCE, STOPPING, inGroup
 from myconsumer.command.option import (
     TOKEN_FILE,
     Address,
@@ -42,6 +43,11 @@ HANDLERS = choosers(_HANDLERS)
 #: What C{--protocol} may name.
 PROTOCOLS = sorted(_QUEUES.keys() - QUEUES.keys())
 
+#: Each of these, with its description.
+DESCRIPTIONS = [
+    (name, str(getattr(_QUEUES[name], "description", ""))) for name in PROTOCOLS
+]
+
 
 def _protocol(name: str) -> str:
     if name not in PROTOCOLS:
@@ -63,6 +69,8 @@ URL = Option(
     None,
     "where tasks are pulled from; needed, unless there is --local",
     convert=asURL,
+    group=SOURCE,
+    metavar="URL",
 )
 
 PROTOCOL = Option(
@@ -72,16 +80,12 @@ PROTOCOL = Option(
     f"the protocol of the endpoint: {', '.join(PROTOCOLS)}",
     convert=_protocol,
     requires="url",
+    group=SOURCE,
+    metavar="NAME",
 )
 
-OPTIONS: Sequence[Option] = (
-    URL,
-    PROTOCOL,
-    *optionsOf(_QUEUES),
-    countOption(
-        "limit", 1, None, "the most tasks that run at once; needed", isLive=True
-    ),
-    *optionsOf(_HANDLERS),
+_PACE = inGroup(
+    PACE,
     secondsOption(
         "wait",
         Claiming.wait,
@@ -123,10 +127,15 @@ OPTIONS: Sequence[Option] = (
         "starts tasks no faster than this: 5/s, 90/m, 1000/h",
         convert=_perSecond,
         isLive=True,
+        metavar="N/s",
     ),
+)
+
+_STOPPING = inGroup(
+    STOPPING,
     secondsOption(
         "timeout", 0, "seconds that a task may run; 0: no limit", isLive=True
-    ),
+    )._replace(group=HANDLER),
     secondsOption(
         "drain", 20, "seconds that running tasks get when stopped", isLive=True
     ),
@@ -136,9 +145,21 @@ OPTIONS: Sequence[Option] = (
         20,
         "the attempt in which a failure is final; 0: the endpoint decides",
         isLive=True,
-    ),
+    )._replace(group=HANDLER),
     Option("until-empty", Flag, Claiming.untilEmpty, "end once no task is left"),
-    TOKEN_FILE,
+)
+
+OPTIONS: Sequence[Option] = (
+    URL,
+    PROTOCOL,
+    *optionsOf(_QUEUES, SOURCE),
+    countOption(
+        "limit", 1, None, "the most tasks that run at once; needed", isLive=True
+    )._replace(group=PACE),
+    *optionsOf(_HANDLERS, HANDLER),
+    *_PACE,
+    *_STOPPING,
+    TOKEN_FILE._replace(group=SOURCE),
 )
 
 

@@ -17,6 +17,7 @@ python = HandlerMaker(
         None,
         "calls this with each task: package.module.callable",
         convert=later("myconsumer.handlers.callables.NamedCallable.load"),
+        metavar="NAME",
     ),
     Option(
         "run-in",
@@ -37,6 +38,7 @@ command = HandlerMaker(
         "runs this command for each task, without a shell, the payload on its stdin",
         convert=later("myconsumer.handlers.command.words.asWords"),
         mayHoldSecrets=True,
+        metavar="COMMAND",
     ),
     Option(
         "exec-env",
@@ -44,6 +46,7 @@ command = HandlerMaker(
         None,
         "environment variables that a command gets beside PATH, HOME, LANG and TZ",
         convert=later("myconsumer.handlers.command.words.asNames"),
+        metavar="NAMES",
     ),
     secondsOption(
         "kill-after",
@@ -63,6 +66,7 @@ forward = HandlerMaker(
         None,
         "posts each task to this URL of a web application",
         convert=asURL,
+        metavar="URL",
     ),
     Option(
         "forward-wait-for",
@@ -70,5 +74,6 @@ forward = HandlerMaker(
         None,
         "claims nothing while this URL does not answer with 2xx",
         convert=asURL,
+        metavar="URL",
     ),
 )

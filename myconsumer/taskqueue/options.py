@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from os.path import abspath
 
+from myconsumer.command.help import EMBEDDED
 from myconsumer.command.option import Option, text
 from myconsumer.fields import YEAR
 from myconsumer.taskqueue.store.lock import FileLock
@@ -57,6 +58,7 @@ LOCAL = Option(
     None,
     "serves the queues of this SQLite file, and consumes the queue called tasks",
     convert=queueFile,
+    metavar="FILE",
 )
 
 LISTEN = Option(
@@ -65,6 +67,8 @@ LISTEN = Option(
     "tcp:8321:interface=127.0.0.1",
     "where the embedded queue listens",
     convert=_endpoint,
+    group=EMBEDDED,
+    metavar="ENDPOINT",
 )
 
 KEEP = Option(
@@ -73,6 +77,8 @@ KEEP = Option(
     "7d",
     "how long completed and failed tasks are kept: 12h, 7d",
     convert=_seconds,
+    group=EMBEDDED,
+    metavar="TIME",
 )
 
 SYNC = Option(
@@ -81,4 +87,5 @@ SYNC = Option(
     "normal",
     "what queued tasks survive: a crash of the process (normal), or a power failure "
     "too (full)",
+    group=EMBEDDED,
 )
