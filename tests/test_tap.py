@@ -135,11 +135,25 @@ class OptionsTests(TapCase):
             line = self.refused(*NEEDED, option, "4")
             self.assertIn(f"option {option.split('=')[0]} not recognized", line)
 
-    def test_refusesAmbiguousOptions(self) -> None:
+    def test_refusesBeginningsOfNames(self) -> None:
         """
-        The beginning of several options' names is refused.
+        The beginning of a name is refused with the name that is meant, and what was
+        given for it is not shown; a value that looks like one is a value.
         """
-        self.assertIn("option --p not a unique prefix", self.refused("--p", "4"))
+        for word, meant in (
+            ("--token=s3cret", "did you mean --token-file? "),
+            ("--toke=s3cret", ""),
+            ("--p", ""),
+            ("--limt=4", "did you mean --limit? "),
+            ("--until", "did you mean --until-empty? "),
+            ("--check=s3cret", "did you mean --check-config? "),
+        ):
+            line = self.refused(*NEEDED, word, "s3cret")
+            name = word.partition("=")[0]
+            self.assertIn(f"option {name} not recognized; {meant}--help lists", line)
+            self.assertNotIn("s3cret", line)
+        options = parse([*NEEDED[:4], "--exec", "--token=x", "--until-empty"])
+        self.assertEqual(options["exec"], ["--token=x"])
 
     def test_refusesOptionsWithoutAValue(self) -> None:
         """

@@ -20,6 +20,13 @@ from myconsumer.tokenfile import TokenFile
 _PLACEHOLDERS = {int: "N", float: "SECONDS"}
 
 
+class Unavailable(ValueError):
+    """
+    Raised by a converter: the value is right, and what it names cannot be had now.  The
+    text follows the value.
+    """
+
+
 class Option(NamedTuple):
     """
     One option, or one argument without a name on the command line.
@@ -32,7 +39,8 @@ class Option(NamedTuple):
     @ivar help: What it is for.
     @ivar needed: Whether a value has to be given.
     @ivar convert: Converts a value, or each value of a list, to what it names;
-        raises C{ValueError} with the reason where nothing has that name.
+        raises C{ValueError} with the reason where nothing has that name, or
+        L{Unavailable}.
     @ivar requires: The option without which it has no meaning.
     @ivar argument: What it is called where it is an argument without a name.
     @ivar variable: The environment variable that gives it, if that is not called as

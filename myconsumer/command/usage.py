@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from getopt import GetoptError, gnu_getopt
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
@@ -192,6 +193,7 @@ class CommandOptions(ProgramOptions):
         """
         self._checkTable()
         words = super().arranged(options)
+        self._refuseUnknown(words)
         found, arguments = gnu_getopt(list(words), self.shortOpt, self.longOpt)
         named = [
             f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
@@ -272,6 +274,33 @@ class CommandOptions(ProgramOptions):
 
     def _update(self) -> None:
         self.update({name: each.value for name, each in self.settings.items()})
+
+    def _refuseUnknown(self, words: Sequence[str]) -> None:
+        """
+        Refuse options that are none, and the beginnings of names, which C{getopt}
+        takes: C{--token=secret} is no C{--token-file}.
+        """
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                return
+            name, given, _ = word.removeprefix("--").partition("=")
+            if not word.startswith("--") or name in self.longOpt:
+                continue
+            if f"{name}=" not in self.longOpt:
+                raise BadOption(self._unknown(name))
+            if not given:
+                # its value, whatever that looks like
+                next(rest, None)
+
+    def _unknown(self, name: str) -> str:
+        if isSecret(name):
+            return "an option that is not shown is not known; --help lists all"
+        names = [each.rstrip("=") for each in self.longOpt]
+        near = [each for each in names if name and each.startswith(f"{name}-")]
+        near += get_close_matches(name, names, 1)
+        meant = f"did you mean --{near[0]}? " if near else ""
+        return f"option --{oneLine(name, 60)} not recognized; {meant}--help lists all"
 
     def _checkTable(self) -> None:
         names = [option.name for option in (*self.command.options, CONFIG)]

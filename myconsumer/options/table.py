@@ -29,6 +29,7 @@ from myconsumer.plugins import choosers, handlerMakers, optionsOf, queueMakers
 _HOUR = 3_600
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])")
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 _QUEUES = queueMakers()
@@ -56,6 +57,8 @@ def _protocol(name: str) -> str:
 
 
 def _perSecond(rate: str) -> float:
+    if _NUMBER.fullmatch(rate):
+        raise ValueError(f"it lacks its unit, as in {rate}/s, {rate}/m or {rate}/h")
     matched = _RATE.fullmatch(rate)
     perSecond = float(matched[1]) / _UNITS[matched[2]] if matched else 0
     if not 1 / YEAR <= perSecond <= MILLION:

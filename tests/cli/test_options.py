@@ -122,7 +122,7 @@ class CommandTests(OptionsCase):
             self.refused("--frob"), "option --frob not recognized; --help lists all"
         )
         self.assertEqual(
-            self.refused("counts", URL, "--tok=x", "--frob=a=b"),
+            self.refused("counts", URL, "--frob=a=b"),
             "counts: option --frob not recognized; --help lists all",
         )
         self.assertIn(

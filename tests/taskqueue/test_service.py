@@ -353,7 +353,7 @@ class LocalQueueServiceTests(TestCase):
         lock = FileLock(str(self.path))
         lock.acquire()
         self.addCleanup(lock.release)
-        self.assertRefuses(self.make(), "another process works on it")
+        self.assertRefuses(self.make(), "in use by another process")
         self.assertFalse(self.path.exists())
 
     async def test_startsAfterRefusal(self) -> None:
@@ -363,7 +363,7 @@ class LocalQueueServiceTests(TestCase):
         lock = FileLock(str(self.path))
         lock.acquire()
         service = self.make()
-        self.assertRefuses(service, "another process works on it")
+        self.assertRefuses(service, "in use by another process")
         await service.stopService()
         lock.release()
         url = self.start(service)
