@@ -170,6 +170,27 @@ class ISelfTimedTaskQueue(ITaskQueue):
     """
 
 
+class IProbed(Interface):
+    """
+    What can say, before it is used, whether it can be: a queue, or the service behind
+    one.  C{--check-config} asks for this.
+    """
+
+    def probe() -> Deferred[str]:
+        """
+        Find out whether all that is needed is there.  Nothing is claimed, and nothing
+        is left behind.
+
+        @return: Fires with a few words that follow the name of what was asked.  Fails
+            with L{QueueError <myconsumer.errors.QueueError>} where it cannot be used.
+        """
+
+    def close() -> Deferred[None]:
+        """
+        See L{ITaskQueue.close}.
+        """
+
+
 class IPausable(Interface):
     """
     What claims tasks, and can be kept from it: the L{ConsumerService

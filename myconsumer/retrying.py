@@ -61,6 +61,8 @@ class Retry:
         self._policy = policy
         # Until when the same text is not logged again.
         self._quietUntil: dict[str, float] = {}
+        # Whether a failure was logged since the last success.
+        self._isLogged = False
 
     def failed(self, failure: Failure, isLast: bool = False) -> float:
         """
@@ -83,21 +85,31 @@ class Retry:
 
     def succeeded(self) -> None:
         """
-        Note that a request has succeeded.
+        Note that a request has succeeded.  That is logged where the last line was about
+        a failure: nobody is to take that line for how things are.
         """
         if self.failures == 0:
             return
+        if self._isLogged:
+            self._isLogged = False
+            self._sayThatItIsOver()
         if self.failures > 2:
-            self._log.info(
-                "{what} work again, after {failures} failures",
-                what=self._what,
-                failures=self.failures,
-            )
             self._quietUntil.clear()
         soon = self._clock.seconds() + QUIET
         for text, until in self._quietUntil.items():
             self._quietUntil[text] = min(until, soon)
         self.failures = 0
+
+    def _sayThatItIsOver(self) -> None:
+        what, failures = self._what, self.failures
+        if failures == 1:
+            self._log.info("{what} work again, after a failure", what=what)
+            return
+        self._log.info(
+            "{what} work again, after {failures} failures",
+            what=what,
+            failures=failures,
+        )
 
     def _say(self, failure: Failure, delay: float) -> None:
         """
@@ -112,6 +124,7 @@ class Retry:
         if len(self._quietUntil) > 16:
             self._quietUntil.clear()
         self._quietUntil[text] = now + (QUIET_LASTING if refused else QUIET)
+        self._isLogged = True
         if not isinstance(failure.value, QueueError):
             self._log.failure("{what} failed unexpectedly", failure, what=self._what)
             return

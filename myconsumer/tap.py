@@ -8,18 +8,19 @@ import os
 import sys
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 
+from myconsumer.command.announcement import announce
+from myconsumer.command.configcheck import ServiceOptions
 from myconsumer.command.daemon import ExitStatus, steadyClock
 from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
 from myconsumer.command.program import Program
 from myconsumer.command.signals import handleSignals
 from myconsumer.command.standardlog import joinLogs
-from myconsumer.command.usage import CommandOptions
-from myconsumer.options import COMMAND
+from myconsumer.options import COMMAND, DESCRIPTIONS
 from myconsumer.pipeline.terms import SETTINGS
 from myconsumer.plugins import chosen, handlerMakers, queueMakers
 from myconsumer.service import CLAIM_GRACE, ConsumerService
@@ -30,7 +31,7 @@ from myconsumer.text import isSecret
 STOP_REST = 10.0
 
 
-class Options(CommandOptions):
+class Options(ServiceOptions):
     """
     What C{twistd consumer} takes.
     """
@@ -46,6 +47,20 @@ class Options(CommandOptions):
         "or in the TOML file of --config (limit = 4). The command line counts most, "
         "then the environment, then the file."
     )
+    sections: ClassVar = {
+        "Protocols": DESCRIPTIONS,
+        "Exit status": [
+            ("143 or 130", "it was stopped by SIGTERM or SIGINT, and ended by that"),
+            ("0", "--until-empty, and no task is left"),
+            ("1", "--until-empty, and the endpoint refused or could not be reached"),
+            ("1", "an option is wrong, or something that it names cannot be had"),
+        ],
+    }
+    examples = (
+        "twistd -n --pidfile= consumer --url https://tasks.example.org/mail \\",
+        "    --limit 4 --python mail.send --token-file token",
+        "twistd -n --pidfile= consumer --local tasks.sqlite --limit 4 --exec 'cat -u'",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +75,22 @@ class Options(CommandOptions):
             # as "python -m" does, and an installed twistd does not
             sys.path.insert(0, here)
         super().postOptions()
+
+    def makeParts(self, reactor: Any) -> tuple[Any, Any]:
+        """
+        Make the queue and the handler that the options choose.  See
+        L{ServiceOptions.makeParts}.
+        """
+        queueMaker = chosen(queueMakers(), self, self["protocol"])
+        handlerMaker = chosen(handlerMakers(), self)
+        try:
+            queue = queueMaker.makeQueue(reactor, self)
+            handler = handlerMaker.makeHandler(reactor, self)
+            checkLimit(self["limit"], getattr(handler, "descriptorsEach", 0))
+        except ValueError as error:
+            line = "an option is refused; why is not shown"
+            self.exit(line if isSecret(str(error)) else str(error))
+        return queue, handler
 
 
 def makeService(options: Options) -> ConsumerService:
@@ -78,7 +109,7 @@ def makeService(options: Options) -> ConsumerService:
     raiseLimit(reactor)
     leaveThreads(reactor)
     drainOnExit(reactor, partial(options.exitStatus.end, reactor))
-    queue, handler = _makeParts(reactor, options)
+    queue, handler = options.makeParts(reactor)
     progress = Progress(reactor)
     service = ConsumerService(
         queue,
@@ -101,6 +132,7 @@ def makeService(options: Options) -> ConsumerService:
         part.setServiceParent(service)
     _program(service, options, progress).install(service, reactor, options)
     handleSignals(service, reactor)
+    announce(options)
     return service
 
 
@@ -124,19 +156,3 @@ def _program(service: ConsumerService, options: Options, progress: Progress) -> 
         isStuck=progress.isStuck,
         change=change,
     )
-
-
-def _makeParts(reactor: Any, options: Options) -> tuple[Any, Any]:
-    """
-    Make the queue and the handler that the options choose.
-    """
-    queueMaker = chosen(queueMakers(), options, options["protocol"])
-    handlerMaker = chosen(handlerMakers(), options)
-    try:
-        queue = queueMaker.makeQueue(reactor, options)
-        handler = handlerMaker.makeHandler(reactor, options)
-        checkLimit(options["limit"], getattr(handler, "descriptorsEach", 0))
-    except ValueError as error:
-        line = "an option is refused; why is not shown"
-        options.exit(line if isSecret(str(error)) else str(error))
-    return queue, handler

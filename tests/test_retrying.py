@@ -5,7 +5,7 @@ How long a queue is left alone after failures, and what the log hears of it.
 from __future__ import annotations
 
 from twisted.internet.task import Clock
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -201,18 +201,35 @@ class LogTests(RetryCase):
 
     def test_logsRecovery(self) -> None:
         """
-        The end of an outage is logged, with the number of failures; the end of one or
-        two failures is not.
+        The end of each outage that was logged is logged once, with the number of
+        failures.
         """
-        for failures, lines in ((0, []), (2, []), (3, [("info", 3)])):
+        for failures, lines in (
+            (0, []),
+            (1, ["Claims work again, after a failure"]),
+            (2, ["Claims work again, after 2 failures"]),
+            (5, ["Claims work again, after 5 failures"]),
+        ):
+            self.clock.advance(QUIET)
             self.logged(*[FaultError("down")] * failures)
             with capturedLogs() as events:
                 self.retry.succeeded()
                 self.retry.succeeded()
-            self.assertEqual(
-                [(event["log_level"].name, event["failures"]) for event in events],
-                lines,
-            )
+            self.assertEqual([formatEvent(event) for event in events], lines)
+
+    def test_logsRecoveryInTurnsOnceAMinute(self) -> None:
+        """
+        Where a fault comes and goes, its end is logged as often as the fault is: once a
+        minute.
+        """
+        with capturedLogs() as events:
+            for _ in range(180):
+                self.refuse(FaultError("down"))
+                self.retry.succeeded()
+                self.clock.advance(QUIET / 60)
+        self.assertEqual(
+            [event["log_level"].name for event in events], ["warn", "info"] * 3
+        )
 
 
 class BudgetTests(SynchronousTestCase):

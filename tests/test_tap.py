@@ -5,6 +5,7 @@ The command line of C{twistd consumer}, and what it makes of it.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -134,11 +135,25 @@ class OptionsTests(TapCase):
             line = self.refused(*NEEDED, option, "4")
             self.assertIn(f"option {option.split('=')[0]} not recognized", line)
 
-    def test_refusesAmbiguousOptions(self) -> None:
+    def test_refusesBeginningsOfNames(self) -> None:
         """
-        The beginning of several options' names is refused.
+        The beginning of a name is refused with the name that is meant, and what was
+        given for it is not shown; a value that looks like one is a value.
         """
-        self.assertIn("option --p not a unique prefix", self.refused("--p", "4"))
+        for word, meant in (
+            ("--token=s3cret", "did you mean --token-file? "),
+            ("--toke=s3cret", ""),
+            ("--p", ""),
+            ("--limt=4", "did you mean --limit? "),
+            ("--until", "did you mean --until-empty? "),
+            ("--check=s3cret", "did you mean --check-config? "),
+        ):
+            line = self.refused(*NEEDED, word, "s3cret")
+            name = word.partition("=")[0]
+            self.assertIn(f"option {name} not recognized; {meant}--help lists", line)
+            self.assertNotIn("s3cret", line)
+        options = parse([*NEEDED[:4], "--exec", "--token=x", "--until-empty"])
+        self.assertEqual(options["exec"], ["--token=x"])
 
     def test_refusesOptionsWithoutAValue(self) -> None:
         """
@@ -230,6 +245,45 @@ class OptionsTests(TapCase):
                 self.assertIn(f"{option.help} [default: {option.default}]", text)
         self.assertIn("CONSUMER_LIMIT", text)
         self.assertIn("TOML", text)
+
+    def test_helpHasGroups(self) -> None:
+        """
+        Each option is in the help once, under the title of its group and with what
+        stands for its value; the protocols, the exit statuses and examples follow, and
+        no line is wider than 80 columns.
+        """
+        text = str(Options())
+        for option in (*OPTIONS, CONFIG):
+            rows = re.findall(rf"^  --{option.name}\b(?!-).*", text, re.MULTILINE)
+            self.assertEqual(len(rows), 1, option.name)
+            value = "" if option.isFlag else f" {option.placeholder}"
+            self.assertTrue(rows[0].startswith(f"  --{option.name}{value}"), rows)
+        for name in ("check-config", "version", "help"):
+            self.assertEqual(len(re.findall(rf"^  --{name} ", text, re.MULTILINE)), 1)
+        self.assertEqual(
+            re.findall(r"^(\S.*):$", text, re.MULTILINE),
+            [
+                "Where tasks come from",
+                "What is done with them",
+                "Pace",
+                "Stopping",
+                "The embedded queue",
+                "Running",
+                "Protocols",
+                "Exit status",
+                "Examples",
+            ],
+        )
+        self.assertRegex(text, r"\n  plain +any URL that returns JSON")
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+
+    def test_everyValueHasAName(self) -> None:
+        """
+        What stands for a value in the help says what kind of value it is.
+        """
+        for option in (*OPTIONS, CONFIG):
+            if not option.isFlag:
+                self.assertNotEqual(option.placeholder, "VALUE", option.name)
 
     def test_showsTheVersion(self) -> None:
         """

@@ -39,6 +39,7 @@ ONLY = Option(
     (),
     "run only the checks whose report line contains this text; may be repeated",
     convert=_known,
+    metavar="TEXT",
 )
 
 

@@ -54,6 +54,7 @@ class Options(CommandOptions):
             text("the name of a field"),
             None,
             "field of the payload that holds the task's id",
+            metavar="NAME",
         ),
         Option("batch", count(1, MOST_TASKS), 1000, "the most tasks in a request"),
         Option("retry", Seconds, 60, "seconds for which failing requests are retried"),

@@ -4,15 +4,18 @@ The C{myconsumer} command: finds the command that its first argument names, and 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from twisted.python.usage import Options as UsageOptions
 
 from myconsumer.cli.running import nobodyReads, run
+from myconsumer.command.advice import prefix, strays, variables
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command
 from myconsumer.command.usage import ProgramOptions
@@ -48,8 +51,9 @@ class Options(ProgramOptions):
     """
 
     command = Command("myconsumer", ())
-    synopsis = "Usage: myconsumer"
+    synopsis = "COMMAND ..."
     longdesc = "myconsumer COMMAND --help shows what a command takes."
+    sections: ClassVar = {"Commands": list(COMMANDS.items())}
     subCommands = tuple(
         (name, None, partial(_optionsOf, name), summary)
         for name, summary in COMMANDS.items()
@@ -74,7 +78,21 @@ def _checkCommand(words: Sequence[str]) -> None:
     first = [word for word in words[:1] if not word.startswith("-")]
     if first and first[0] not in COMMANDS:
         what = masked(first[0], "what is not shown")
-        raise BadOption(f"{what} is no command; known are {', '.join(COMMANDS)}")
+        near = get_close_matches(first[0], COMMANDS, 1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise BadOption(f"{what} is no command; {meant}known are {', '.join(COMMANDS)}")
+
+
+def _strays(command: Command) -> list[str]:
+    """
+    @return: A sentence for each environment variable that gives no option of any
+        command.
+    """
+    begin, known = prefix(command), set(variables(command))
+    if strays(begin, known, os.environ):
+        # imported only where needed
+        known.update(*(variables(moduleOf(each).Options.command) for each in COMMANDS))
+    return strays(begin, known, os.environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -93,6 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # it was the help
         sys.exit(nobodyReads())
     name = str(options.subCommand)
+    for line in _strays(options.subOptions.command):
+        print(f"myconsumer {name}: {line}", file=sys.stderr)
     command = getattr(moduleOf(name), name)
     run(f"myconsumer {name}", partial(command, options=options.subOptions))
 

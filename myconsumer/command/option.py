@@ -17,6 +17,15 @@ from twisted.python.reflect import namedAny
 from myconsumer.fields import MILLION, YEAR, count, seconds, takes
 from myconsumer.tokenfile import TokenFile
 
+_PLACEHOLDERS = {int: "N", float: "SECONDS"}
+
+
+class Unavailable(ValueError):
+    """
+    Raised by a converter: the value is right, and what it names cannot be had now.  The
+    text follows the value.
+    """
+
 
 class Option(NamedTuple):
     """
@@ -30,13 +39,16 @@ class Option(NamedTuple):
     @ivar help: What it is for.
     @ivar needed: Whether a value has to be given.
     @ivar convert: Converts a value, or each value of a list, to what it names;
-        raises C{ValueError} with the reason where nothing has that name.
+        raises C{ValueError} with the reason where nothing has that name, or
+        L{Unavailable}.
     @ivar requires: The option without which it has no meaning.
     @ivar argument: What it is called where it is an argument without a name.
     @ivar variable: The environment variable that gives it, if that is not called as
         those of the command are.
     @ivar isLive: Whether a changed value takes effect while the process runs.
     @ivar mayHoldSecrets: Whether no more than the first word of a value is shown.
+    @ivar group: The title under which the help has it: see L{myconsumer.command.help}.
+    @ivar metavar: What the help calls its value; empty: made of its type.
     """
 
     name: str
@@ -50,6 +62,18 @@ class Option(NamedTuple):
     variable: str | None = None
     isLive: bool = False
     mayHoldSecrets: bool = False
+    group: str = ""
+    metavar: str = ""
+
+    @property
+    def placeholder(self) -> str:
+        """
+        What the help has in the place of a value.
+        """
+        plain = _plain(self.type)
+        if get_origin(plain) is Literal:
+            return "|".join(map(str, get_args(plain)))
+        return self.metavar or _PLACEHOLDERS.get(plain, "VALUE")
 
     @property
     def takes(self) -> str:
@@ -179,6 +203,7 @@ TOKEN_FILE = Option(
     None,
     "file with the bearer token, read again when it changes",
     convert=_tokenFile,
+    metavar="FILE",
 )
 
 CONFIG = Option(
@@ -187,6 +212,7 @@ CONFIG = Option(
     None,
     "TOML file with any of these options by their long names",
     convert=_readFile,
+    metavar="FILE",
 )
 
 #: The options of the log, which every command of C{twistd} has.

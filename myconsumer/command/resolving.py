@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import convert
 
-from myconsumer.command.option import CONFIG, Option
+from myconsumer.command.option import CONFIG, Option, Unavailable
 from myconsumer.command.refusal import (
     AllGiven,
     BadOption,
@@ -33,11 +33,16 @@ class Command(NamedTuple):
     @ivar options: Its options, but for C{--config}, which every command has.
     @ivar checkTogether: Checks combinations of options; called with all values that
         were given for each; raises L{BadOption}.
+    @ivar advise: Called with all settings, by long names, and the environment; returns
+        a sentence for everything that is taken and should be changed.
     """
 
     name: str
     options: Sequence[Option]
     checkTogether: Callable[[AllGiven], None] = lambda given: None
+    advise: Callable[[Mapping[str, Setting], Mapping[str, str]], list[str]] = (
+        lambda settings, environ: []
+    )
 
     @property
     def arguments(self) -> Sequence[Option]:
@@ -170,6 +175,9 @@ def _converted(option: Option, given: Given) -> Any:
         return given.value
     try:
         return option.convert(given.value)
+    except Unavailable as error:
+        what = masked(given.value, "what was given and is not shown")
+        raise BadOption(f"{given.origin}: {what} {error}") from None
     except ValueError as error:
         raise refused(given, option, str(error)) from None
 

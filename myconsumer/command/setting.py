@@ -62,7 +62,8 @@ class Setting(NamedTuple):
 
     def _shown(self, raw: Any) -> str:
         if not isinstance(raw, str):
-            return shown(raw)
+            whole = isinstance(raw, float) and raw.is_integer()
+            return shown(int(raw) if whole else raw)
         first, *more = raw.split() or [""]
         if self.option.mayHoldSecrets and more:
             return f"{_masked(first)} ..."

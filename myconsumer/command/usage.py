@@ -8,12 +8,23 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from getopt import GetoptError, gnu_getopt
 from importlib.metadata import version
 from typing import Any, ClassVar, NoReturn
 
 from twisted.python.usage import Options, UsageError
 
+from myconsumer.command.advice import adviceOn
+from myconsumer.command.help import (
+    OPTIONS,
+    Row,
+    examples,
+    optionRows,
+    paragraph,
+    section,
+    synopsisOf,
+)
 from myconsumer.command.option import CONFIG, Option
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command, resolve
@@ -22,6 +33,12 @@ from myconsumer.text import isSecret, masked, oneLine
 
 #: The most characters of the line that says what is wrong: it may list all options.
 LONGEST_LINE = 600
+
+#: Where the documentation is.
+DOCUMENTATION = "the README and docs/ of the package's source"
+
+# what no table of options may have
+_BUILT_IN = ("help", "version", "check-config")
 
 
 class ProgramOptions(Options):
@@ -34,6 +51,49 @@ class ProgramOptions(Options):
     """
 
     command: ClassVar[Command]
+    #: More sections of the help, by their titles.
+    sections: ClassVar[Mapping[str, Sequence[Row]]] = {}
+    #: Command lines for the help.
+    examples: ClassVar[Sequence[str]] = ()
+
+    @property
+    def program(self) -> str:
+        """
+        What begins the command line.
+        """
+        return self.command.name
+
+    def getSynopsis(self) -> str:
+        """
+        See C{Options.getSynopsis}.
+        """
+        return synopsisOf(self.program, getattr(self, "synopsis", "[options]")) + "\n"
+
+    def getUsage(self, width: int | None = None) -> str:
+        """
+        See C{Options.getUsage}.  The width is always that of 80 columns.
+        """
+        groups = optionRows(self._named())
+        [*_, last] = groups or [OPTIONS]
+        groups.setdefault(last, []).extend(self._builtIn())
+        parts = [paragraph(getattr(self, "longdesc", ""))]
+        parts += [section(*each) for each in groups.items()]
+        parts += [section(*each) for each in self.sections.items()]
+        if self.examples:
+            parts.append(examples(self.examples))
+        return "\n".join([*parts, paragraph(f"Documentation: {DOCUMENTATION}")])
+
+    def _named(self) -> list[Option]:
+        """
+        @return: The options that have a name on the command line.
+        """
+        return []
+
+    def _builtIn(self) -> list[Row]:
+        """
+        @return: A row of the help for each option that is in no table.
+        """
+        return [("--version", "print the version"), ("--help", "print this")]
 
     def opt_version(self) -> None:
         """
@@ -102,9 +162,11 @@ class CommandOptions(ProgramOptions):
 
     optParameters: ClassVar[Sequence[Sequence[Any]]]
     optFlags: ClassVar[Sequence[Sequence[Any]]]
+    _rows: ClassVar[Sequence[Option]]
 
     def __init_subclass__(cls) -> None:
         rows = [o for o in (*cls.command.options, CONFIG) if not o.argument]
+        cls._rows = rows
         cls.optFlags = [[o.name, None, o.help] for o in rows if o.isFlag]
         cls.optParameters = [
             [o.name, None, o.default, o.help]
@@ -121,6 +183,9 @@ class CommandOptions(ProgramOptions):
         # holds what the command line gives, until postOptions has resolved it
         self.clear()
 
+    def _named(self) -> list[Option]:
+        return list(self._rows)
+
     def arranged(self, options: Sequence[str] | None) -> Sequence[str]:
         """
         See L{ProgramOptions.arranged}.  Options may stand before, between and after the
@@ -128,6 +193,7 @@ class CommandOptions(ProgramOptions):
         """
         self._checkTable()
         words = super().arranged(options)
+        self._refuseUnknown(words)
         found, arguments = gnu_getopt(list(words), self.shortOpt, self.longOpt)
         named = [
             f"{name}={value}" if f"{name[2:]}=" in self.longOpt else name
@@ -182,6 +248,13 @@ class CommandOptions(ProgramOptions):
         path: str | None = given.get(CONFIG.name)
         return path or environ.get(self.command.variable(CONFIG)) or None
 
+    def advice(self) -> list[str]:
+        """
+        @return: A sentence for everything that is taken and should be changed.
+        """
+        _, environ = self._given
+        return adviceOn(self.command, self.settings, environ)
+
     def reread(
         self, use: Callable[[Sequence[Change]], object] = lambda changes: None
     ) -> Sequence[Change]:
@@ -211,9 +284,36 @@ class CommandOptions(ProgramOptions):
     def _update(self) -> None:
         self.update({name: each.value for name, each in self.settings.items()})
 
+    def _refuseUnknown(self, words: Sequence[str]) -> None:
+        """
+        Refuse options that are none, and the beginnings of names, which C{getopt}
+        takes: C{--token=secret} is no C{--token-file}.
+        """
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                return
+            name, given, _ = word.removeprefix("--").partition("=")
+            if not word.startswith("--") or name in self.longOpt:
+                continue
+            if f"{name}=" not in self.longOpt:
+                raise BadOption(self._unknown(name))
+            if not given:
+                # its value, whatever that looks like
+                next(rest, None)
+
+    def _unknown(self, name: str) -> str:
+        if isSecret(name):
+            return "an option that is not shown is not known; --help lists all"
+        names = [each.rstrip("=") for each in self.longOpt]
+        near = [each for each in names if name and each.startswith(f"{name}-")]
+        near += get_close_matches(name, names, 1)
+        meant = f"did you mean --{near[0]}? " if near else ""
+        return f"option --{oneLine(name, 60)} not recognized; {meant}--help lists all"
+
     def _checkTable(self) -> None:
         names = [option.name for option in (*self.command.options, CONFIG)]
-        for name, count in Counter([*names, "help", "version"]).items():
+        for name, count in Counter([*names, *_BUILT_IN]).items():
             if count > 1:
                 raise BadOption(
                     f"{count} options are called --{name}, at least one of them a "

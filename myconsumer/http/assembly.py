@@ -4,6 +4,7 @@ A client with all its parts: treq, over connections and descriptors of its own.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from treq.client import HTTPClient
@@ -18,6 +19,7 @@ from myconsumer.http.connection import ConnectionPool
 from myconsumer.http.endpoints import CachedEndpoints
 from myconsumer.http.headers import NoCookieJar
 from myconsumer.http.offload import offloadTo
+from myconsumer.http.reach import reach
 from myconsumer.http.reserve import LOOKUP, Reserve
 from myconsumer.tokenfile import TokenFile
 
@@ -86,4 +88,5 @@ def makeClient(
     treq = HTTPClient(agent, NoCookieJar(), WholeBody)
     kept = pool if persistent else None
     held = reserve if reserved else None
-    return Client(treq, reactor, token, kept, offloadTo(reactor), held)
+    offload, reaching = offloadTo(reactor), partial(reach, endpoints)
+    return Client(treq, reactor, token, kept, offload, held, reaching)

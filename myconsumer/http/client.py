@@ -52,6 +52,7 @@ class Client:
         pool: ConnectionPool | None = None,
         offload: Offload = execute,
         reserve: Reserve | None = None,
+        reach: Callable[[URL], Deferred[None]] = lambda url: succeed(None),
     ) -> None:
         """
         @param treq: Sends requests, as C{treq.client.HTTPClient} does.
@@ -60,6 +61,7 @@ class Client:
         @param pool: The connections that C{treq} keeps; C{None}: it keeps none.
         @param offload: Decompresses and decodes large answers.
         @param reserve: The descriptors that C{treq} keeps for its connections.
+        @param reach: Connects to the host of a URL.
         """
         self._treq = treq
         self.clock = clock
@@ -67,6 +69,8 @@ class Client:
         self._pool = pool
         self._offload = offload
         self._reserve = reserve
+        #: Connects to the host of a URL, and sends no request.
+        self.reach = reach
         self._open: set[Exchange] = set()
         self._readings = Readings(offload)
         self._headers = RequestHeaders()

@@ -51,16 +51,20 @@ def choosers(makers: Mapping[str, Maker]) -> Mapping[str, Option]:
     }
 
 
-def optionsOf(makers: Mapping[str, Maker]) -> list[Option]:
+def optionsOf(makers: Mapping[str, Maker], group: str = "") -> list[Option]:
     """
+    @param makers: The makers, by name.
+    @param group: The group of the help for those that name none.
+
     @return: All options that makers bring.  Those of a maker that an option chooses
         require that one.
     """
     known = choosers(makers)
     return [
-        option._replace(requires=name)
-        if name in known and option.name != name
-        else option
+        option._replace(
+            requires=name if name in known and option.name != name else option.requires,
+            group=option.group or group,
+        )
         for name, maker in makers.items()
         for option in _broughtBy(maker)
     ]

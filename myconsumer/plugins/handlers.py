@@ -17,6 +17,7 @@ python = HandlerMaker(
         None,
         "calls this with each task: package.module.callable",
         convert=later("myconsumer.handlers.callables.NamedCallable.load"),
+        metavar="NAME",
     ),
     Option(
         "run-in",
@@ -37,6 +38,7 @@ command = HandlerMaker(
         "runs this command for each task, without a shell, the payload on its stdin",
         convert=later("myconsumer.handlers.command.words.asWords"),
         mayHoldSecrets=True,
+        metavar="COMMAND",
     ),
     Option(
         "exec-env",
@@ -44,6 +46,7 @@ command = HandlerMaker(
         None,
         "environment variables that a command gets beside PATH, HOME, LANG and TZ",
         convert=later("myconsumer.handlers.command.words.asNames"),
+        metavar="NAMES",
     ),
     Option(
         "exec-output",
@@ -69,6 +72,7 @@ forward = HandlerMaker(
         None,
         "posts each task to this URL of a web application",
         convert=asURL,
+        metavar="URL",
     ),
     Option(
         "forward-wait-for",
@@ -76,5 +80,6 @@ forward = HandlerMaker(
         None,
         "claims nothing while this URL does not answer with 2xx",
         convert=asURL,
+        metavar="URL",
     ),
 )

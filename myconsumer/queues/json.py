@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from secrets import token_hex
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from hyperlink import URL
@@ -17,13 +18,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from myconsumer.errors import RefusalError
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import Answer
 from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import below, withoutSecrets
 from myconsumer.http.verdict import requireFew, unfit
-from myconsumer.interfaces import IScalableTaskQueue
+from myconsumer.interfaces import IProbed, IScalableTaskQueue
 from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.queues.defects import DefectLog
 from myconsumer.queues.reading import Checked, checked
@@ -36,6 +38,9 @@ CANCELLING = 1.0
 #: The connections beside one for each claim: one each for a settle, a heartbeat and the
 #: end of a claim.
 FURTHER_CONNECTIONS = 3
+
+#: The seconds that extending a lease that never was may take.
+PROBING = 3.0
 
 _LACKING = frozenset({404, 405, 501})
 _TASKS = '{"tasks": [...]}'
@@ -73,7 +78,7 @@ _readElements: Callable[[bytes], _Elements] = msgspec.json.Decoder(_Elements).de
 _readLost: Callable[[bytes], _Lost] = msgspec.json.Decoder(_Lost).decode
 
 
-@implementer(IScalableTaskQueue)
+@implementer(IScalableTaskQueue, IProbed)
 class JSONQueue:
     """
     An endpoint that speaks the pull contract, version 1.
@@ -147,6 +152,25 @@ class JSONQueue:
         See L{IScalableTaskQueue.setPollers}.
         """
         self._client.setConnections(pollers + FURTHER_CONNECTIONS)
+
+    def probe(self) -> Deferred[str]:
+        """
+        See L{IProbed.probe}.  Ends a claim that was never made.  An endpoint that
+        cannot end claims, and answers as any server does that has no queue, is to
+        extend a lease that never was.
+        """
+        return Deferred.fromCoroutine(self._probe())
+
+    async def _probe(self) -> str:
+        if await self.cancelClaim(str(uuid4())):
+            return "answers, and can end claims"
+        try:
+            await self.settle([Settlement(str(uuid4()), "extend", lease=1)], PROBING)
+        except RefusalError as error:
+            # it knows the request, and not the receipt
+            if not error.divisible:
+                raise
+        return "answers, and cannot end claims"
 
     def close(self) -> Deferred[None]:
         """

@@ -20,7 +20,7 @@ from myconsumer.http.answer import Answer
 from myconsumer.http.client import POLL_GRACE
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import requireFew, unfit
-from myconsumer.interfaces import ISelfTimedTaskQueue
+from myconsumer.interfaces import IProbed, ISelfTimedTaskQueue
 from myconsumer.jsontext import UNDECODABLE, decoded, loads, readRaw
 from myconsumer.queues.defects import DefectLog, Defects
 from myconsumer.queues.reading import Malformed, taskOf
@@ -32,7 +32,7 @@ _WANTED = "a JSON value, or a list of them,"
 _readList: Callable[[bytes], list[Raw]] = msgspec.json.Decoder(list[Raw]).decode
 
 
-@implementer(ISelfTimedTaskQueue)
+@implementer(ISelfTimedTaskQueue, IProbed)
 class PlainQueue:
     """
     An endpoint that hands out tasks, each at most once.
@@ -79,6 +79,14 @@ class PlainQueue:
         See L{ITaskQueue.cancelClaim}.
         """
         return succeed(False)
+
+    def probe(self) -> Deferred[str]:
+        """
+        See L{IProbed.probe}.  Connects, and asks nothing: a GET may take a task.
+        """
+        return self._client.reach(self._url).addCallback(
+            lambda _: "takes connections; it was asked nothing, since that takes a task"
+        )
 
     def close(self) -> Deferred[None]:
         """

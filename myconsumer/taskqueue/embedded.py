@@ -16,7 +16,7 @@ from zope.interface import implementer
 from myconsumer.command.daemon import refuseToStart
 from myconsumer.command.privileges import laterUser
 from myconsumer.command.usage import CommandOptions
-from myconsumer.interfaces import ITaskQueue
+from myconsumer.interfaces import IProbed, ITaskQueue
 from myconsumer.task import Claimed, Settlement
 from myconsumer.taskqueue.options import queueFile
 from myconsumer.taskqueue.service import LocalQueueService
@@ -25,7 +25,7 @@ from myconsumer.taskqueue.service import LocalQueueService
 LOCAL = "tasks"
 
 
-@implementer(ITaskQueue)
+@implementer(ITaskQueue, IProbed)
 class EmbeddedQueue(MultiService):
     """
     One of the queues of a file, for the consumer in the same process, with the service
@@ -40,6 +40,7 @@ class EmbeddedQueue(MultiService):
         super().__init__()
         service.setServiceParent(self)
         self._queue = service.queue(name)
+        self._service = service
 
     def __repr__(self) -> str:
         return repr(self._queue)
@@ -65,6 +66,12 @@ class EmbeddedQueue(MultiService):
         See L{ITaskQueue.cancelClaim}.
         """
         return self._queue.cancelClaim(claim)
+
+    def probe(self) -> Deferred[str]:
+        """
+        See L{IProbed.probe}.
+        """
+        return self._service.probe()
 
     def close(self) -> Deferred[None]:
         """

@@ -7,11 +7,13 @@ from __future__ import annotations
 import re
 from os.path import abspath
 
-from myconsumer.command.option import Option, text
+from myconsumer.command.help import EMBEDDED
+from myconsumer.command.option import Option, Unavailable, text
 from myconsumer.fields import YEAR
-from myconsumer.taskqueue.store.lock import FileLock
+from myconsumer.taskqueue.store.lock import FileLock, InUseError
 from myconsumer.taskqueue.store.schema import Sync, check
 
+_PORT = re.compile("[0-9]{1,5}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -25,10 +27,14 @@ def queueFile(path: str) -> str:
     @return: Its absolute path: C{twistd} may change the directory.
 
     @raise ValueError: It is not fit; the text says why.
+    @raise Unavailable: Another process uses it.
     """
     path = abspath(path)
     check(path)
-    FileLock(path).check()
+    try:
+        FileLock(path).check()
+    except InUseError as error:
+        raise Unavailable(error.words) from None
     return path
 
 
@@ -40,6 +46,8 @@ def _seconds(time: str) -> float:
 
 
 def _endpoint(description: str) -> str:
+    if _PORT.fullmatch(description):
+        raise ValueError(f"did you mean tcp:{description}:interface=127.0.0.1?")
     # takes long to import, which is not needed to list the options
     from twisted.internet.endpoints import serverFromString
 
@@ -57,6 +65,7 @@ LOCAL = Option(
     None,
     "serves the queues of this SQLite file, and consumes the queue called tasks",
     convert=queueFile,
+    metavar="FILE",
 )
 
 LISTEN = Option(
@@ -65,6 +74,8 @@ LISTEN = Option(
     "tcp:8321:interface=127.0.0.1",
     "where the embedded queue listens",
     convert=_endpoint,
+    group=EMBEDDED,
+    metavar="ENDPOINT",
 )
 
 KEEP = Option(
@@ -73,6 +84,8 @@ KEEP = Option(
     "7d",
     "how long completed and failed tasks are kept: 12h, 7d",
     convert=_seconds,
+    group=EMBEDDED,
+    metavar="TIME",
 )
 
 SYNC = Option(
@@ -81,4 +94,5 @@ SYNC = Option(
     "normal",
     "what queued tasks survive: a crash of the process (normal), or a power failure "
     "too (full)",
+    group=EMBEDDED,
 )

@@ -15,7 +15,10 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from myconsumer.errors import RefusalError
+from myconsumer.interfaces import IProbed
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.inprocess import LocalQueue
 from myconsumer.taskqueue.store.file import SQLiteFileStore
@@ -62,6 +65,7 @@ class _Running:
         )
 
 
+@implementer(IProbed)
 class LocalQueueService(Service):
     """
     Serves queues of tasks from a SQLite file while it runs.
@@ -132,6 +136,29 @@ class LocalQueueService(Service):
                 lines.append(f"queue {oneLine(queue, 70)}: {held or 'empty'}")
         return lines
 
+    def __repr__(self) -> str:
+        return f"<LocalQueueService {self._path}>"
+
+    def probe(self) -> Deferred[str]:
+        """
+        See L{IProbed.probe}.  Listens for a moment.  The file is not opened.
+        """
+        refuse, self._refuse = self._refuse, _raise
+        why = ""
+        try:
+            self._listen()
+        except RefusedToStart as error:
+            why = str(error)
+        finally:
+            self._refuse = refuse
+        return self.close().addCallback(_probed, why)
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{IProbed.close}.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
     def privilegedStartService(self) -> None:
         """
         Listen.
@@ -158,7 +185,7 @@ class LocalQueueService(Service):
         @return: Fires once that is done.
         """
         super().stopService()
-        return Deferred.fromCoroutine(self._stop())
+        return self.close()
 
     def _make(self) -> _Running:
         # Klein imports a reactor, which whoever runs this has chosen by now
@@ -224,6 +251,12 @@ class LocalQueueService(Service):
             await running.broker.close()
             await running.site.close()
             running.store.close()
+
+
+def _probed(_: None, why: str) -> str:
+    if why:
+        raise RefusalError(why)
+    return "can be served"
 
 
 def _raise(reason: str) -> NoReturn:

@@ -4,14 +4,18 @@ The C{taskqueue} command of C{twistd}: the embedded queue by itself.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from twisted.internet.defer import Deferred
 
+from myconsumer.command.announcement import announce
+from myconsumer.command.configcheck import ServiceOptions
 from myconsumer.command.daemon import steadyClock
+from myconsumer.command.help import EMBEDDED
 from myconsumer.command.mainloop import leaveThreads
 from myconsumer.command.option import LOG_OPTIONS, TOKEN_FILE
 from myconsumer.command.program import Program
 from myconsumer.command.resolving import Command
-from myconsumer.command.usage import CommandOptions
 from myconsumer.taskqueue.embedded import makeLocalQueueService
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.taskqueue.service import LocalQueueService
@@ -21,17 +25,24 @@ STOP_SECONDS = 10.0
 
 OPTIONS = (
     LOCAL._replace(
-        name="db", help="SQLite file that holds the queues; needed", needed=True
+        name="db",
+        help="SQLite file that holds the queues; needed",
+        needed=True,
+        group=EMBEDDED,
     ),
     LISTEN,
     KEEP,
     SYNC,
-    TOKEN_FILE,
+    TOKEN_FILE._replace(
+        help="file with the bearer token that each request has to bring, read again "
+        "when it changes",
+        group=EMBEDDED,
+    ),
     *LOG_OPTIONS,
 )
 
 
-class Options(CommandOptions):
+class Options(ServiceOptions):
     """
     What C{twistd taskqueue} takes.
     """
@@ -43,6 +54,22 @@ class Options(CommandOptions):
         "option may also be given by an environment variable (TASKQUEUE_DB for --db) "
         "or in the TOML file of --config."
     )
+    sections: ClassVar = {
+        "Exit status": [
+            ("143 or 130", "it was stopped by SIGTERM or SIGINT, and ended by that"),
+            ("1", "an option is wrong, or the file or the port cannot be had"),
+        ]
+    }
+    examples = (
+        "twistd -n --pidfile= taskqueue --db tasks.sqlite",
+        "twistd -n --pidfile= taskqueue --db tasks.sqlite --check-config",
+    )
+
+    def makeParts(self, reactor: Any) -> list[LocalQueueService]:
+        """
+        See L{ServiceOptions.makeParts}.
+        """
+        return [makeLocalQueueService(reactor, self["db"], self)]
 
 
 def makeService(options: Options) -> LocalQueueService:
@@ -55,11 +82,12 @@ def makeService(options: Options) -> LocalQueueService:
 
     steadyClock(reactor)
     leaveThreads(reactor)
-    service = makeLocalQueueService(reactor, options["db"], options)
+    [service] = options.makeParts(reactor)
     program = Program(
         lines=lambda: Deferred.fromCoroutine(service.lines()),
         short=service.short,
         stopSeconds=lambda: STOP_SECONDS,
     )
     program.install(service, reactor, options)
+    announce(options)
     return service

@@ -168,9 +168,9 @@ def test_helpListsThem(tmp_path: Path, installed: Path) -> None:
     """
     text = " ".join(consumer(tmp_path, installed, "--help").stdout.split())
     for said in (
-        "--shout= writes payloads to this file",
-        "--shout-end= what each line ends with [default: !]",
-        "--series-length= how many tasks there are [default: 3]",
+        "--shout VALUE writes payloads to this file",
+        "--shout-end VALUE what each line ends with [default: !]",
+        "--series-length N how many tasks there are [default: 3]",
         "the protocol of the endpoint: json, plain, series",
     ):
         assert said in text

@@ -274,7 +274,7 @@ class OtherTests(ConsoleCase):
         """
         for arguments, text in (
             (["--help"], "queue the tasks of a file"),
-            (["enqueue", "--help"], "--id-field="),
+            (["enqueue", "--help"], "--id-field "),
             (["--version"], "myconsumer "),
         ):
             console = await self.finished(*arguments)

@@ -5,6 +5,7 @@ Tests for the command line of C{myconsumer}.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from inspect import iscoroutinefunction
@@ -74,8 +75,36 @@ class CommandTests(OptionsCase):
         Each command is in the help.
         """
         text = str(Options())
+        self.assertTrue(text.startswith("Usage: myconsumer COMMAND ..."))
+        self.assertEqual(re.findall(r"^  (\w+) ", text, re.MULTILINE), [*COMMANDS])
+        text = " ".join(text.split())
         for name, summary in COMMANDS.items():
-            self.assertRegex(text, rf"{name} +{summary}")
+            self.assertIn(f" {name} {summary}", text)
+
+    def test_saysWhichCommandIsMeant(self) -> None:
+        """
+        A command that is misspelt is refused with the one that is like it.
+        """
+        line = self.refused("chekc")
+        self.assertIn("'chekc' is no command; did you mean check? known are", line)
+        self.assertIn(
+            "'frobnicate' is no command; known are", self.refused("frobnicate")
+        )
+
+    def test_helpOfEachCommandIsNarrow(self) -> None:
+        """
+        No line of any command's help is wider than 80 columns, and each option is there
+        once.
+        """
+        for name in COMMANDS:
+            options = moduleOf(name).Options()
+            text = str(options)
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            self.assertTrue(text.startswith(f"Usage: myconsumer {name} URL"))
+            for option in options.command.options:
+                count = 0 if option.argument else 1
+                found = re.findall(rf"^  --{option.name} ", text, re.MULTILINE)
+                self.assertEqual(len(found), count, option.name)
 
     def test_namesKnownCommands(self) -> None:
         """
@@ -93,7 +122,7 @@ class CommandTests(OptionsCase):
             self.refused("--frob"), "option --frob not recognized; --help lists all"
         )
         self.assertEqual(
-            self.refused("counts", URL, "--tok=x", "--frob=a=b"),
+            self.refused("counts", URL, "--frob=a=b"),
             "counts: option --frob not recognized; --help lists all",
         )
         self.assertIn(

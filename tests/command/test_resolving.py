@@ -303,6 +303,8 @@ class BadValueTests(ResolvingCase):
             ("exec", " ", "it is empty"),
             ("exec-env", "HOME, A-B", "'A-B' is no name of a variable"),
             ("rate", "0/s", "it is from once a year to 1000000/s"),
+            ("rate", "5", "it lacks its unit, as in 5/s, 5/m or 5/h"),
+            ("listen", "8331", "did you mean tcp:8331:interface=127.0.0.1?"),
             ("forward", "ftp://host/", ""),
         ):
             line = self.refused(neededFor(name) | {name: text})

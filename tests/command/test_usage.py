@@ -207,7 +207,7 @@ class CommandOptionsTests(SynchronousTestCase):
         Where a plugin brings an option with the name of another, nothing is taken, and
         the refusal has the name.
         """
-        for name in ("times", "config", "help", "version"):
+        for name in ("times", "config", "help", "version", "check-config"):
 
             class Twice(ExampleOptions):
                 command = Command(
@@ -252,9 +252,9 @@ class CommandOptionsTests(SynchronousTestCase):
         help = " ".join(out.getvalue().split())
         for said in (
             "[NAME] [MORE...] [options]",
-            "--word= a word; may be repeated",
+            "--word VALUE a word; may be repeated",
             "--loud shout",
-            "--times= how often [default: 2]",
+            "--times N how often [default: 2]",
         ):
             self.assertIn(said, help)
         self.assertNotIn("--name", help)

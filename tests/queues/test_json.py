@@ -21,7 +21,7 @@ from myconsumer.http import Client
 from myconsumer.http.answer import LONGEST_BODY
 from myconsumer.http.offload import LARGE
 from myconsumer.http.urls import parseURL
-from myconsumer.interfaces import IScalableTaskQueue, ITaskQueue
+from myconsumer.interfaces import IProbed, IScalableTaskQueue, ITaskQueue
 from myconsumer.jsontext import MOST_VALUES
 from myconsumer.queues.json import JSONQueue, makeQueue
 from myconsumer.retrying import QUIET
@@ -30,6 +30,14 @@ from myconsumer.tokenfile import TokenFile
 from tests.http.test_client import ClientCase, says, stalls
 
 GOOD = b'{"id":"good","payload":1}'
+
+
+def inTurn(*responses: Any) -> Any:
+    """
+    Answer each request with the next of the responses.
+    """
+    left = iter(responses)
+    return lambda request: next(left)(request)
 
 
 class QueueCase(ClientCase):
@@ -527,6 +535,56 @@ class CancelClaimTests(QueueCase):
         ended = self.queue.cancelClaim("c")
         self.clock.advance(1)
         self.failureResultOf(ended, FaultError)
+
+
+class ProbeTests(QueueCase):
+    """
+    Tests for L{JSONQueue.probe}.
+    """
+
+    def test_providesInterface(self) -> None:
+        """
+        The queue provides L{IProbed}.
+        """
+        verifyObject(IProbed, self.queue)
+
+    def test_endsAClaimThatNeverWas(self) -> None:
+        """
+        Where the endpoint can end claims, that is all that is asked.
+        """
+        self.endpoint.respond = says(204)
+        answer = self.successResultOf(self.queue.probe())
+        self.assertEqual(answer, "answers, and can end claims")
+        [request] = self.endpoint.requests
+        self.assertEqual(request.method, b"DELETE")
+
+    def test_extendsALeaseThatNeverWas(self) -> None:
+        """
+        Where the answer is that of a server without a queue, a lease that never was is
+        extended: a queue takes that, or refuses the receipt; others do not.
+        """
+        for first in (404, 405, 501):
+            for second in (200, 204, 400, 422):
+                self.endpoint.respond = inTurn(says(first), says(second, b""))
+                answer = self.successResultOf(self.queue.probe())
+                self.assertEqual(answer, "answers, and cannot end claims")
+                self.assertEqual(self.sent()["settle"][0]["outcome"], "extend")
+            for second, error in (
+                (404, RefusalError),
+                (405, RefusalError),
+                (403, RefusalError),
+                (501, FaultError),
+            ):
+                self.endpoint.respond = inTurn(says(first), says(second))
+                self.failureResultOf(self.queue.probe(), error)
+
+    def test_failsAsTheEndOfAClaimDoes(self) -> None:
+        """
+        Where the end of a claim is refused, or fails, the probe fails.
+        """
+        for code, error in ((500, FaultError), (401, RefusalError)):
+            self.endpoint.respond = says(code)
+            self.failureResultOf(self.queue.probe(), error)
 
 
 class CloseTests(QueueCase):

@@ -18,7 +18,7 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, RefusalError
 from myconsumer.http.urls import parseURL
-from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
+from myconsumer.interfaces import IProbed, ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.queues.plain import PlainQueue, makeQueue
 from myconsumer.task import Claimed, Settlement, Task
 from tests.http.test_client import ClientCase, says, stalls
@@ -52,6 +52,15 @@ class PlainQueueTests(ClientCase):
         """
         verifyObject(ITaskQueue, self.queue)
         verifyObject(ISelfTimedTaskQueue, self.queue)
+
+    def test_probesWithoutARequest(self) -> None:
+        """
+        The probe sends no request: a GET may take a task.
+        """
+        verifyObject(IProbed, self.queue)
+        answer = self.successResultOf(self.queue.probe())
+        self.assertIn("it was asked nothing", answer)
+        self.assertEqual(self.endpoint.requests, [])
 
     def test_asksForURL(self) -> None:
         """

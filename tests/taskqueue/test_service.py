@@ -25,7 +25,8 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import FaultError
+from myconsumer.errors import FaultError, RefusalError
+from myconsumer.interfaces import IProbed
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.service import LocalQueueService, RefusedToStart
 from myconsumer.taskqueue.store.lock import FileLock
@@ -59,6 +60,24 @@ class LocalQueueServiceTests(TestCase):
         self.directory.mkdir()
         self.path = self.directory / "queue.sqlite"
         self.agent = Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False))
+
+    async def test_probes(self) -> None:
+        """
+        The probe listens for a moment, makes no file, and fails where the service
+        would be refused; afterwards the service can be started.
+        """
+        service = self.make()
+        verifyObject(IProbed, service)
+        self.assertEqual(await service.probe(), "can be served")
+        self.assertEqual(list(self.directory.iterdir()), [])
+        open = await self.assertFailure(self.make("tcp:0").probe(), RefusalError)
+        self.assertIn("without a token", str(open))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            other = self.make(f"tcp:{taken.getsockname()[1]}:interface=127.0.0.1")
+            error = await self.assertFailure(other.probe(), RefusalError)
+        self.assertIn("in use", str(error))
+        service.startService()
+        self.assertTrue(self.path.exists())
 
     def make(self, endpoint: str = HERE, **more: Any) -> LocalQueueService:
         """
@@ -334,7 +353,7 @@ class LocalQueueServiceTests(TestCase):
         lock = FileLock(str(self.path))
         lock.acquire()
         self.addCleanup(lock.release)
-        self.assertRefuses(self.make(), "another process works on it")
+        self.assertRefuses(self.make(), "in use by another process")
         self.assertFalse(self.path.exists())
 
     async def test_startsAfterRefusal(self) -> None:
@@ -344,7 +363,7 @@ class LocalQueueServiceTests(TestCase):
         lock = FileLock(str(self.path))
         lock.acquire()
         service = self.make()
-        self.assertRefuses(service, "another process works on it")
+        self.assertRefuses(service, "in use by another process")
         await service.stopService()
         lock.release()
         url = self.start(service)

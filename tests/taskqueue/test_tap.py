@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from myconsumer.taskqueue.options import queueFile
 from myconsumer.taskqueue.store.lock import FileLock
 from myconsumer.taskqueue.tap import OPTIONS, Options
+from myconsumer.text import shown
 from tests.taskqueue.core import File
 
 DAY = 86_400
@@ -47,6 +48,26 @@ class OptionsCase(SynchronousTestCase):
         self.assertEqual(len(line.splitlines()), 1, line)
         self.assertTrue(line.startswith("taskqueue: "), line)
         return line.removeprefix("taskqueue: ")
+
+
+class InUseTests(OptionsCase):
+    """
+    A file that another process uses.
+    """
+
+    def test_namesTheProcess(self) -> None:
+        """
+        The refusal names the file and the process, and does not take the path for
+        wrong.
+        """
+        lock = FileLock(self.path)
+        lock.acquire()
+        self.addCleanup(lock.release)
+        self.assertEqual(
+            self.refused("--db", self.path),
+            f"--db: {shown(self.path)} is in use by another process "
+            f"(pid {os.getpid()})",
+        )
 
 
 class OptionsTests(OptionsCase):

@@ -7,6 +7,43 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
+
+
+class InUseError(ValueError):
+    """
+    Another process has the lock.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        @param path: The file that is locked.
+        """
+        pid = holderOf(path)
+        shown = "" if pid is None else f" (pid {pid})"
+        #: What follows the file's name.
+        self.words = f"is in use by another process{shown}"
+        super().__init__(f"it {self.words}")
+
+
+def holderOf(path: str) -> int | None:
+    """
+    Find out who has locked a file.
+
+    @param path: The file.
+
+    @return: The process's id; C{None} where the system does not tell, or the process is
+        in another container.
+    """
+    with suppress(OSError, ValueError):
+        found = os.stat(path)
+        device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+        locked = f"{device}:{found.st_ino}"
+        with open("/proc/locks", encoding="ascii") as locks:
+            for words in map(str.split, locks):
+                if words[1] == "FLOCK" and words[-3] == locked and int(words[-4]) > 0:
+                    return int(words[-4])
+    return None
 
 
 class FileLock:
@@ -57,7 +94,7 @@ class FileLock:
         except OSError as error:
             os.close(file)
             if isinstance(error, BlockingIOError):
-                raise ValueError("another process works on it") from None
+                raise InUseError(self._path) from None
             raise ValueError(f"it cannot be locked: {error.strerror}") from None
         return file
 

@@ -54,7 +54,7 @@ class SQLiteFileStoreTests(TestCase):
         first = SQLiteFileStore(path, "normal", reactor)
         first.start()
         second = self.make(path)
-        with self.assertRaisesRegex(ValueError, "another process works on it"):
+        with self.assertRaisesRegex(ValueError, "in use by another process"):
             second.start()
         first.close()
         second.start()

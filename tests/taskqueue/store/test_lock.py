@@ -23,6 +23,10 @@ sys.stdin.read()
 """
 
 
+#: What the system says of who has a lock.
+PID = os.getpid()
+
+
 class FileLockTests(SynchronousTestCase):
     """
     Tests for L{FileLock}.
@@ -45,11 +49,11 @@ class FileLockTests(SynchronousTestCase):
         A lock that is held is refused to others; released, it is there for the next.
         """
         self.lock.acquire()
-        self.assertRefused(self.path, "another process works on it")
+        self.assertRefused(self.path, f"it is in use by another process (pid {PID})")
         self.lock.release()
         other = FileLock(str(self.path))
         other.acquire()
-        self.assertRefused(self.path, "another process works on it")
+        self.assertRefused(self.path, "in use by another process")
         other.release()
 
     def test_checksWithoutTaking(self) -> None:

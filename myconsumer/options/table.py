@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from myconsumer.command.help import HANDLER, PACE, SOURCE, STOPPING, inGroup
 from myconsumer.command.option import (
     LOG_OPTIONS,
     TOKEN_FILE,
@@ -22,12 +23,14 @@ from myconsumer.command.option import (
 from myconsumer.command.refusal import AllGiven, BadOption, exclude
 from myconsumer.command.resolving import Command, missing
 from myconsumer.fields import MILLION, YEAR, Lease
+from myconsumer.options.advice import advise
 from myconsumer.pipeline.terms import Claiming
 from myconsumer.plugins import choosers, handlerMakers, optionsOf, queueMakers
 
 _HOUR = 3_600
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?)/([smh])")
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 _QUEUES = queueMakers()
@@ -42,6 +45,11 @@ HANDLERS = choosers(_HANDLERS)
 #: What C{--protocol} may name.
 PROTOCOLS = sorted(_QUEUES.keys() - QUEUES.keys())
 
+#: Each of these, with its description.
+DESCRIPTIONS = [
+    (name, str(getattr(_QUEUES[name], "description", ""))) for name in PROTOCOLS
+]
+
 
 def _protocol(name: str) -> str:
     if name not in PROTOCOLS:
@@ -50,6 +58,8 @@ def _protocol(name: str) -> str:
 
 
 def _perSecond(rate: str) -> float:
+    if _NUMBER.fullmatch(rate):
+        raise ValueError(f"it lacks its unit, as in {rate}/s, {rate}/m or {rate}/h")
     matched = _RATE.fullmatch(rate)
     perSecond = float(matched[1]) / _UNITS[matched[2]] if matched else 0
     if not 1 / YEAR <= perSecond <= MILLION:
@@ -63,6 +73,8 @@ URL = Option(
     None,
     "where tasks are pulled from; needed, unless there is --local",
     convert=asURL,
+    group=SOURCE,
+    metavar="URL",
 )
 
 PROTOCOL = Option(
@@ -72,16 +84,12 @@ PROTOCOL = Option(
     f"the protocol of the endpoint: {', '.join(PROTOCOLS)}",
     convert=_protocol,
     requires="url",
+    group=SOURCE,
+    metavar="NAME",
 )
 
-OPTIONS: Sequence[Option] = (
-    URL,
-    PROTOCOL,
-    *optionsOf(_QUEUES),
-    countOption(
-        "limit", 1, None, "the most tasks that run at once; needed", isLive=True
-    ),
-    *optionsOf(_HANDLERS),
+_PACE = inGroup(
+    PACE,
     secondsOption(
         "wait",
         Claiming.wait,
@@ -123,10 +131,15 @@ OPTIONS: Sequence[Option] = (
         "starts tasks no faster than this: 5/s, 90/m, 1000/h",
         convert=_perSecond,
         isLive=True,
+        metavar="N/s",
     ),
+)
+
+_STOPPING = inGroup(
+    STOPPING,
     secondsOption(
         "timeout", 0, "seconds that a task may run; 0: no limit", isLive=True
-    ),
+    )._replace(group=HANDLER),
     secondsOption(
         "drain", 20, "seconds that running tasks get when stopped", isLive=True
     ),
@@ -136,9 +149,21 @@ OPTIONS: Sequence[Option] = (
         20,
         "the attempt in which a failure is final; 0: the endpoint decides",
         isLive=True,
-    ),
+    )._replace(group=HANDLER),
     Option("until-empty", Flag, Claiming.untilEmpty, "end once no task is left"),
-    TOKEN_FILE,
+)
+
+OPTIONS: Sequence[Option] = (
+    URL,
+    PROTOCOL,
+    *optionsOf(_QUEUES, SOURCE),
+    countOption(
+        "limit", 1, None, "the most tasks that run at once; needed", isLive=True
+    )._replace(group=PACE),
+    *optionsOf(_HANDLERS, HANDLER),
+    *_PACE,
+    *_STOPPING,
+    TOKEN_FILE._replace(group=SOURCE),
     *LOG_OPTIONS,
 )
 
@@ -178,4 +203,4 @@ def _listed(options: Iterable[Option]) -> str:
     return ", ".join(f"{option.label} takes {option.takes}" for option in options)
 
 
-COMMAND = Command("consumer", OPTIONS, _checkTogether)
+COMMAND = Command("consumer", OPTIONS, _checkTogether, advise)

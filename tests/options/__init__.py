@@ -1,0 +1,3 @@
+"""
+Tests for what is said of the options of C{twistd consumer}.
+"""
