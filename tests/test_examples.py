@@ -8,11 +8,13 @@ import json
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
-from configparser import ConfigParser
+from configparser import RawConfigParser
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 from treq.testing import StubTreq
 from twisted.application.internet import TimerService
@@ -559,26 +561,125 @@ class DemoTests(SynchronousTestCase):
             self.assertIn(told, printed)
 
 
+#: The units for systemd, and the command that each starts.
+UNITS = {"consumer": "consumer", "consumer@": "consumer", "taskqueue": "taskqueue"}
+
+
 class UnitTests(SynchronousTestCase):
     """
     The units for systemd.
     """
 
+    def read(self, name: str) -> dict[str, str]:
+        """
+        @return: The settings of a unit's service; of those that are there several
+            times the last.
+        """
+        unit = RawConfigParser(strict=False)
+        unit.optionxform = str  # type: ignore[assignment, method-assign]
+        unit.read(EXAMPLES / f"{name}.service")
+        return dict(unit["Service"])
+
     def test_startACommand(self) -> None:
         """
         Each unit starts a command in the foreground, with options that the command has.
         """
-        for name, options in (
-            ("consumer", ConsumerOptions()),
-            ("taskqueue", TaskQueueOptions()),
-        ):
-            unit = ConfigParser(interpolation=None)
-            unit.read(EXAMPLES / f"{name}.service")
-            words = shlex.split(unit["Service"]["ExecStart"])
-            self.assertEqual(words[1:4], ["-n", "--pidfile=", name])
+        options = {"consumer": ConsumerOptions(), "taskqueue": TaskQueueOptions()}
+        for name, command in UNITS.items():
+            words = shlex.split(self.read(name)["ExecStart"])
+            self.assertEqual(words[1:4], ["-n", "--pidfile=", command])
             self.assertTrue(words[4:])
             for option in words[4::2]:
-                self.assertIn(f"{option.removeprefix('--')}=", options.longOpt)
+                longOpt = options[command].longOpt
+                self.assertIn(f"{option.removeprefix('--')}=", longOpt)
+
+    def test_leaveTimeToStop(self) -> None:
+        """
+        systemd waits for longer than a stop with the default of C{--drain} takes, and
+        sends the first signal to the consumer alone.
+        """
+        for name in ("consumer", "consumer@"):
+            service = self.read(name)
+            drain = ConsumerOptions().command.options
+            default = next(o.default for o in drain if o.name == "drain")
+            self.assertGreater(float(service["TimeoutStopSec"]), default + 9)
+            self.assertEqual(service["KillMode"], "mixed")
+
+    def test_runAsAnotherUser(self) -> None:
+        """
+        No unit runs as root, or can become it.
+        """
+        for name in UNITS:
+            service = self.read(name)
+            self.assertNotIn(service["User"], ("", "root"))
+            self.assertEqual(service["NoNewPrivileges"], "yes")
+
+    def test_areConfined(self) -> None:
+        """
+        C{systemd-analyze security} finds each unit well confined, where it is there.
+        """
+        if not shutil.which("systemd-analyze"):
+            raise SkipTest("there is no systemd-analyze")
+        for name in UNITS:
+            judged = subprocess.run(
+                [
+                    "systemd-analyze",
+                    "security",
+                    "--offline=true",
+                    "--threshold=20",
+                    str(EXAMPLES / f"{name}.service"),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
+
+
+class ImageTests(SynchronousTestCase):
+    """
+    The C{Dockerfile}.
+    """
+
+    def setUp(self) -> None:
+        text = (EXAMPLES / "Dockerfile").read_text()
+        joined = re.sub(r"\\\n(\s*#.*\n)?", " ", text)
+        self.steps = [
+            (word, rest)
+            for word, _, rest in (line.partition(" ") for line in joined.splitlines())
+            if word and not word.startswith("#")
+        ]
+
+    def test_startsTheConsumer(self) -> None:
+        """
+        The image starts C{twistd} itself, without a shell that would keep its signals.
+        """
+        words = json.loads(dict(self.steps)["ENTRYPOINT"])
+        self.assertEqual(words, ["twistd", "-n", "--pidfile=", "consumer"])
+        self.assertEqual(dict(self.steps)["STOPSIGNAL"], "SIGTERM")
+
+    def test_dropsPrivileges(self) -> None:
+        """
+        The image's user is not root, and is set after all that only root can do.
+        """
+        names = [word for word, _ in self.steps]
+        self.assertRegex(dict(self.steps)["USER"], r"^[1-9][0-9]+:[1-9][0-9]+$")
+        self.assertGreater(names.index("USER"), names.index("RUN"))
+        self.assertLess(names.index("USER"), names.index("ENTRYPOINT"))
+
+    def test_setsOptions(self) -> None:
+        """
+        The variables of the image are those of options, and hold values that they take.
+        """
+        environ = dict(
+            word.split("=", 1) for word in shlex.split(dict(self.steps)["ENV"])
+        )
+        command = ConsumerOptions.command
+        known = [command.variable(option) for option in command.options]
+        for name in environ:
+            if name.startswith("CONSUMER_"):
+                self.assertIn(name, known)
 
 
 def encode(body: Any) -> bytes:
