@@ -104,7 +104,18 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         cause = error.__cause__
         if cause is None and not error.__suppress_context__:
             cause = error.__context__
+            if cause is not None and _isOurs(cause.__traceback__):
+                # it was handled before the handler's code was called
+                return
         error = cause
+
+
+def _isOurs(tb: TracebackType | None) -> bool:
+    """
+    @return: Whether all frames are ours or Twisted's.
+    """
+    paths = (tb.tb_frame.f_code.co_filename for tb in islice(_frames(tb), DEEPEST))
+    return all(map(_isFramework, paths))
 
 
 def _lines(error: BaseException, tb: TracebackType | None) -> list[str]:

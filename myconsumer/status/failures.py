@@ -27,7 +27,7 @@ RATE, MOST = 300, 24_000
 _LINE = 500
 
 #: What differs in texts that are alike: UUIDs, and words that hold a digit.
-_VARIES = re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b|\b[^\W\d]*+\d\w*")
+_VARIES = re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}\b|\b[^\W\d]*\d\w*")
 
 #: The most characters of a text that tell it from others.
 _TELLING = 160

@@ -28,8 +28,11 @@ class UntilEmptyTests(AcceptanceCase):
         """
         self.queue.put(sleeping(1))
         self.queue.putAll(sleeping(0.02), 30)
-        await self.assertEndsWith(0, self.start(until_empty=True))
+        consumer = self.start(until_empty=True)
+        await self.assertEndsWith(0, consumer)
         self.assertCompletedOnce()
+        self.assertRegex(consumer.output, r"Nothing is left after .* status 0\n")
+        self.assertIn(": 31 complete; 0 running; 0 waiting\n", consumer.output)
         waits = {seen.body["wait"] for seen in self.endpoint.requests("claim")}
         self.assertEqual(waits, {0})
 
@@ -57,6 +60,9 @@ class UntilEmptyTests(AcceptanceCase):
         consumer = self.start(until_empty=True)
         await self.assertEndsWith(1, consumer)
         self.assertEqual(len(self.endpoint.requests("claim")), 5)
+        self.assertIn(
+            "status 1, since 5 claims in a row have failed: ", consumer.output
+        )
         self.assertNotIn("Traceback", consumer.output)
 
     async def test_survivesFailuresThatPass(self) -> None:
@@ -75,8 +81,23 @@ class UntilEmptyTests(AcceptanceCase):
         With nothing running, a refusal ends the process with 1 at once.
         """
         self.endpoint.plan = faults.always("claim", faults.status(404))
-        await self.assertEndsWith(1, self.start(until_empty=True))
+        consumer = self.start(until_empty=True)
+        await self.assertEndsWith(1, consumer)
         self.assertEqual(len(self.endpoint.requests("claim")), 1)
+        self.assertIn("status 1, since claims are refused: ", consumer.output)
+        self.assertNotIn("next try", consumer.output)
+
+    async def test_countsFailuresInsteadOfLoggingEach(self) -> None:
+        """
+        Three thousand tasks that fail for good write less than 100 kB, and the last
+        lines count them.
+        """
+        self.queue.putAll(FAILING, 3000)
+        consumer = self.start(until_empty=True, max_attempts=1, limit=100)
+        await self.assertEndsWith(0, consumer)
+        self.assertLess(len(consumer.output), 10_000)
+        self.assertEqual(consumer.output.count("Traceback"), 1)
+        self.assertIn(": 0 complete, 3,000 failed; 0 running", consumer.output)
 
     async def test_endsByTheSignal(self) -> None:
         """

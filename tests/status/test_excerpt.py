@@ -127,6 +127,22 @@ class ExcerptTests(SynchronousTestCase):
         self.assertTrue(first.endswith("\nKeyError: 'x'"), text)
         self.assertTrue(second.endswith("\nRuntimeError: outer"), text)
 
+    def test_leavesOutWhatIsOurs(self) -> None:
+        """
+        An exception that our own code was handling when it called the handler has not
+        led to the handler's.
+        """
+        ours = raised(lambda: check("limit", Positive, 0))
+        assert ours.tb is not None
+        assert ours.tb.tb_next is not None
+        try:
+            raise ours.value.with_traceback(ours.tb.tb_next.tb_next)
+        except ValueError as error:
+            error.__traceback__ = ours.tb.tb_next.tb_next
+            failure = raised(inner)
+        self.assertIs(failure.value.__context__, ours.value)
+        self.assertNotIn("which has led to", excerpt(failure))
+
     def test_leavesOutTheMiddle(self) -> None:
         """
         Of a thousand frames only the first and the last are there.
