@@ -76,6 +76,8 @@ other = QueueMaker("other", "another protocol", "nowhere")
 json = QueueMaker("json", "not the real one", "nowhere")
 another = HandlerMaker("another", "another handler", "nowhere")
 command = HandlerMaker("exec", "not the real one", "nowhere")
+nameless = HandlerMaker("nameless", "another one", "nowhere")
+del nameless.name
 """
 
 IMPORTS = """
@@ -276,6 +278,16 @@ class ChoosingTests(SynchronousTestCase):
             {option.name: option.requires for option in optionsOf(self.makers)},
             {"file": None, "flag": None, "flag-depth": "flag", "other": None},
         )
+
+    def test_belongToAGroup(self) -> None:
+        """
+        Options that name no group of the help are in the given one.
+        """
+        own = Option("own", text("a path"), None, "", group="Mine")
+        makers = {"x": QueueMaker("x", "", "nowhere", own), **self.makers}
+        groups = {option.name: option.group for option in optionsOf(makers, "Theirs")}
+        self.assertEqual(groups.pop("own"), "Mine")
+        self.assertEqual(set(groups.values()), {"Theirs"})
 
     def test_chosenByOptionOrName(self) -> None:
         """

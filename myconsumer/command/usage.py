@@ -25,7 +25,7 @@ from myconsumer.command.help import (
     section,
     synopsisOf,
 )
-from myconsumer.command.option import CONFIG, Option
+from myconsumer.command.option import CONFIG, Address, Option
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command, resolve
 from myconsumer.command.setting import Change, Setting, Settings
@@ -186,6 +186,17 @@ class CommandOptions(ProgramOptions):
     def _named(self) -> list[Option]:
         return list(self._rows)
 
+    def _isGivenElsewhere(self, option: Option, word: str) -> bool:
+        """
+        @return: Whether the environment gives a URL, and C{word} is another argument.
+        """
+        variable = self.command.variable(option)
+        return (
+            option.type is Address
+            and "://" not in word
+            and bool(os.environ.get(variable))
+        )
+
     def arranged(self, options: Sequence[str] | None) -> Sequence[str]:
         """
         See L{ProgramOptions.arranged}.  Options may stand before, between and after the
@@ -207,7 +218,7 @@ class CommandOptions(ProgramOptions):
         """
         rest = list(arguments)
         for option in self.command.arguments:
-            if rest:
+            if rest and not self._isGivenElsewhere(option, rest[0]):
                 self[option.name] = rest if option.isList else rest.pop(0)
                 if option.isList:
                     return

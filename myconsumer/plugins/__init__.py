@@ -92,9 +92,11 @@ def _broughtBy(maker: Any) -> Sequence[Option]:
 
 def _installed(interface: Any) -> dict[str, Any]:
     """
-    @return: The plugins, by name.  Of two with one name the first found counts.
+    @return: The plugins, by name.  Of two with one name the first found counts; one
+        without a name cannot be chosen.
     """
     makers: dict[str, Any] = {}
     for maker in getPlugins(interface, sys.modules[__name__]):
-        makers.setdefault(maker.name, maker)
+        if isinstance(name := getattr(maker, "name", None), str):
+            makers.setdefault(name, maker)
     return makers

@@ -81,6 +81,19 @@ class CommandTests(OptionsCase):
         for name, summary in COMMANDS.items():
             self.assertIn(f" {name} {summary}", text)
 
+    def test_takesOtherArgumentsWhereTheURLIsInTheEnvironment(self) -> None:
+        """
+        Where the environment gives the URL, the first argument may be another one.
+        """
+        os.environ["MYCONSUMER_URL"] = URL
+        self.assertEqual(self.parsed("retry", "17", "18")["ids"], ["17", "18"])
+        self.assertEqual(str(self.parsed("enqueue", "x")["url"]), URL)
+        other = "http://localhost:2/q"
+        options = self.parsed("enqueue", other, "x")
+        self.assertEqual((str(options["url"]), options["file"]), (other, "x"))
+        del os.environ["MYCONSUMER_URL"]
+        self.assertIn("URL takes an http://", self.refused("enqueue", "x"))
+
     def test_saysWhichCommandIsMeant(self) -> None:
         """
         A command that is misspelt is refused with the one that is like it.
