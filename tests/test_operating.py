@@ -18,7 +18,7 @@ PACKAGE = ROOT / "myconsumer"
 #: What is called with formats: the methods of a logger; C{log}, one of them; and what
 #: keeps the formats of one outcome, or logs in its own way.
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "log"}
-LEVELS |= {"Wording", "_change"}
+LEVELS |= {"Wording", "_change", "emit"}
 
 #: A field of a format.
 FIELD = re.compile(r"\{(\w+)[^}]*\}")
@@ -61,6 +61,9 @@ def calls(trees: list[ast.Module]) -> Iterator[tuple[str, str]]:
                 case ast.Call(
                     func=ast.Attribute(attr=name) | ast.Name(id=name), args=given
                 ):
+                    if name == "emit":
+                        # a level comes first
+                        given = [each for each in given if textOf(each)]
                     for text in takewhile(lambda text: text, map(textOf, given)):
                         yield name, str(text)
 

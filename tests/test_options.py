@@ -128,7 +128,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(
             " ".join(option.name for option in OPTIONS if option.isLive),
             "limit wait lease interval prefetch pollers rate timeout drain "
-            "max-attempts",
+            "max-attempts log-level log-keep",
         )
 
     def test_defaultsAreTaken(self) -> None:
