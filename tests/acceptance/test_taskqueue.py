@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import resource
 import signal
 import socket
@@ -21,7 +22,14 @@ from urllib.parse import quote
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.acceptance.embedded import Client, QueueCase, freePort, look, states
+from tests.acceptance.embedded import (
+    LOOPBACK,
+    Client,
+    QueueCase,
+    freePort,
+    look,
+    states,
+)
 from tests.acceptance.handlers import sleeping
 from tests.processes import descriptors, isAlive
 
@@ -237,6 +245,53 @@ class StoppingTests(QueueCase):
         self.endDaemon(pid)
         await self.until(lambda: not isAlive(pid), "the daemon is gone")
         self.assertFalse((place / "here.pid").exists())
+
+    async def test_refusesAsADaemon(self) -> None:
+        """
+        A daemon that cannot listen says why on the standard error that it was started
+        with, ends with status 1, and leaves no pid file.
+        """
+        port = (await self.serve()).output.split("http://127.0.0.1:")[1].split("/")[0]
+        words = ["--pidfile=here.pid", "--logfile=here.log", "taskqueue"]
+        words += ["--db=here.sqlite", f"--listen={LOOPBACK.format(port)}"]
+        started = self.spawn(words, {}, {})
+        await self.untilEnded(started)
+        assert started.ending is not None
+        self.assertEqual(started.ending.status, 1)
+        line, *others = started.errors.splitlines()
+        self.assertRegex(line, "^taskqueue: it cannot listen: .*Address already in use")
+        self.assertIn("the line above says why", others[0])
+        self.assertFalse((started.directory / "here.pid").exists())
+        self.assertIn("it cannot listen", (started.directory / "here.log").read_text())
+
+    async def test_shedsPrivileges(self) -> None:
+        """
+        With --uid a folder that is not that user's is refused at once; in one that is,
+        a token that only root may read is the one that counts.
+        """
+        if os.geteuid():
+            self.skipTest("only root may be somebody else")
+        self.directory.chmod(0o755)
+        words = ["-n", "--pidfile=", "--uid=nobody", "taskqueue", "--db=q.sqlite"]
+        words += [f"--listen={LOOPBACK.format(0)}", "--token-file=token"]
+        refused = self.spawn(words, {}, {"token": "s3cret"})
+        await self.untilEnded(refused)
+        self.assertRegex(
+            refused.output,
+            r"^taskqueue: the user of --uid cannot use '\S+q.sqlite': its directory "
+            r"may not be written to\n$",
+        )
+        place = self.directory / str(len(self.processes))
+        place.mkdir()
+        os.chown(place, pwd.getpwnam("nobody").pw_uid, -1)
+        (place / "token").touch(0o600)
+        served = self.spawn(words, {}, {"token": "s3cret"})
+        await self.untilServing(served)
+        client = self.client(served)
+        self.assertEqual((await client.ask("GET")).status, 401)
+        client.token = "s3cret"
+        # (that user may not be able to import what else a request needs)
+        self.assertNotIn((await client.ask("GET")).status, (401, 503))
 
     def endDaemon(self, pid: int) -> None:
         """
