@@ -189,7 +189,7 @@ class ProcessLog:
     def _open(self) -> LogStream:
         path = self._twistd["logfile"]
         if not self.isDaemons and path in (None, "", "-"):
-            return LogStream(sys.stdout.fileno())
+            return LogStream(_standardOutput())
         if path == "-":
             self._options.exit("a daemon cannot log to standard output: give --logfile")
         # twistd may change the directory
@@ -232,3 +232,11 @@ class ProcessLog:
                 options=", ".join(given),
                 what=what,
             )
+
+
+def _standardOutput() -> int:
+    try:
+        return sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):
+        # it was closed before the start
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

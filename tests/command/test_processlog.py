@@ -100,6 +100,22 @@ class ProcessLogTests(SynchronousTestCase):
             self.assertEqual(path.stat().st_mode & 0o777, mode, twistd)
             self.assertIn("[app#info] an info line", path.read_text())
 
+    def test_standardOutputIsClosed(self) -> None:
+        """
+        Where standard output was closed before the start nothing is logged, and the
+        consumer runs as ever.
+        """
+        command = f'exec "{TWISTD}" -n --pidfile= consumer {" ".join(USUAL)} >&-'
+        ended = subprocess.run(
+            ["sh", "-c", command],
+            stderr=subprocess.PIPE,
+            cwd=self.directory,
+            env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+            timeout=30,
+            check=False,
+        )
+        self.assertEqual((ended.returncode, ended.stderr), (0, b""))
+
     def test_refusesAFile(self) -> None:
         """
         A log file that cannot be opened is refused in one line, with status 1.
