@@ -130,7 +130,7 @@ class ConsumerService(MultiService):
         self._maxAttempts = maxAttempts
         self._onEnd = onEnd
         self._clock = clock
-        self._totals = Totals()
+        self._totals = Totals(clock)
         listeners = [self._totals, Journal(clock), *observers]
         self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()

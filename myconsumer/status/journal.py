@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
 from myconsumer.pipeline.observers import Observer
-from myconsumer.task import Ending, Task
+from myconsumer.task import COMPLETE, Ending, Task
 from myconsumer.text import shownID
 
 
@@ -29,7 +29,7 @@ class Journal(Observer):
         See L{IConsumerObserver.taskEnded
         <myconsumer.interfaces.IConsumerObserver.taskEnded>}.
         """
-        if ending.outcome == "complete" and ending.error is None:
+        if ending is COMPLETE:
             return
         if ending.cause == "failure":
             self._failed(task, ending)
