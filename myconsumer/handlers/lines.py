@@ -13,9 +13,9 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from myconsumer.command.standardlog import levelOf
+from myconsumer.command.standardlog import LONGEST_RECORD, fit, levelOf
 from myconsumer.retrying import Budget
-from myconsumer.text import encodable, oneLine, printable, shownID
+from myconsumer.text import oneLine, printable, shownID
 
 #: The most characters of a line that are logged.
 LONGEST_LINE = 1000
@@ -166,7 +166,7 @@ class Lines:
             "{who}: {line}",
             who=self._who,
             id=self._task,
-            line="\n".join(map(printable, encodable(text).splitlines())),
+            line=fit(text, LONGEST_RECORD),
         )
 
     @property
