@@ -65,6 +65,9 @@ class PythonHandler:
         except BaseException:
             marked.id = None
             raise
+        if result is None:
+            marked.id = None
+            return None
         if hasattr(result, "__await__"):
             result = context.run(self._begin, result)
         elif isinstance(result, Future):
