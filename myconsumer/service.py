@@ -159,6 +159,7 @@ class ConsumerService(MultiService):
         """
         return cast(Settings, {name: self._terms.value(name) for name in SETTINGS})
 
+    @property
     def pipeline(self) -> Pipeline | None:
         """
         What this run is made of, until it has drained; C{None} while the service is

@@ -145,19 +145,23 @@ class Ending(Struct, frozen=True):
 COMPLETE = Ending("complete")
 
 
+#: What a request is for: to claim tasks, to settle tasks that have ended, to extend
+#: leases, or to cancel a claim.
+RequestKind = Literal["claim", "settle", "extend", "cancel"]
+
+
 class Request(Struct, frozen=True, eq=False):
     """
     A request to a queue, compared by identity.
 
-    @ivar kind: What it is for: to claim tasks, to settle tasks that have ended, to
-        extend leases, or to cancel a claim.
+    @ivar kind: What it is for.
     @ivar count: How many tasks it asks for, settles or extends; 1 with C{cancel}.
     @ivar within: The seconds after which the queue must have answered, refused or given
         up: if it has not, it hangs.
     @ivar claim: The name of the claim, with C{claim} and C{cancel}.
     """
 
-    kind: Literal["claim", "settle", "extend", "cancel"]
+    kind: RequestKind
     count: int
     within: float
     claim: str | None = None

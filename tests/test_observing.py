@@ -4,22 +4,37 @@ What observers of a service are called with, and what they may do then.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError
 from zope.interface.verify import verifyObject
 
-from myconsumer import ConsumerService, IConsumerObserver, Observer
-from myconsumer.errors import NotBegunError
+from myconsumer import ConsumerService, IConsumerObserver
+from myconsumer.errors import NotBegunError, TaskFailedError
 from myconsumer.pipeline.breaker import REASON, TRIAL
-from myconsumer.testing import Handling, passTime
+from myconsumer.testing import Handling, Settle, passTime
 from tests.model import fault, task, tasks
 from tests.pipeline.case import Recorder
 from tests.test_service import ServiceCase
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+#: The events from within which the service is called.
+EVENTS = sorted(set(IConsumerObserver.names()) - {"settingChanged", "stopped"})
+
+#: What happens one after the other, with all events among it: numbers are seconds.
+LIFE = [
+    *("bring", "0.1", "end", "1"),
+    *("bring", "0.1", "end", "1"),
+    *("fault", "lost", "21"),
+    *("down", "1", "bring", "1", "end", "end", "70"),
+    *("taken", "31"),
+]
 
 
 def raising(error: Exception) -> Callable[[Handling], Any]:
@@ -74,20 +89,18 @@ class EventTests(ObservingCase):
         happens.
         """
         self.make(1)
-        self.queue.cancels[0].take()
         self.queue.claims[0].bring(task(1))
         passTime(self.clock, 3)
         self.handler.running[0].succeed()
         passTime(self.clock, 0)
         self.stop()
-        self.queue.cancels[-1].take()
         self.queue.claims[-1].bring()
         passTime(self.clock, 0)
         self.child.stopping.callback(None)
         self.assertEqual(
             " ".join(self.observer.names()),
-            "started requestSent requestSent requestAnswered requestAnswered "
-            "taskStarted taskEnded requestSent requestSent requestAnswered stopping "
+            "started requestSent requestAnswered requestSent requestAnswered "
+            "taskStarted taskEnded requestSent requestAnswered requestSent stopping "
             "requestSent requestAnswered requestAnswered stopped",
         )
         self.assertEqual(self.ended(), [("1", "complete", 3)])
@@ -117,7 +130,7 @@ class EventTests(ObservingCase):
         self.handler.running[0].succeed()
         passTime(self.clock, 0)
         self.assertEqual(self.observer.of("leasesLost"), [(["1"],)])
-        self.assertEqual(self.observer.of("requestAnswered")[-1][1:], [0, 0])
+        self.assertEqual(self.observer.of("requestAnswered")[-1][1:], (0, 0))
 
     def test_announcesSettlementsGivenUp(self) -> None:
         """
@@ -135,7 +148,7 @@ class EventTests(ObservingCase):
             self.handler.running[0].succeed()
             if stops:
                 self.stop()
-            passTime(self.clock, 100)
+            passTime(self.clock, 200)
             self.assertEqual(self.observer.of("settlementsGivenUp"), [(["1"],)])
             if not stops:
                 self.stop()
@@ -305,101 +318,131 @@ class ObserverTests(ObservingCase):
         everything is settled, every request and task is announced to its end, and
         nothing is left.
         """
-        events = sorted(set(IConsumerObserver.names()) - {"settingChanged", "stopped"})
-        for event in events:
+        for event in EVENTS:
             for call in ("pause", "stop", "hurry"):
                 with self.subTest(event=event, call=call):
                     self.setUp()
-                    self.callFrom(event, call)
+                    self.begin([(event, 1, call)])
+                    for step in LIFE:
+                        self.do(step)
+                    self.endRun()
+                    self.assertEqual(self.plan, [])
 
-    def callFrom(self, event: str, call: str) -> None:
+    @given(
+        plan=st.lists(
+            st.tuples(
+                st.sampled_from(EVENTS),
+                st.integers(1, 4),
+                st.sampled_from(["pause", "resume", "stop", "hurry"]),
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+        steps=st.lists(st.sampled_from(sorted({*LIFE, "badly", "empty"})), max_size=20),
+    )
+    @settings(max_examples=200, deadline=None)
+    def test_mayCallTheServiceWhenever(
+        self, plan: list[tuple[str, int, str]], steps: list[str]
+    ) -> None:
         """
-        Let all events happen, and call the service from within the first of one kind.
+        The same holds whatever happens, and however often an observer calls it.
         """
-        case = self
-        calls: list[str] = []
+        self.setUp()
+        self.begin(plan)
+        for step in steps:
+            self.do(step)
+        self.endRun()
 
-        class Calls(Observer):
-            def __getattribute__(self, name: str) -> Any:
-                if name == event:
-                    return act
-                return super().__getattribute__(name)
+    def begin(self, plan: list[tuple[str, int, str]]) -> None:
+        """
+        Start a service.
 
-        setattr(Calls, event, lambda self, *_: None)
-
-        def act(*_: Any) -> None:
-            if calls:
-                return
-            calls.append(call)
-            if call == "pause":
-                case.service.pause("observed")
-                case.clock.callLater(5, case.service.resume, "observed")
-            else:
-                case.stop()
-                if call == "hurry":
-                    case.stop()
-
+        @param plan: In which event the service is to be called, in the how manieth,
+            and how.
+        """
+        self.plan, self.number = list(plan), 0
+        self.counts: Counter[str] = Counter()
+        self.observer.when = self.onEvent
+        self.queue.onSettle = Settle.take
         self.service = ConsumerService(
             self.queue,
             self.handler,
             2,
             drain=1,
             clock=self.clock,
-            observers=[self.observer, Calls()],
+            observers=[self.observer],
         )
         self.service.addService(self.child)
         self.service.pause("before")
         self.service.startService()
         self.service.resume("before")
-        self.live()
-        self.assertEqual(calls, [call])
-        if self.service.running:
-            self.stop()
-        for _ in range(40):
-            self.answer()
-            passTime(self.clock, 1)
-        if not self.child.stopping.called:
-            self.child.stopping.callback(None)
-        passTime(self.clock, 1)
-        self.checkPairs()
-        self.assertEqual(self.observer.names()[-1], "stopped")
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.flushLoggedErrors(), [])
-
-    def live(self) -> None:
-        """
-        Let all happen that can be observed: a fault, leases that are lost, and
-        settlements that are given up.
-        """
         passTime(self.clock, 0)
-        number = 0
-        for _ in range(6):
+
+    def onEvent(self, name: str) -> None:
+        self.counts[name] += 1
+        number = self.counts[name]
+        due = [each for each in self.plan if each[:2] == (name, number)]
+        self.plan = [each for each in self.plan if each not in due]
+        for _, _, call in due:
+            self.callService(call)
+
+    def callService(self, call: str) -> None:
+        if call == "pause":
+            self.service.pause("observed")
+            self.clock.callLater(5, self.service.resume, "observed")
+        elif call == "resume":
+            self.service.resume("observed")
+        else:
+            self.stop()
+            if call == "hurry":
+                self.stop()
+
+    def do(self, step: str) -> None:
+        """
+        Let something happen.
+        """
+        if step == "bring":
             for claim in self.queue.openClaims:
-                number += 2
-                claim.bring(*tasks(number, number + 1))
-            self.answer()
-            passTime(self.clock, 0.1)
+                self.number += 2
+                claim.bring(*tasks(self.number, 2))
+        elif step == "empty":
+            for claim in self.queue.openClaims:
+                claim.bring()
+        elif step == "fault":
+            for claim in self.queue.openClaims:
+                claim.fail(fault())
+        elif step == "end":
             for handling in self.handler.running[:1]:
                 handling.succeed()
-            passTime(self.clock, 1)
-        for claim in self.queue.openClaims:
-            claim.fail(fault())
-        self.queue.onSettle = lambda request: request.take(*request.receipts)
-        passTime(self.clock, 21)
-        self.queue.onSettle = lambda request: request.fail(fault())
-        for claim in self.queue.openClaims:
-            claim.bring(*tasks(98, 99))
-        passTime(self.clock, 1)
-        for handling in self.handler.running:
-            handling.succeed()
-        passTime(self.clock, 70)
-        self.queue.onSettle = lambda request: request.take()
-        passTime(self.clock, 31)
+        elif step == "badly":
+            for handling in self.handler.running[:1]:
+                handling.fail(TaskFailedError("no"))
+        elif step == "taken":
+            self.queue.onSettle = Settle.take
+        elif step == "lost":
+            self.queue.onSettle = lambda request: request.take(*request.receipts)
+        elif step == "down":
+            self.queue.onSettle = lambda request: request.fail(fault())
+        else:
+            passTime(self.clock, float(step))
 
-    def answer(self) -> None:
-        for cancel in self.queue.cancels:
-            if cancel.open:
-                cancel.take()
+    def endRun(self) -> None:
+        """
+        Stop it, unless an observer has, and see that nothing is left.
+        """
+        if self.service.running:
+            self.stop()
+        passTime(self.clock, 40)
+        if not self.child.stopping.called:
+            self.child.stopping.callback(None)
+        passTime(self.clock, 6)
+        for stopped in self.stopped:
+            self.successResultOf(stopped)
+        self.checkPairs()
+        self.assertEqual(self.observer.names()[-1], "stopped")
+        self.assertEqual(self.counts["stopped"], 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def checkPairs(self) -> None:
         """

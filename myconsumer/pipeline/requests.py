@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from myconsumer.interfaces import ISelfTimedTaskQueue, ITaskQueue
 from myconsumer.pipeline.observers import Observers
-from myconsumer.task import Claimed, Request, Settlement
+from myconsumer.task import Claimed, Request, RequestKind, Settlement
 
 #: The seconds beyond its C{wait} within which a claim must have ended.
 CLAIM_WITHIN = 30.0
@@ -89,54 +89,60 @@ class Sending(Deferred[Any]):
         Send a claim.  See L{ITaskQueue.claim
         <myconsumer.interfaces.ITaskQueue.claim>}.
         """
-        request = Request("claim", limit, wait + CLAIM_WITHIN, claim)
-        self._send(request, self._requests.queue.claim, claim, limit, wait, lease)
+        if self._isToSend("claim", limit, wait + CLAIM_WITHIN, claim):
+            self._send(self._requests.queue.claim, claim, limit, wait, lease)
 
     def settle(self, settlements: Sequence[Settlement], deadline: float) -> None:
         """
         Send settlements.  See L{ITaskQueue.settle
         <myconsumer.interfaces.ITaskQueue.settle>}.
         """
-        request = Request("settle", len(settlements), deadline + SETTLE_WITHIN)
-        self._send(request, self._requests.queue.settle, settlements, deadline)
+        if self._isToSend("settle", len(settlements), deadline + SETTLE_WITHIN):
+            self._send(self._requests.queue.settle, settlements, deadline)
 
     def extend(self, settlements: Sequence[Settlement], deadline: float) -> None:
         """
         Send a heartbeat.  See L{ITaskQueue.settle
         <myconsumer.interfaces.ITaskQueue.settle>}.
         """
-        request = Request("extend", len(settlements), deadline + SETTLE_WITHIN)
-        self._send(request, self._requests.queue.settle, settlements, deadline)
+        if self._isToSend("extend", len(settlements), deadline + SETTLE_WITHIN):
+            self._send(self._requests.queue.settle, settlements, deadline)
 
     def cancelClaim(self, claim: str) -> None:
         """
         Have a claim ended.  See L{ITaskQueue.cancelClaim
         <myconsumer.interfaces.ITaskQueue.cancelClaim>}.
         """
-        request = Request("cancel", 1, CANCEL_WITHIN, claim)
-        self._send(request, self._requests.queue.cancelClaim, claim)
+        if self._isToSend("cancel", 1, CANCEL_WITHIN, claim):
+            self._send(self._requests.queue.cancelClaim, claim)
 
-    def _send(
-        self, request: Request, method: Callable[..., Deferred[Any]], *args: Any
-    ) -> None:
-        if self.called:
-            return
-        if self._requests.isObserved:
-            self._request = request
+    def _isToSend(
+        self, kind: RequestKind, count: int, within: float, claim: str | None = None
+    ) -> bool:
+        """
+        Announce the request.  See L{Request}.
+
+        @return: Whether it is to be sent: it was not cancelled, before or meanwhile.
+        """
+        if self._requests.isObserved and not self.called:
+            self._request = request = Request(kind, count, within, claim)
             self._began = self._requests.clock.seconds()
             self._requests.observers.requestSent(request)
-            if self.called:
-                # an observer has had it cancelled
-                return
+        return not self.called
+
+    def _send(self, method: Callable[..., Deferred[Any]], *args: Any) -> None:
         self.isSent = True
-        inner = maybeDeferred(method, *args)
+        try:
+            inner = method(*args)
+        except Exception:
+            inner = fail()
         if self.called:
-            # and so has the queue
+            # the queue has had it cancelled
             inner.addErrback(lambda _: None)
             inner.cancel()
             return
         self._inner = inner
-        inner.chainDeferred(self)
+        inner.addCallbacks(self.callback, self.errback)
 
     def drop(self) -> None:
         """

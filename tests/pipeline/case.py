@@ -4,7 +4,7 @@ What the tests of the pipeline share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -27,8 +27,7 @@ from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
-from myconsumer.status.journal import Journal
-from myconsumer.task import Settlement, Task
+from myconsumer.task import Ending, Request, Settlement, Task
 from myconsumer.testing import (
     Claim,
     ControlledHandler,
@@ -42,12 +41,16 @@ from myconsumer.testing import (
 @implementer(IConsumerObserver)
 class Recorder:
     """
-    Notes each event: its name and what it says, but for seconds.
+    Notes each event: its name and what it says.
 
     @ivar events: What has happened, the oldest first.
+    @ivar whenSent: Called with each request that is announced.
+    @ivar when: Called with the name of each event.
     """
 
     def __init__(self) -> None:
+        self.whenSent: Callable[[Request], object] = lambda request: None
+        self.when: Callable[[str], object] = lambda name: None
         self.events: list[tuple[Any, ...]] = []
 
     def names(self) -> list[str]:
@@ -66,6 +69,9 @@ class Recorder:
 
     def _note(self, name: str, *said: Any) -> None:
         self.events.append((name, *said))
+        if name == "requestSent":
+            self.whenSent(*said)
+        self.when(name)
 
 
 class SourceCase(SynchronousTestCase):
@@ -193,15 +199,17 @@ class ExecutionCase(SynchronousTestCase):
         timeout: float = 0.0,
         maxAttempts: int = 0,
         retryDelay: Policy = lambda failures: 10.0 * 2**failures,
+        observers: Iterable[IConsumerObserver] | None = None,
     ) -> None:
         self.observer = Recorder()
-        observers = Observers([self.observer, Journal(self.clock)], self.clock)
+        if observers is None:
+            observers = [self.observer]
         self.terms = Terms(1, timeout=timeout, maxAttempts=maxAttempts)
         self.execution = Execution(
             self.handler,
             Conclusions(self.settle, self.terms, retryDelay),
             self.leases,
-            observers,
+            Observers(observers, self.clock),
             self.clock,
             self.terms,
         )
@@ -216,6 +224,14 @@ class ExecutionCase(SynchronousTestCase):
         lease = Lease("r-1", "1", 60, 60)
         task = Task("1", None, receipt="r-1", **fields)
         return lease, self.execution.run(task, lease)
+
+    @property
+    def ending(self) -> Ending:
+        """
+        How the last task has ended, as that was announced.
+        """
+        ending: Ending = self.observer.of("taskEnded")[-1][1]
+        return ending
 
     def scripted(self, result: Any) -> None:
         """

@@ -14,7 +14,7 @@ from myconsumer.pipeline.claims import Claims
 from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.terms import Terms
-from myconsumer.task import Settlement, Task
+from myconsumer.task import Request, Settlement, Task
 from myconsumer.testing import Claim, ScriptedQueue
 from tests.model import busy, fault, task, tasks
 from tests.pipeline.case import SourceCase
@@ -73,6 +73,47 @@ class MakeTests(SynchronousTestCase):
         dealt.callback(None)
         self.successResultOf(closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class PauseTests(SourceCase):
+    """
+    A queue that pauses its consumer.
+    """
+
+    def test_endsAClaimThatTheQueuePausesFor(self) -> None:
+        """
+        Where the queue pauses its consumer while it is given a claim, the claim is
+        ended, and what it brings goes back.
+        """
+        self.queue.onClaim = lambda claim: self.source.pause("a")
+        self.make(2)
+        self.assertEqual(self.queue.cancels[-1].claim, self.claim.claim)
+        self.claim.bring(task(1))
+        self.passTime(0)
+        self.assertEqual(self.ids(), [])
+        [settle] = self.queue.settles
+        self.assertEqual(settle.receipts, ["r-1"])
+        settle.take()
+
+    def test_sendsNoClaimThatAnObserverPausesFor(self) -> None:
+        """
+        Where an observer pauses the consumer while a claim is announced, or a request
+        before it, the claim is not sent.
+        """
+        for kind in ("claim", "cancel"):
+            with self.subTest(kind=kind):
+
+                def pause(request: Request, kind: str = kind) -> None:
+                    if request.kind == kind:
+                        self.source.pause("a")
+
+                self.setUp()
+                self.observer.whenSent = pause
+                self.make(2)
+                self.assertEqual(self.queue.claims, [])
+                self.assertEqual(self.source.openClaims, 0)
+                if kind == "cancel":
+                    self.endsClean()
 
 
 class CloseTests(SourceCase):

@@ -12,14 +12,13 @@ from typing import Any
 
 from msgspec import UNSET, Raw
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
-from myconsumer.errors import Reject, Release, TaskFailedError
+from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.interfaces import ITaskHandler
 from myconsumer.pipeline.conclusions import retryPolicy
-from myconsumer.task import LONGEST_RESULT, Settlement, Task
+from myconsumer.task import LONGEST_RESULT, Ending, Settlement, Task
 from myconsumer.testing import NOTHING, passTime
 from tests.pipeline.case import ExecutionCase
 
@@ -59,15 +58,13 @@ class OutcomeTests(ExecutionCase):
 
     def test_dropsAResultThatIsNoJSON(self) -> None:
         """
-        A result that is no JSON completes all the same, with an error in the log.
+        A result that is no JSON completes all the same, which the ending says.
         """
         for result in (object(), "\ud800", {1: {2: object()}}):
-            with capturedLogs() as logs:
-                settlement = self.outcome(result)
+            settlement = self.outcome(result)
             self.assertEqual(settlement, Settlement("r-1", "complete"))
-            self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
-            self.assertEqual(logs[0]["id"], "1")
-            self.assertIn("it is no JSON", logs[0]["error"])
+            self.assertEqual(self.ending.outcome, "complete")
+            self.assertIn("it is no JSON", str(self.ending.error))
 
     def test_settlesAnOpaqueResult(self) -> None:
         """
@@ -88,20 +85,17 @@ class OutcomeTests(ExecutionCase):
 
         self.assertEqual(self.outcome(Closed(a=object())).outcome, "complete")
         self.assertEqual(self.outcome(Unbound()).outcome, "release")
-        self.flushLoggedErrors(RuntimeError)
 
     def test_dropsALongResult(self) -> None:
         """
         A result may have 8 MiB of JSON; with a byte more the task is completed without
-        it, with an error in the log.
+        it, which the ending says.
         """
         longest = "x" * (LONGEST_RESULT - 2)
         self.assertEqual(self.outcome(longest).result, Raw(b'"%b"' % longest.encode()))
-        with capturedLogs() as logs:
-            self.assertEqual(self.outcome(longest + "x"), Settlement("r-1", "complete"))
-        [event] = logs
-        self.assertEqual(event["log_level"], LogLevel.error)
-        self.assertIn("8388609 bytes", formatEvent(event))
+        self.assertEqual(self.outcome(longest + "x"), Settlement("r-1", "complete"))
+        self.assertEqual(self.ending.outcome, "complete")
+        self.assertIn("8388609 bytes", str(self.ending.error))
 
     def test_failsForUnfinishedWork(self) -> None:
         """
@@ -112,12 +106,13 @@ class OutcomeTests(ExecutionCase):
             ((n for n in ()), "@inlineCallbacks"),
             ([Future()], "a list that holds a Future"),
         ):
-            with capturedLogs() as logs:
-                settlement = self.outcome(result)
+            settlement = self.outcome(result)
             self.assertEqual(settlement.outcome, "release")
             self.assertIn("it returned a ", str(settlement.error))
             self.assertIn(meant, str(settlement.error))
-            self.assertEqual([e["log_level"] for e in logs], [LogLevel.warn])
+            self.assertEqual(
+                (self.ending.cause, self.ending.failure), ("failure", None)
+            )
 
     def test_failsForAReturnedFailure(self) -> None:
         """
@@ -127,7 +122,6 @@ class OutcomeTests(ExecutionCase):
         for error, outcome in ((Reject("no"), "fail"), (ValueError(), "release")):
             settlement = self.outcome(Failure(error))
             self.assertEqual(settlement.outcome, outcome)
-        self.flushLoggedErrors(ValueError)
 
     def test_releasesAfterItsDelay(self) -> None:
         """
@@ -164,7 +158,7 @@ class OutcomeTests(ExecutionCase):
 
     def test_releasesAfterAnException(self) -> None:
         """
-        Any other exception releases the task with backoff, and is logged.
+        Any other exception releases the task with backoff, and the ending has it.
         """
         self.assertEqual(
             self.outcome(ValueError("bad")),
@@ -173,14 +167,14 @@ class OutcomeTests(ExecutionCase):
             ),
         )
         self.assertEqual(self.outcome(ValueError("bad"), attempt=4).delay, 80)
-        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 2)
+        assert self.ending.failure is not None
+        self.ending.failure.trap(ValueError)
 
     def test_namesAnExceptionWithoutText(self) -> None:
         """
         An exception that says nothing is told by its name.
         """
         self.assertEqual(self.outcome(KeyError()).error, "KeyError")
-        self.flushLoggedErrors(KeyError)
 
     def test_cutsALongError(self) -> None:
         """
@@ -190,7 +184,6 @@ class OutcomeTests(ExecutionCase):
             settlement = self.outcome(error("x" * 100_000))
             assert settlement.error is not UNSET
             self.assertEqual(len(settlement.error), 1000)
-        self.flushLoggedErrors(ValueError)
 
     def test_survivesAnExit(self) -> None:
         """
@@ -198,7 +191,8 @@ class OutcomeTests(ExecutionCase):
         """
         for error in (SystemExit(1), KeyboardInterrupt()):
             self.assertEqual(self.outcome(error).outcome, "release")
-        self.assertEqual(len(self.flushLoggedErrors()), 2)
+            assert self.ending.failure is not None
+            self.assertIs(self.ending.failure.value, error)
 
     def test_failsAfterTheLastAttempt(self) -> None:
         """
@@ -210,7 +204,6 @@ class OutcomeTests(ExecutionCase):
             self.outcome(ValueError("bad"), attempt=3),
             Settlement("r-1", "fail", error="ValueError: bad"),
         )
-        self.flushLoggedErrors(ValueError)
 
     def test_refusesPastTheLastAttempt(self) -> None:
         """
@@ -229,7 +222,6 @@ class OutcomeTests(ExecutionCase):
         """
         self.make(maxAttempts=0)
         self.assertEqual(self.outcome(ValueError(), attempt=1000).outcome, "release")
-        self.flushLoggedErrors(ValueError)
 
     def test_backsOff(self) -> None:
         """
@@ -240,6 +232,41 @@ class OutcomeTests(ExecutionCase):
         for delay, least in zip(delays, (1, 2, 4, 599), strict=True):
             assert isinstance(delay, float)
             self.assertTrue(least <= delay <= least + 1, delays)
+
+
+class EndingTests(ExecutionCase):
+    """
+    How a task has ended, as observers are told.
+    """
+
+    def test_tellsOutcomeAndCause(self) -> None:
+        """
+        Each ending says what becomes of the task, why, after what delay, and what has
+        ended it: what its handler meant is told apart from what has failed.
+        """
+        bug = ValueError("bad")
+        for result, attempt, ending in (
+            (NOTHING, 1, ("complete", None, None, "handler")),
+            (5, 1, ("complete", None, None, "handler")),
+            (Release("later", delay=7), 1, ("release", "later", 7.0, "handler")),
+            (Release("later"), 3, ("release", "later", 40.0, "handler")),
+            (Reject("no"), 1, ("fail", "no", None, "handler")),
+            (TaskFailedError("3"), 1, ("release", "3", 10.0, "failure")),
+            (TaskFailedError("3", delay=2), 1, ("release", "3", 2.0, "failure")),
+            (TaskFailedError("3", delay=2), 3, ("fail", "3", None, "failure")),
+            (bug, 1, ("release", "ValueError: bad", 10.0, "failure")),
+            (bug, 3, ("fail", "ValueError: bad", None, "failure")),
+            (NotBegunError("no room"), 3, ("uncounted", "no room", None, "notBegun")),
+        ):
+            with self.subTest(result=result, attempt=attempt):
+                self.make(maxAttempts=3)
+                self.outcome(result, attempt=attempt)
+                told = self.ending
+                self.assertEqual(
+                    (told.outcome, told.error, told.delay, told.cause), ending
+                )
+                failed = None if told.failure is None else told.failure.value
+                self.assertIs(failed, bug if result is bug else None)
 
 
 class Careless(Release):
@@ -325,7 +352,6 @@ class CarelessExceptionTests(ExecutionCase):
         for error in (Release(name), Reject(name), TaskFailedError(name)):
             self.assertEqual(self.outcome(error).error, "caf?")
         self.assertEqual(self.outcome(ValueError(name)).error, "ValueError: caf?")
-        self.flushLoggedErrors(ValueError)
 
 
 class TaskFailedTests(ExecutionCase):
@@ -353,20 +379,15 @@ class TaskFailedTests(ExecutionCase):
             settlement = self.outcome(TaskFailedError("slow down", delay=delay))
             self.assertEqual(settlement.delay, delay)
 
-    def test_logsOneLine(self) -> None:
+    def test_tellsTheReason(self) -> None:
         """
-        The log has one line, a warning without a traceback, that names the task, the
-        attempt and the reason.
+        The ending has the reason, and no exception.
         """
-        with capturedLogs() as logs:
-            self.outcome(TaskFailedError("exit status 3"), attempt=2)
-        [event] = logs
-        self.assertEqual(event["log_level"], LogLevel.warn)
+        self.outcome(TaskFailedError("exit status 3"), attempt=2)
         self.assertEqual(
-            (event["id"], event["attempt"], event["reason"]), ("1", 2, "exit status 3")
+            self.ending,
+            Ending("release", "exit status 3", delay=20.0, cause="failure"),
         )
-        self.assertNotIn("log_failure", event)
-        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_failsAfterTheLastAttempt(self) -> None:
         """
@@ -376,22 +397,19 @@ class TaskFailedTests(ExecutionCase):
         self.make(maxAttempts=3)
         error = TaskFailedError("exit status 3", delay=5)
         self.assertEqual(self.outcome(error, attempt=2).outcome, "release")
-        with capturedLogs() as logs:
-            self.assertEqual(
-                self.outcome(error, attempt=3),
-                Settlement("r-1", "fail", error="exit status 3"),
-            )
-        self.assertEqual(logs[-1]["log_level"], LogLevel.error)
-        self.assertEqual([e for e in logs if "log_failure" in e], [])
+        self.assertEqual(
+            self.outcome(error, attempt=3),
+            Settlement("r-1", "fail", error="exit status 3"),
+        )
+        self.assertEqual(self.ending, Ending("fail", "exit status 3", cause="failure"))
 
     def test_cutsALongReason(self) -> None:
         """
-        What the endpoint and the log are told is of a bounded length.
+        What the endpoint and observers are told is of a bounded length.
         """
-        with capturedLogs() as logs:
-            settlement = self.outcome(TaskFailedError("x" * 100_000))
+        settlement = self.outcome(TaskFailedError("x" * 100_000))
         self.assertEqual(settlement.error, "x" * 1000)
-        self.assertEqual(logs[0]["reason"], "x" * 1000)
+        self.assertEqual(self.ending.error, "x" * 1000)
 
     def test_countsInADeferred(self) -> None:
         """
@@ -423,13 +441,12 @@ class TaskFailedTests(ExecutionCase):
 
     def test_losesTasksWithoutReceipt(self) -> None:
         """
-        Without a receipt the task is lost, which the log says.
+        Without a receipt the task is dropped, which the ending says with the reason.
         """
         self.scripted(TaskFailedError("exit status 3"))
-        with capturedLogs() as logs:
-            self.execution.run(Task("1", None), None)
+        self.execution.run(Task("1", None), None)
         self.assertEqual(
-            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
+            self.ending, Ending("dropped", "exit status 3", cause="failure")
         )
         self.assertEqual(self.settled, [])
 
@@ -449,28 +466,18 @@ class WithoutReceiptTests(ExecutionCase):
             self.scripted(result)
             self.execution.run(Task("1", None), None)
         self.assertEqual(self.settled, [])
-        self.flushLoggedErrors(ValueError)
 
-    def test_losesUnfinishedWork(self) -> None:
+    def test_dropsWhatWasNotDone(self) -> None:
         """
-        Work that nobody does is lost, which the log says.
+        A task without a receipt that was not done is dropped, also where its handler
+        has asked for it to be delivered again, and where its work is done by nobody.
         """
-        self.scripted(n for n in ())
-        with capturedLogs() as logs:
+        for result, cause in (((n for n in ()), "failure"), (Release(), "handler")):
+            self.scripted(result)
             self.execution.run(Task("1", None), None)
-        self.assertEqual(
-            [e["log_level"] for e in logs], [LogLevel.warn, LogLevel.error]
-        )
-
-    def test_losesWhatWasNotDone(self) -> None:
-        """
-        A task without a receipt that was to be given back is lost, which the log says.
-        """
-        self.scripted(Release())
-        with capturedLogs() as logs:
-            self.execution.run(Task("1", None), None)
-        self.assertEqual([e["log_level"] for e in logs], [LogLevel.error])
-        self.assertEqual(logs[0]["id"], "1")
+            self.assertEqual(
+                (self.ending.outcome, self.ending.cause), ("dropped", cause)
+            )
 
     def test_refusesPastTheLastAttempt(self) -> None:
         """

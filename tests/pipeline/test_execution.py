@@ -10,8 +10,10 @@ from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from myconsumer.errors import Reject, Release
-from myconsumer.task import Settlement
-from myconsumer.testing import Handling, passTime
+from myconsumer.pipeline.conclusions import LOST, STOPPED, STUCK
+from myconsumer.pipeline.lease import Lease
+from myconsumer.task import COMPLETE, Ending, Settlement, Task
+from myconsumer.testing import NOTHING, Handling, passTime
 from tests.pipeline.case import ExecutionCase
 
 
@@ -48,7 +50,6 @@ class DeferredTests(ExecutionCase):
             self.handler.of("1").fail(error)
             self.assertIsNone(self.successResultOf(ended))
             self.assertEqual(self.settled.pop()[1].outcome, outcome)
-        self.flushLoggedErrors(ValueError)
 
     def test_takesAFiredDeferred(self) -> None:
         """
@@ -293,7 +294,9 @@ class CancelTests(ExecutionCase):
         self.run_()
         self.handler.of("1").fail(CancelledError())
         self.assertEqual(self.settled[0][1].counted, True)
-        self.flushLoggedErrors(CancelledError)
+        self.assertEqual(
+            (self.ending.cause, self.ending.outcome), ("failure", "release")
+        )
 
     def test_abandonsWhatDoesNotEnd(self) -> None:
         """
@@ -346,3 +349,170 @@ class CancelTests(ExecutionCase):
         self.assertEqual(len(self.settled), 1)
         self.execution.abandon()
         self.assertEqual(len(self.settled), 3)
+
+
+class AnnouncementTests(ExecutionCase):
+    """
+    What is announced of tasks.
+    """
+
+    def names(self) -> str:
+        return " ".join(self.observer.names())
+
+    def test_announcesTheStartFirst(self) -> None:
+        """
+        That a task starts is announced before its handler is called, and its end after
+        it was settled.
+        """
+        seen: list[tuple[str, int]] = []
+        self.handler.script = lambda handling: seen.append(
+            (self.names(), len(self.settled))
+        )
+        self.run_()
+        self.handler.of("1").succeed(5)
+        self.assertEqual(seen, [("taskStarted", 0)])
+        self.assertEqual(self.names(), "taskStarted taskEnded")
+        self.assertIs(self.ending, COMPLETE)
+
+    def test_announcesTheTask(self) -> None:
+        """
+        What is announced is the task as it was delivered, at its end with the seconds
+        that it has run.
+        """
+        lease, task = Lease("r-1", "1", 60, 60), Task("1", {"n": 1}, receipt="r-1")
+        self.execution.run(task, lease)
+        passTime(self.clock, 7)
+        self.handler.of("1").fail(Reject("no"))
+        [(started,)] = self.observer.of("taskStarted")
+        [(ended, ending, seconds)] = self.observer.of("taskEnded")
+        self.assertIs(started, task)
+        self.assertIs(ended, task)
+        self.assertEqual((ending, seconds), (Ending("fail", "no"), 7))
+
+    def test_announcesTimeInTheHandler(self) -> None:
+        """
+        A task whose handler returns at once has run for as long as that took, whether
+        it returns or raises.
+        """
+        for result in (5, Reject("no")):
+            self.scripted(result)
+            script = self.handler.script
+
+            def slow(handling: Handling, script: Any = script) -> Any:
+                self.clock.rightNow += 2
+                return script(handling)
+
+            self.handler.script = slow
+            self.run_()
+            self.assertEqual(self.observer.of("taskEnded")[-1][2], 2)
+
+    def test_announcesCancelledTasks(self) -> None:
+        """
+        How a task ends that was cancelled says why it was, and whether it has ended
+        well all the same.
+        """
+
+        def timeOut() -> None:
+            passTime(self.clock, 5)
+
+        def lose() -> None:
+            for run in self.execution.running:
+                run.lose()
+
+        for cancel, well, ending in (
+            (timeOut, False, ("release", "timed out after 5 s", 10.0, "timeout")),
+            (timeOut, True, ("complete", None, None, "handler")),
+            (lose, False, ("lost", LOST.error, None, "lost")),
+            (lose, True, ("lost", None, None, "lost")),
+            (self.stopAll, False, ("uncounted", STOPPED.error, None, "stop")),
+            (self.stopAll, True, ("complete", None, None, "handler")),
+            (self.abandonAll, True, ("uncounted", STUCK.error, None, "stuck")),
+            (self.abandonAll, False, ("uncounted", STUCK.error, None, "stuck")),
+        ):
+            with self.subTest(cancel=cancel, well=well):
+                self.make(timeout=5)
+                self.run_()
+                handling = self.handler.handled[-1]
+                handling.stubborn = True
+                cancel()
+                if well:
+                    handling.succeed()
+                else:
+                    handling.fail(ValueError())
+                [(_, told, _)] = self.observer.of("taskEnded")
+                self.assertEqual(
+                    (told.outcome, told.error, told.delay, told.cause), ending
+                )
+
+    def stopAll(self) -> None:
+        self.execution.stop()
+
+    def abandonAll(self) -> None:
+        self.execution.stop()
+        self.execution.abandon()
+
+    def test_announcesAbandonedTasksThatAreLost(self) -> None:
+        """
+        A task whose lease is lost, and that does not end, is lost also when the
+        service stops; one without a receipt that does not end is dropped.
+        """
+        lease = Lease("r-1", "1", 60, 60)
+        self.execution.run(Task("1", None, receipt="r-1"), lease)
+        [run] = self.execution.running
+        self.handler.of("1").stubborn = True
+        run.lose()
+        self.execution.run(Task("2", None), None)
+        self.handler.of("2").stubborn = True
+        self.abandonAll()
+        self.assertEqual(
+            {
+                task.id: ending.outcome
+                for task, ending, _ in self.observer.of("taskEnded")
+            },
+            {"1": "lost", "2": "dropped"},
+        )
+
+    def test_announcesRefusedTasks(self) -> None:
+        """
+        A task that was delivered too often has ended, in no time, and was not started.
+        """
+        self.make(maxAttempts=2)
+        self.run_(attempt=3)
+        self.assertEqual(self.names(), "taskEnded")
+        self.assertEqual((self.ending.outcome, self.ending.cause), ("fail", "attempts"))
+        self.assertEqual(self.observer.of("taskEnded")[0][2], 0)
+
+    def test_toleratesObserversThatStop(self) -> None:
+        """
+        An observer that has all tasks cancelled and abandoned, when one starts or ends,
+        ends none of them twice.
+        """
+        for event in ("taskStarted", "taskEnded"):
+            with self.subTest(event=event):
+                self.make()
+                self.observer.when = lambda name, event=event: (
+                    self.abandonAll() if name == event else None
+                )
+                ids = ["1", "2", "3"]
+                for id in ids:
+                    self.execution.run(Task(id, None), None)
+                    self.handler.of(id).stubborn = True
+                self.handler.handled[-1].succeed()
+                self.abandonAll()
+                ended = [task.id for task, *_ in self.observer.of("taskEnded")]
+                self.assertEqual(sorted(map(str, ended)), ids)
+
+    def test_runsUnobserved(self) -> None:
+        """
+        Where nobody observes tasks they run and are settled all the same.
+        """
+        self.make(maxAttempts=2, observers=[])
+        for result in (5, NOTHING, succeed(1), ValueError(), Release(), fail(Reject())):
+            self.scripted(result)
+            self.run_()
+        self.run_(attempt=3)
+        self.assertEqual(
+            [settlement.outcome for _, settlement in self.settled],
+            ["complete"] * 3 + ["release"] * 2 + ["fail"] * 2,
+        )
+        self.assertEqual(self.observer.events, [])

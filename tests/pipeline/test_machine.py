@@ -26,9 +26,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.pipeline.observers import Observer
 from myconsumer.pipeline.rate import MOST_AHEAD, SAVED
 from myconsumer.service import CANCEL_GRACE, ConsumerService
-from myconsumer.task import Settlement, Task
+from myconsumer.status.progress import Progress
+from myconsumer.task import Ending, Settlement, Task
+from myconsumer.task import Request as Said
 from myconsumer.testing import (
     NOTHING,
     Cancel,
@@ -161,6 +164,77 @@ class Bucket:
         self._full += 1
 
 
+class Audit(Observer):
+    """
+    Notes it where anything is announced that does not follow from what was announced
+    before.
+    """
+
+    def __init__(self, wrong: list[str]) -> None:
+        self._wrong = wrong
+        # What was sent, or given to a handler, and has not ended.
+        self.sent: set[Said] = set()
+        self.running: set[int] = set()
+        self.tasks: list[Task] = []
+        self.pauses: set[str] = set()
+        self.runs: list[str] = []
+
+    def check(self, holds: bool, what: object) -> None:
+        if not holds:
+            self._wrong.append(f"{what} was announced in {self.runs}")
+        if self.runs[-1:] not in (["started"], ["stopping"]):
+            self._wrong.append(f"{what} was announced after {self.runs}")
+
+    def requestSent(self, request: Said) -> None:
+        self.check(request not in self.sent, request)
+        self.sent.add(request)
+
+    def requestAnswered(self, request: Said, seconds: float, count: int) -> None:
+        self.check(request in self.sent and 0 <= seconds <= request.within, request)
+        self.check(count >= 0, count)
+        self.sent.discard(request)
+
+    def requestFailed(self, request: Said, seconds: float, reason: Failure) -> None:
+        self.check(request in self.sent and 0 <= seconds <= request.within, request)
+        self.sent.discard(request)
+
+    def taskStarted(self, task: Task) -> None:
+        self.check(id(task) not in self.running, task)
+        self.tasks.append(task)
+        self.running.add(id(task))
+
+    def taskEnded(self, task: Task, ending: Ending, seconds: float) -> None:
+        isRefused = ending.cause == "attempts" and seconds == 0
+        self.check(isRefused is not (id(task) in self.running), task)
+        self.running.discard(id(task))
+
+    def leasesLost(self, ids: Sequence[str | int]) -> None:
+        self.check(len(ids) > 0, ids)
+
+    def settlementsGivenUp(self, ids: Sequence[str | int]) -> None:
+        self.check(len(ids) > 0, ids)
+
+    def paused(self, reason: str) -> None:
+        self.check(reason not in self.pauses, reason)
+        self.pauses.add(reason)
+
+    def resumed(self, reason: str) -> None:
+        self.check(reason in self.pauses, reason)
+        self.pauses.discard(reason)
+
+    def started(self) -> None:
+        self.runs.append("started")
+
+    def stopping(self, running: int, waiting: int) -> None:
+        self.check(running == len(self.running), f"stopping with {running}")
+        self.runs.append("stopping")
+
+    def stopped(self) -> None:
+        self.check(not self.sent, f"stopped with {self.sent}")
+        self.check(not self.running, f"stopped with {self.running}")
+        self.runs.append("stopped")
+
+
 class PipelineMachine(RuleBasedStateMachine):
     """
     A service, and an endpoint that is healthy, or answers what the rules say.
@@ -249,6 +323,8 @@ class PipelineMachine(RuleBasedStateMachine):
         # Whether the endpoint was not healthy at some time since the stop began.
         self.excused = False
         self.ends: list[Failure | None] = []
+        self.audit = Audit(self.wrong)
+        self.progress = Progress(self.clock)
         self.queue = ScriptedQueue(self.clock)
         self.queue.onClaim = self.onClaim
         self.queue.onSettle = self.onSettle
@@ -273,6 +349,7 @@ class PipelineMachine(RuleBasedStateMachine):
             untilEmpty=untilEmpty,
             onEnd=self.ends.append,
             rate=rate,
+            observers=[self.audit, self.progress],
             clock=self.clock,
         )
         for reason in pauses:
@@ -352,7 +429,7 @@ class PipelineMachine(RuleBasedStateMachine):
         Whether the service extends a lease no longer.
         """
         assert self.service is not None
-        pipeline = self.service._pipeline
+        pipeline = self.service.pipeline
         held = {} if pipeline is None else pipeline.leases.held
         return receipt in held and held[receipt].isSetAside
 
@@ -748,6 +825,7 @@ class PipelineMachine(RuleBasedStateMachine):
         if self.service is None:
             return
         assert not self.wrong, self.wrong[0]
+        assert self.progress.isStuck() is None
         assert len(self.handler.running) <= self.mostRunning
         assert self.unended() <= self.mostHeld + self.surplus
         assert len(self.ends) <= int(self.untilEmpty)
@@ -875,6 +953,7 @@ class PipelineMachine(RuleBasedStateMachine):
         assert not {*self.clock.getDelayedCalls()} - self.serving
         assert not self.opened(Request)
         assert self.queue.closed == 1
+        assert self.audit.runs == ["started", "stopping", "stopped"]
         assert all(extending.called for extending in self.extending)
         requests = len(self.queue.settles), len(self.queue.claims)
         self.endRunning("nothing")

@@ -26,7 +26,6 @@ from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.run import RunningTask
 from myconsumer.pipeline.terms import Terms
-from myconsumer.status.journal import Journal
 from myconsumer.task import Settlement, Task
 from myconsumer.testing import NOTHING, ControlledHandler, ScriptedQueue, passTime
 from tests.model import fault
@@ -41,7 +40,7 @@ class RunCase(SynchronousTestCase):
         self.clock = Clock()
         self.clock.rightNow = 1000.0
         self.queue = ScriptedQueue(self.clock)
-        self.observers = Observers([Journal(self.clock)], self.clock)
+        self.observers = Observers([], self.clock)
         requests = Requests(self.queue, self.observers, self.clock)
         self.leases = Leases(requests, self.clock)
         self.handler = ControlledHandler()
@@ -197,8 +196,7 @@ class RunningTaskTests(RunCase):
             task = self.begin()
             handling = self.handler.handled[-1]
             handling.onCancel = partial(self.look, task, seen)
-            with capturedLogs():
-                cancel()
+            cancel()
             self.assertEqual(seen, [True])
             self.assertIs(task.cancelled, True)
 
@@ -218,8 +216,7 @@ class RunningTaskTests(RunCase):
         thread.start()
         thread.join()
         self.assertEqual(seen, [True])
-        with capturedLogs():
-            self.execution.abandon()
+        self.execution.abandon()
         self.assertIs(task.cancelled, True)
 
 
@@ -363,8 +360,7 @@ class ExtendTests(RunCase):
             work(handling.task)
         )
         self.begin()
-        with capturedLogs():
-            passTime(self.clock, 5)
+        passTime(self.clock, 5)
         [settlement] = self.settled
         self.assertEqual(settlement.error, "timed out after 5 s")
         self.queue.beats[0].take()
