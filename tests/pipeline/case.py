@@ -225,6 +225,14 @@ class ExecutionCase(SynchronousTestCase):
         task = Task("1", None, receipt="r-1", **fields)
         return lease, self.execution.run(task, lease)
 
+    @property
+    def ending(self) -> Ending:
+        """
+        How the last task has ended, as that was announced.
+        """
+        ending: Ending = self.observer.of("taskEnded")[-1][1]
+        return ending
+
     def scripted(self, result: Any) -> None:
         """
         Have the handler return something, or raise it.
