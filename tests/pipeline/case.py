@@ -27,7 +27,7 @@ from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
-from myconsumer.task import Request, Settlement, Task
+from myconsumer.task import Ending, Request, Settlement, Task
 from myconsumer.testing import (
     Claim,
     ControlledHandler,
