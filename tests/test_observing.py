@@ -207,7 +207,7 @@ class EventTests(ObservingCase):
         Requests that are never answered have failed when the service has stopped, since
         they were cancelled.
         """
-        self.queue.onSettle = lambda request: None
+        self.queue.onSettle = self.queue.onCancel = lambda request: None
         self.make(1, drain=0)
         self.queue.claims[0].bring(task(1))
         passTime(self.clock, 0)
@@ -220,7 +220,9 @@ class EventTests(ObservingCase):
             for request, *_ in self.observer.of("requestAnswered", "requestFailed")
         ]
         self.assertEqual(sorted(map(id, sent)), sorted(map(id, over)))
-        self.assertEqual({each.kind for each in sent}, {"claim", "settle", "cancel"})
+        self.assertEqual(
+            {each.kind for each in sent}, {"claim", "settle", "extend", "cancel"}
+        )
         for *_, reason in self.observer.of("requestFailed"):
             reason.trap(CancelledError)
         self.assertEqual(self.observer.names()[-1], "stopped")
