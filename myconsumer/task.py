@@ -4,6 +4,7 @@ The values that travel between a queue and the rest: plain and frozen.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -39,6 +40,29 @@ class Task(Struct, frozen=True):
     def __repr__(self) -> str:
         # no payload, which is long, and no receipt, which settles the task
         return f"<{type(self).__name__} {self.id!r}, attempt {self.attempt}>"
+
+
+class Mark(Struct, gc=False, eq=False):
+    """
+    Marks code that runs for a task.
+
+    @ivar id: The task's id, until the task has ended.
+    """
+
+    id: str | int | None
+
+
+#: Marks the context in which the handler of a task runs, and what that has started.
+mark: ContextVar[Mark | None] = ContextVar("task", default=None)
+
+
+def currentID() -> str | int | None:
+    """
+    @return: The id of the task for which the calling code runs, if it runs for one that
+        has not ended.
+    """
+    marked = mark.get()
+    return None if marked is None else marked.id
 
 
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):

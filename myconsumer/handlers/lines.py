@@ -13,9 +13,9 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 
-from myconsumer.command.standardlog import levelOf
+from myconsumer.command.standardlog import LONGEST_RECORD, fit, levelOf
 from myconsumer.retrying import Budget
-from myconsumer.text import encodable, oneLine, printable, shownID
+from myconsumer.text import oneLine, printable, shownID
 
 #: The most characters of a line that are logged.
 LONGEST_LINE = 1000
@@ -56,11 +56,11 @@ class Outlet:
         self.isSilent = isSilent
         self._budget = Budget(clock, BYTES_PER_MINUTE, BURST)
 
-    def emit(self, log: Logger, level: Any, format: str, **fields: Any) -> None:
+    def log(self, format: str, logger: Logger, level: Any, **fields: Any) -> None:
         """
         Log one event if there is room for it.
 
-        @param log: Whose event it is.
+        @param logger: Whose event it is.
         @param fields: What C{format} needs; C{line} is what was written.
         """
         if self.isSilent:
@@ -68,7 +68,7 @@ class Outlet:
         line = fields.get("line", "")
         if self._budget.take(len(line.encode("utf-8", "replace")) + OVERHEAD):
             self.countOmitted()
-            log.emit(level, format, **fields)
+            logger.emit(level, format, **fields)
 
     def countOmitted(self) -> None:
         """
@@ -138,10 +138,10 @@ class Lines:
             if unended:
                 self.write(stream, b"\n")
         if self._linesOmitted:
-            self._outlet.emit(
+            self._outlet.log(
+                "{who} wrote {count} more lines",
                 self._log,
                 LogLevel.info,
-                "{who} wrote {count} more lines",
                 who=self._who,
                 count=self._linesOmitted,
                 id=self._task,
@@ -160,13 +160,13 @@ class Lines:
             self._linesOmitted += 1
             return
         self._linesLeft -= 1
-        self._outlet.emit(
+        self._outlet.log(
+            "{who}: {line}",
             Logger(oneLine(logger, LONGEST_LOGGER)),
             levelOf(number),
-            "{who}: {line}",
             who=self._who,
             id=self._task,
-            line="\n".join(map(printable, encodable(text).splitlines())),
+            line=fit(text, LONGEST_RECORD),
         )
 
     @property
@@ -177,10 +177,10 @@ class Lines:
         self._linesLeft -= 1
         text = readable(line)
         if text:
-            self._outlet.emit(
+            self._outlet.log(
+                "{who} {stream}: {line}",
                 self._log,
                 LogLevel.info,
-                "{who} {stream}: {line}",
                 who=self._who,
                 id=self._task,
                 stream=stream,

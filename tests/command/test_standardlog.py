@@ -6,10 +6,16 @@ from __future__ import annotations
 
 import logging
 
-from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.logger import LogEvent, LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.command.standardlog import TwistedHandler, joinLogs
+from myconsumer.command.standardlog import (
+    LONGEST_RECORD,
+    TwistedHandler,
+    addID,
+    joinLogs,
+)
+from myconsumer.task import Mark, mark
 
 
 class TwistedHandlerTests(SynchronousTestCase):
@@ -56,6 +62,35 @@ class TwistedHandlerTests(SynchronousTestCase):
         self.assertTrue(text.startswith("not sent\nTraceback"), text)
         self.assertTrue(text.endswith("ZeroDivisionError: one too many"), text)
 
+    def test_namesTheTask(self) -> None:
+        """
+        A record that is logged for a task has its id, in text and as a field, until
+        the task has ended.
+        """
+        marked = Mark("t-1\x1b")
+        token = mark.set(marked)
+        self.addCleanup(mark.reset, token)
+        with capturedLogs() as logs:
+            self.logger.warning("not sent")
+            marked.id = None
+            self.logger.warning("too late")
+        self.assertEqual(
+            [(str(formatEvent(event)), event.get("id")) for event in logs],
+            [("Task t-1\\x1b: not sent", "t-1\\x1b"), ("too late", None)],
+        )
+
+    def test_makesTextFit(self) -> None:
+        """
+        A record has no control characters but the ends of its lines, and a bounded
+        length.
+        """
+        with capturedLogs() as logs:
+            self.logger.warning("a\x1b[2J\nb")
+            self.logger.warning("x" * 10**6)
+        short, long = (str(formatEvent(event)) for event in logs)
+        self.assertEqual(short, "a\\x1b[2J\nb")
+        self.assertLess(len(long), LONGEST_RECORD + 10)
+
     def test_survivesWrongArguments(self) -> None:
         """
         A record that cannot be formatted raises nothing.
@@ -74,6 +109,25 @@ class TwistedHandlerTests(SynchronousTestCase):
         with capturedLogs() as logs:
             logger.warning("an event")
         self.assertEqual(logs, [])
+
+
+class AddIDTests(SynchronousTestCase):
+    """
+    L{addID}.
+    """
+
+    def test_addsTheID(self) -> None:
+        """
+        An event that is logged for a task gets its id, unless it has one; other events
+        get none.
+        """
+        events: list[LogEvent] = [{}, {}, {"id": "mine"}]
+        addID(events[0])
+        token = mark.set(Mark(17))
+        self.addCleanup(mark.reset, token)
+        addID(events[1])
+        addID(events[2])
+        self.assertEqual(events, [{}, {"id": 17}, {"id": "mine"}])
 
 
 class JoinLogsTests(SynchronousTestCase):

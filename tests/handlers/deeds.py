@@ -5,10 +5,12 @@ What the worker processes of the tests do.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -52,6 +54,30 @@ def _raise(task: BlockingTask, kind: str) -> None:
 def _kill(task: BlockingTask, number: int) -> None:
     os.kill(os.getpid(), number)
     time.sleep(60)
+
+
+def _log(task: BlockingTask) -> None:
+    logger = logging.getLogger("app.mail")
+    logger.info("below the level")
+    logger.warning("not sent:\n%s", "\x1b[1m")
+    thread = threading.Thread(target=logger.error, args=("in a thread",))
+    thread.start()
+    thread.join()
+    logger.warning("%d", "no number")
+
+
+def _logALot(task: BlockingTask) -> str:
+    for number in range(20_000):
+        logging.warning("%d %s", number, "x" * 10_000)
+    return "x" * 200_000
+
+
+def _logInFork(task: BlockingTask) -> int:
+    child = os.fork()
+    if not child:
+        logging.warning("in a fork")
+        os._exit(7)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _print(task: BlockingTask) -> None:
@@ -138,6 +164,9 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "length": lambda task, text: len(text),
     "repeat": lambda task, text, times: text * times,
     "print": _print,
+    "log": _log,
+    "logALot": _logALot,
+    "logInFork": _logInFork,
     "read": lambda task: sys.stdin.read(),
     "environment": lambda task: dict(os.environ),
     "arguments": lambda task: list(sys.orig_argv),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +30,7 @@ from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.handlers.python import PythonHandler, makeHandler
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import ITaskHandler
-from myconsumer.task import Task
+from myconsumer.task import Task, currentID
 
 TASK = Task("1", {"n": 2})
 
@@ -377,6 +377,41 @@ class PythonHandlerTests(SynchronousTestCase):
         with self.assertRaises(ValueError):
             PythonHandler(forgotten)
 
+    def test_marksTheTask(self) -> None:
+        """
+        What runs for a task is marked with its id, also after an await, until the task
+        has ended, however that returns.
+        """
+        waiting: Deferred[None] = Deferred()
+        seen: list[Any] = []
+        contexts = []
+
+        async def later() -> None:
+            seen.append(currentID())
+            await waiting
+            seen.append(currentID())
+
+        def work(task: Task) -> Any:
+            contexts.append(copy_context())
+            seen.append(currentID())
+            if task.id == "2":
+                raise ZeroDivisionError
+            return later() if task.id == "1" else waiting if task.id == "3" else None
+
+        handler = PythonHandler(work)
+        handler.handle(Task("1", None))
+        with self.assertRaises(ZeroDivisionError):
+            handler.handle(Task("2", None))
+        handler.handle(Task("3", None))
+        handler.handle(Task("4", None))
+        left = [context.run(currentID) for context in contexts]
+        self.assertEqual(left, ["1", None, "3", None])
+        self.assertIsNone(currentID())
+        waiting.callback(None)
+        self.assertEqual(seen, ["1", "1", "2", "3", "4", "1"])
+        left = [context.run(currentID) for context in contexts]
+        self.assertEqual(left, [None] * 4)
+
     def test_separatesContexts(self) -> None:
         """
         What a task sets in its context is seen by all that it does, and not by the next
@@ -591,7 +626,7 @@ class AsyncioReactorTests(SynchronousTestCase):
             from twisted.internet import reactor
             from twisted.internet.task import deferLater
             from myconsumer.handlers.python import PythonHandler
-            from myconsumer.task import Task
+            from myconsumer.task import Task, currentID
 
             async def work(task):
                 await deferLater(reactor, 0.01)

@@ -28,7 +28,7 @@ from myconsumer.errors import (
 )
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import IScalableTaskHandler
-from myconsumer.task import Task
+from myconsumer.task import Task, currentID
 from myconsumer.testing import FakeTask
 
 #: The seconds that a thread gets to do what it does at once.
@@ -294,6 +294,12 @@ class ThreadHandlerTests(SynchronousTestCase):
             handled = handler.handle(FakeTask(id, None))
             self.reactor.turn()
             self.assertIsNone(self.successResultOf(handled)[0])
+
+    def test_marksTheTask(self) -> None:
+        """
+        What runs in a thread is marked with the task's id.
+        """
+        self.assertEqual(self.result(lambda task: currentID()), "1")
 
     def test_runsSideBySide(self) -> None:
         """

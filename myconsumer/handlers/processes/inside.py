@@ -34,6 +34,7 @@ from myconsumer.handlers.processes.messages import (
     encode,
     readToWorker,
 )
+from myconsumer.handlers.processes.records import RecordHandler
 from myconsumer.handlers.processes.replies import answer
 from myconsumer.handlers.processes.termination import Terminated, Termination
 
@@ -80,6 +81,7 @@ class TaskLoop:
         self._extending = threading.Lock()
         self._sending = threading.Lock()
         self._termination = Termination()
+        self._records = RecordHandler(self._send)
         self._busy = True
 
     def run(self, name: str) -> int:
@@ -102,6 +104,8 @@ class TaskLoop:
         except ValueError as error:
             self._send(Broken(f"{name}: {error}"))
             return 1
+        # after the callable's module, which may set up a log of its own
+        self._records.install()
         self._termination.install()
         self._send(Ready())
         try:
@@ -122,6 +126,7 @@ class TaskLoop:
                 with suppress(AttributeError, ValueError, OSError):
                     stream.flush()
             self._busy = False
+            self._records.flush()
             self._send(done)
 
     def _next(self) -> Job | None:
@@ -160,6 +165,7 @@ class TaskLoop:
         In a copy of this process, which the callable has made: it is the callable's.
         """
         self._termination.uninstall()
+        self._records.uninstall()
         for descriptor in self._descriptors:
             with suppress(OSError):
                 os.close(descriptor)

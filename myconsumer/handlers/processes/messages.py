@@ -156,8 +156,22 @@ class Raised(Struct, tag="raised"):
     traceback: str = ""
 
 
+class Logged(Struct, tag="logged"):
+    """
+    From a worker: a record of C{logging}.
+
+    @ivar level: The number of its level.
+    @ivar logger: The name of its logger.
+    @ivar text: Its text, in one or more lines.
+    """
+
+    level: int
+    logger: str
+    text: str
+
+
 ToWorker = Path | Job | Extended
-FromWorker = Ready | Broken | Begun | Extend | Done | Raised
+FromWorker = Ready | Broken | Begun | Extend | Done | Raised | Logged
 
 _toWorker = msgspec.json.Decoder(ToWorker)
 _fromWorker = msgspec.json.Decoder(FromWorker)

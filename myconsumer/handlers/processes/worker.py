@@ -20,6 +20,7 @@ from myconsumer.handlers.processes.messages import (
     Extend,
     Extended,
     FromWorker,
+    Logged,
     Raised,
     Ready,
 )
@@ -103,6 +104,8 @@ class Worker:
             self._life.ready()
         elif isinstance(message, Broken):
             self._core.broken = message.error
+        elif isinstance(message, Logged):
+            self._session.lines.record(message.level, message.logger, message.text)
         elif work is None or message.number != work.number:
             # of a task that has ended
             if isinstance(message, Extend):

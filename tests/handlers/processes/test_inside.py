@@ -97,6 +97,39 @@ class WorkerTests(TestCase):
         described = json.decode(await self.handler.handle(task))
         self.assertEqual(described, [17, 3, "r", 60.0, 1.5, 2.5, False])
 
+    async def test_logsRecords(self) -> None:
+        """
+        Records of logging, from any thread, are logged with their level, their logger
+        and the task's id, before the task has ended.
+        """
+        with capturedLogs() as logs:
+            await self.do("log")
+        records = [each for each in logs if each["log_namespace"] == "app.mail"]
+        self.assertEqual(
+            [(each["log_level"].name, each["id"], each["line"]) for each in records],
+            [
+                ("warn", "1", "not sent:\n\\x1b[1m"),
+                ("error", "1", "in a thread"),
+            ],
+        )
+
+    async def test_boundsRecords(self) -> None:
+        """
+        A flood of records, with long texts, holds up neither the task nor its result,
+        and few of them are logged.
+        """
+        with capturedLogs() as logs:
+            self.assertEqual(len(await self.do("logALot")), 200_000)
+        self.assertLess(sum(len(each.get("line", "")) for each in logs), 200_000)
+        self.assertEqual(await self.do("return", 1), 1)
+
+    async def test_survivesRecordsOfAFork(self) -> None:
+        """
+        A copy of the worker process that the callable makes may log: it does so by
+        itself, on standard error.
+        """
+        self.assertEqual(await self.do("logInFork"), 7)
+
     async def test_takesLargePayloadsAndResults(self) -> None:
         """
         Payload and result may be of any size.
