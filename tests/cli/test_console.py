@@ -218,8 +218,8 @@ class OtherTests(ConsoleCase):
         """
         self.assertEqual(
             await self.refused("count", self.url),
-            "myconsumer: 'count' is no command; known are enqueue, counts, failed, "
-            "retry, check",
+            "myconsumer: 'count' is no command; did you mean counts? known are "
+            "enqueue, counts, failed, retry, check",
         )
         self.assertEqual(
             await self.refused("retry", self.url),

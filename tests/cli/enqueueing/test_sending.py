@@ -99,7 +99,7 @@ class SendingTests(SendingCase):
 
     def test_retriesAfterAFault(self) -> None:
         """
-        After a fault the batch is sent again, and the fault is logged.
+        After a fault the batch is sent again; each fault is logged, and its end.
         """
         self.memory.plan = [answers(500), answers(503, retry_after="3")]
         with capturedLogs() as logs:
@@ -112,7 +112,9 @@ class SendingTests(SendingCase):
             self.assertNoResult(sent)
             self.clock.advance(0.1)
             self.successResultOf(sent)
-        self.assertEqual(len(logs), 2)
+        self.assertEqual(
+            [event["log_level"].name for event in logs], ["warn", "warn", "info"]
+        )
         self.assertEqual(self.memory.count("ready"), 1)
 
     def test_givesUp(self) -> None:
