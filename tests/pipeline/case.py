@@ -27,7 +27,7 @@ from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.source import QueueTaskSource
 from myconsumer.pipeline.terms import Claiming, Terms
 from myconsumer.retrying import Policy
-from myconsumer.task import Request, Settlement, Task
+from myconsumer.task import Ending, Request, Settlement, Task
 from myconsumer.testing import (
     Claim,
     ControlledHandler,
@@ -224,6 +224,14 @@ class ExecutionCase(SynchronousTestCase):
         lease = Lease("r-1", "1", 60, 60)
         task = Task("1", None, receipt="r-1", **fields)
         return lease, self.execution.run(task, lease)
+
+    @property
+    def ending(self) -> Ending:
+        """
+        How the last task has ended, as that was announced.
+        """
+        ending: Ending = self.observer.of("taskEnded")[-1][1]
+        return ending
 
     def scripted(self, result: Any) -> None:
         """
