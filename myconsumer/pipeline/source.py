@@ -38,7 +38,8 @@ from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Claimed, Task
 
-RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
+#: Runs a task that has a lease, or none, from a time by our clock on.
+RunTask = Callable[[Task, Lease | None, float], Deferred[None] | None]
 
 #: With more tasks for each slot than this that have ended and are not settled, nothing
 #: is claimed.
@@ -328,7 +329,8 @@ class QueueTaskSource:
         block, go on in a later turn of the reactor.
         """
         waiting, seconds = self.arrivals, self._clock.seconds
-        end = seconds() + TURN
+        now = seconds()
+        end = now + TURN
         while self._state == "started" and waiting and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
@@ -336,8 +338,9 @@ class QueueTaskSource:
                     return
                 self._rate.take()
             task, lease = waiting.next()
-            consumer.taskStarted(partial(self.trial or self._run, task, lease))
-            if seconds() >= end:
+            consumer.taskStarted(partial(self.trial or self._run, task, lease, now))
+            now = seconds()
+            if now >= end:
                 self._actSoon()
                 return
 
