@@ -7,6 +7,7 @@ Promise 6: a settlement is retried until its lease has ended, and sent at least 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall
@@ -32,6 +33,8 @@ PATIENCE = 2.0
 #: When flushing, the least seconds between a failure and the next request: not many,
 #: since there is no time for more.
 BREATH = 0.1
+
+_length = attrgetter("length")
 
 
 class Lane:
@@ -127,7 +130,7 @@ class Lane:
         return self._road.size.within(self._deadline([lease]))
 
     def _deadline(self, leases: Iterable[Lease]) -> float:
-        deadline = deadlineFor(lease.length for lease in leases)
+        deadline = deadlineFor(map(_length, leases))
         return min(deadline, self.patience) if self._isHurried else deadline
 
     def _send(self) -> None:

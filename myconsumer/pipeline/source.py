@@ -136,7 +136,9 @@ class QueueTaskSource:
             self._slots = ITaskSlots(consumer)
         if self._state == "stopped":
             self._state = "started"
-        self._actSoon()
+        # this is called twice for a task that ends at once
+        if self._acting is None:
+            self._actSoon()
 
     def stop(self) -> Deferred[bool]:
         """
@@ -328,16 +330,16 @@ class QueueTaskSource:
         Start what waits, as far as it may; where that takes long, because tasks
         block, go on in a later turn of the reactor.
         """
-        waiting, seconds = self.arrivals, self._clock.seconds
+        arrivals, seconds = self.arrivals, self._clock.seconds
         now = seconds()
         end = now + TURN
-        while self._state == "started" and waiting and not self._pauses:
+        while self._state == "started" and arrivals.tasks and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
                     self._wakeAfter(self._rate.wait())
                     return
                 self._rate.take()
-            task, lease = waiting.next()
+            task, lease = arrivals.tasks.popleft()
             consumer.taskStarted(partial(self.trial or self._run, task, lease, now))
             now = seconds()
             if now >= end:
