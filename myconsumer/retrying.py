@@ -173,8 +173,6 @@ class Budget:
     Bounds how many bytes are logged of what comes in any number: a token bucket, which
     is full at first.  Once it is empty nothing is logged until it holds the bytes of
     L{REFILL} seconds, so that what is left out can be counted in one line.
-
-    @ivar left: How many bytes may be logged now.
     """
 
     _isEmpty = False
@@ -194,7 +192,7 @@ class Budget:
         self._burst = burst
         self._enough = min(burst, self._rate * REFILL)
         self._at = clock.seconds()
-        self.left = burst
+        self._left = burst
 
     def take(self, size: int) -> bool:
         """
@@ -205,21 +203,42 @@ class Budget:
 
         @return: Whether it may be logged; if not it is counted as omitted.
         """
-        now = self._clock.seconds()
-        self.left = min(self._burst, self.left + (now - self._at) * self._rate)
-        self._at = now
         needed = min(size, self._burst)
-        if self.left < (max(needed, self._enough) if self._isEmpty else needed):
-            self._isEmpty = True
-            self._omitted += 1
-            return False
-        self._isEmpty = False
-        self.left -= needed
-        return True
+        isAllowed = self.allows(needed)
+        if isAllowed:
+            self.spend(needed)
+        return isAllowed
+
+    def allows(self, size: float = 1) -> bool:
+        """
+        Ask for room for a line that is not made yet; L{spend} says how long it is.
+
+        @param size: The bytes that there must be room for.
+
+        @return: Whether it may be logged; if not it is counted as omitted.
+        """
+        now = self._clock.seconds()
+        passed = max(0.0, now - self._at)
+        self._left = min(self._burst, self._left + passed * self._rate)
+        self._at = now
+        self._isEmpty = self._left < (
+            max(size, self._enough) if self._isEmpty else size
+        )
+        self._omitted += self._isEmpty
+        return not self._isEmpty
+
+    def spend(self, size: float) -> None:
+        """
+        Note that a line was logged.
+
+        @param size: Its bytes, which may be more than there is room for: that is made
+            up for later.
+        """
+        self._left -= size
 
     def omitted(self) -> int:
         """
-        To be asked after L{take} has returned C{True}, and when nothing more comes.
+        To be asked after a line was allowed, and when nothing more comes.
 
         @return: How many lines were omitted since this was last asked.
         """

@@ -291,6 +291,29 @@ class BudgetTests(SynchronousTestCase):
         self.assertEqual(self.budget.omitted(), 7)
         self.assertEqual(self.budget.omitted(), 0)
 
+    def test_makesUpForWhatWasTooMuch(self) -> None:
+        """
+        A line may turn out longer than there was room for; nothing is logged then until
+        that is made up for.
+        """
+        self.assertTrue(self.budget.allows())
+        self.budget.spend(1200)
+        for _ in range(30):
+            self.assertFalse(self.budget.allows())
+            self.clock.advance(1)
+        self.assertTrue(self.budget.allows())
+        self.assertEqual(self.budget.omitted(), 30)
+
+    def test_survivesClockThatIsSetBack(self) -> None:
+        """
+        A clock that is set back takes nothing from the budget.
+        """
+        self.budget.spend(500)
+        self.clock.rightNow -= 3600
+        self.assertTrue(self.budget.take(500))
+        self.clock.advance(10)
+        self.assertTrue(self.budget.take(100))
+
     def test_takesLongLine(self) -> None:
         """
         A line that is longer than the burst is logged where the bucket is full.

@@ -13,13 +13,13 @@ from twisted.python.failure import Failure
 
 from myconsumer.pipeline.breaker import REASON
 from myconsumer.pipeline.observers import Observer
+from myconsumer.retrying import Budget
 from myconsumer.status.failures import Failures, isFailure
-from myconsumer.status.flood import Budget
 from myconsumer.task import COMPLETE, Ending, Request, Task
 from myconsumer.text import describe, oneLine, shown, shownID
 
-#: The bytes that are logged of pauses and other changes each second, and at once.
-RATE, MOST = 30, 6_000
+#: The bytes that are logged of pauses and other changes each minute, and at once.
+BYTES_PER_MINUTE, BURST = 1_800, 6_000
 
 
 class Journal(Observer):
@@ -36,7 +36,7 @@ class Journal(Observer):
         @param clock: Measures the time between lines of the log.
         """
         self._failures = Failures(self._log, clock)
-        self._budget = Budget(RATE, MOST, clock)
+        self._budget = Budget(clock, BYTES_PER_MINUTE, BURST)
         # Bound once, for speed.
         self._failed = self._failures.failed
 
@@ -85,11 +85,16 @@ class Journal(Observer):
         <myconsumer.interfaces.IConsumerObserver.stopped>}.
         """
         self._failures.close()
+        self._sayOmitted()
 
     def _change(self, format: str, **fields: Any) -> None:
-        if self._budget.allows():
-            self._budget.spend(150 + sum(len(str(each)) for each in fields.values()))
+        if self._budget.take(150 + sum(len(str(each)) for each in fields.values())):
+            self._sayOmitted()
             self._log.info(format, **fields)
+
+    def _sayOmitted(self) -> None:
+        if count := self._budget.omitted():
+            self._log.warn("{count} pauses and changes were not logged", count=count)
 
 
 class VerboseJournal(Journal):

@@ -140,7 +140,12 @@ class JournalTests(JournalCase):
                 self.events.resumed("x" * 1000)
                 self.clock.advance(0.01)
 
-        self.assertLess(size(self.logged(flap)), 10_000)
+        logs = self.logged(flap, self.events.stopped)
+        self.assertLess(size(logs), 10_000)
+        omitted = "pauses and changes were not logged"
+        counted = [each for each in logs if formatEvent(each).endswith(omitted)]
+        said = len(logs) - len(counted)
+        self.assertEqual(said + sum(each["count"] for each in counted), 12_000)
 
     def test_summarizesThousandsOfFailures(self) -> None:
         """
