@@ -147,7 +147,7 @@ class ConsumerService(MultiService):
         self._onEnd = onEnd
         self._clock = clock
         self._totals = Totals(clock)
-        journal = (VerboseJournal if verbose else Journal)(clock)
+        self._journal = journal = (VerboseJournal if verbose else Journal)(clock)
         summary = Summary(self._totals, self.status, clock)
         listeners = [self._totals, journal, summary, *observers]
         self._observers = Observers(listeners, clock)
@@ -286,6 +286,16 @@ class ConsumerService(MultiService):
         leaveRoom(self._queue, self._handler, old, new)
         for name, values in old.differences(new).items():
             self._observers.settingChanged(name, *values)
+
+    def reload(self, **settings: Unpack[Settings]) -> None:
+        """
+        As L{change}, for those who log themselves what changes.
+
+        @raise TypeError: As L{change}.
+        @raise ValueError: As L{change}.
+        """
+        with self._journal.quiet():
+            self.change(**settings)
 
     def _makePipeline(self) -> Pipeline:
         return makePipeline(

@@ -147,7 +147,7 @@ def _program(service: ConsumerService, options: Options, progress: Progress) -> 
         given = {arguments.get(name, name): value for name, value in values.items()}
         own = {name: given[name] for name in SETTINGS if name in given}
         if own:
-            service.change(**own)
+            service.reload(**own)
 
     return Program(
         lines=lambda: service.status().lines(),

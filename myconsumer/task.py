@@ -65,6 +65,13 @@ def currentID() -> str | int | None:
     return None if marked is None else marked.id
 
 
+class LoggedReason(str):
+    """
+    Why a consumer pauses, said by what logs begin and end of the pause in words of its
+    own: no other line is needed.
+    """
+
+
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):
     """
     What is reported to a queue about one claimed task.

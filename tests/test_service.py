@@ -9,6 +9,7 @@ from functools import partial
 from math import inf, nan
 from typing import Any
 
+from msgspec.json import encode
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -23,7 +24,7 @@ from myconsumer.interfaces import IPausable, IScalableTaskHandler, IScalableTask
 from myconsumer.pipeline.observers import Observer
 from myconsumer.service import ConsumerService
 from myconsumer.status.state import Status
-from myconsumer.task import Settlement
+from myconsumer.task import LoggedReason, Settlement
 from myconsumer.testing import (
     NOTHING,
     Cancel,
@@ -1591,6 +1592,34 @@ class StatusTests(ServiceCase):
                 "A reason to pause is gone: lunch",
             ],
         )
+
+    def test_leavesItToAReloadToSayWhatChanges(self) -> None:
+        """
+        Settings that a reload changes are in force, and announced, and the log has them
+        at the level C{debug} only, for the reload has a line with all of them.
+        """
+        self.make()
+        with capturedLogs() as logs:
+            self.service.reload(limit=3, drain=5)
+        self.assertEqual({each["log_level"] for each in logs}, {LogLevel.debug})
+        self.assertEqual(self.service.settings["limit"], 3)
+        with self.assertRaises(ValueError), capturedLogs() as logs:
+            self.service.reload(limit=0)
+        self.assertEqual(logs, [])
+        with capturedLogs() as logs:
+            self.service.setLimit(2)
+        self.assertEqual(
+            [formatEvent(each) for each in logs],
+            ["The setting limit is 2 from now on, and was 3"],
+        )
+
+    def test_encodesReasonsThatAreLoggedElsewhere(self) -> None:
+        """
+        Whatever type of text the reason for a pause is, JSON can encode the status.
+        """
+        self.make()
+        self.service.pause(LoggedReason("lunch"))
+        self.assertIn(b'"pauses":["lunch"]', encode(self.service.status()))
 
     def test_saysThatItDrains(self) -> None:
         """

@@ -4,18 +4,18 @@ What happens to a consumer, in the log.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from myconsumer.pipeline.breaker import REASON
 from myconsumer.pipeline.observers import Observer
 from myconsumer.retrying import Budget
 from myconsumer.status.failures import Failures, isFailure
-from myconsumer.task import COMPLETE, Ending, Request, Task
+from myconsumer.task import COMPLETE, Ending, LoggedReason, Request, Task
 from myconsumer.text import describe, oneLine, shown, shownID
 
 #: The bytes that are logged of pauses and other changes each minute, and at once.
@@ -30,6 +30,9 @@ class Journal(Observer):
     """
 
     _log = Logger()
+
+    # At which level changes are logged.
+    _level: Any = LogLevel.info
 
     def __init__(self, clock: IReactorTime) -> None:
         """
@@ -53,7 +56,7 @@ class Journal(Observer):
         See L{IConsumerObserver.paused
         <myconsumer.interfaces.IConsumerObserver.paused>}.
         """
-        if reason != REASON:
+        if not isinstance(reason, LoggedReason):
             self._change(
                 "Pausing, nothing is claimed: {reason}", reason=oneLine(reason)
             )
@@ -63,7 +66,7 @@ class Journal(Observer):
         See L{IConsumerObserver.resumed
         <myconsumer.interfaces.IConsumerObserver.resumed>}.
         """
-        if reason != REASON:
+        if not isinstance(reason, LoggedReason):
             text = oneLine(reason)
             self._change("A reason to pause is gone: {reason}", reason=text)
 
@@ -79,6 +82,18 @@ class Journal(Observer):
             new=shown(new),
         )
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """
+        What changes meanwhile is logged by whoever changes it, and here at the level
+        C{debug}.
+        """
+        self._level = LogLevel.debug
+        try:
+            yield
+        finally:
+            self._level = LogLevel.info
+
     def stopped(self) -> None:
         """
         See L{IConsumerObserver.stopped
@@ -90,7 +105,7 @@ class Journal(Observer):
     def _change(self, format: str, **fields: Any) -> None:
         if self._budget.take(150 + sum(len(str(each)) for each in fields.values())):
             self._sayOmitted()
-            self._log.info(format, **fields)
+            self._log.emit(self._level, format, **fields)
 
     def _sayOmitted(self) -> None:
         if count := self._budget.omitted():

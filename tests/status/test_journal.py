@@ -111,6 +111,20 @@ class JournalTests(JournalCase):
             ],
         )
 
+    def test_isQuietAboutWhatOthersLog(self) -> None:
+        """
+        Settings that are changed by what logs that itself are at the level C{debug}
+        here; those that are changed afterwards are not.
+        """
+
+        def change() -> None:
+            with self.journal.quiet():
+                self.events.settingChanged("limit", 4, 8)
+            self.events.settingChanged("limit", 8, 4)
+
+        levels = [each["log_level"] for each in self.logged(change)]
+        self.assertEqual(levels, [LogLevel.debug, LogLevel.info])
+
     def test_leavesToOthersWhatTheyLog(self) -> None:
         """
         What is logged where it is noticed is not logged a second time.
