@@ -1446,19 +1446,16 @@ class EndTests(ServiceCase):
 
         refused, failed = str(refusal()), str(fault())
         for end, lines in (
-            (empty, ["Nothing is left after 75 s, ending with status 0"]),
+            (empty, ["Nothing is left after 75 s"]),
             (
                 refuse,
-                [
-                    "Giving up after 0 s, ending with status 1, since claims are "
-                    f"refused: {refused}"
-                ],
+                [f"Giving up after 0 s, since claims are refused: {refused}"],
             ),
             (
                 fail,
                 [
-                    "Giving up after 2 min, ending with status 1, since 5 claims in a "
-                    f"row have failed: {failed}"
+                    "Giving up after 2 min, since 5 claims in a row have failed: "
+                    f"{failed}"
                 ],
             ),
         ):
@@ -1490,7 +1487,7 @@ class EndTests(ServiceCase):
             passTime(self.clock, 120)
         self.assertEqual(len(self.ends), 1)
         line = formatEvent(logs[-1])
-        self.assertIn("status 1, since tasks cannot be begun: no memory", line)
+        self.assertIn("since tasks cannot be begun: no memory", line)
         self.queue.onClaim = lambda claim: None
 
     def test_tellsNothingOfAStop(self) -> None:
