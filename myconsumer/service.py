@@ -137,6 +137,8 @@ class ConsumerService(MultiService):
         listeners = [self._totals, journal, summary, *observers]
         self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()
+        # Those of them that are still to be announced.
+        self._unannounced: set[str] = set()
         self._shutdown = Shutdown(self._stop)
 
     @property
@@ -189,14 +191,13 @@ class ConsumerService(MultiService):
             queue=self._queue,
             limit=self._terms.limit,
         )
-        pauses = list(self._pauses)
-        for reason in pauses:
+        self._unannounced = set(self._pauses)
+        for reason in self._pauses:
             pipeline.source.pause(reason)
         pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
         self._observers.started()
-        for reason in pauses:
-            if self._pipeline is pipeline and reason in self._pauses:
-                self._observers.paused(reason)
+        while self._pipeline is pipeline and self._unannounced:
+            self._observers.paused(self._unannounced.pop())
 
     def stopService(self) -> Deferred[None]:
         """
@@ -232,8 +233,9 @@ class ConsumerService(MultiService):
         self._pauses.discard(reason)
         if self._pipeline is not None:
             self._pipeline.source.resume(reason)
-            if isOver:
+            if isOver and reason not in self._unannounced:
                 self._observers.resumed(reason)
+        self._unannounced.discard(reason)
 
     def setLimit(self, limit: int) -> None:
         """

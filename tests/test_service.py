@@ -671,6 +671,25 @@ class ChangeTests(ServiceCase):
         self.assertEqual(self.observer.changes, [("limit", 2, 1)])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
+    def test_letsTheHandlerShrinkIfTheQueueRefuses(self) -> None:
+        """
+        Where the queue refuses more claims the handler, which had grown already, keeps
+        what it kept before.
+        """
+        limits: list[int] = []
+
+        def refuse(pollers: int) -> None:
+            if pollers > 1:
+                raise ValueError("no more connections")
+
+        self.handler = Scaled(limits.append)
+        self.queue = ScaledQueue(self.clock, refuse)
+        self.make(2)
+        with self.assertRaisesRegex(ValueError, "no more connections"):
+            self.service.change(limit=3, pollers=2)
+        self.assertEqual(limits, [3, 2])
+        self.assertEqual(self.service.settings["limit"], 2)
+
     def test_refusesALimitPastTheDescriptors(self) -> None:
         """
         A higher limit for which this process may not open enough file descriptors is
