@@ -194,10 +194,22 @@ class LogTests(RetryCase):
         """
         Reasons that differ each time are not kept for ever.
         """
-        errors = [FaultError(str(number)) for number in range(99)]
-        self.assertEqual(len(self.logged(*errors)), 99)
+        errors = [FaultError(str(number)) for number in range(30)]
+        self.assertEqual(len(self.logged(*errors)), 30)
         # fewer than 20 are still quiet
-        self.assertGreater(len(self.logged(*reversed(errors))), 79)
+        self.assertGreater(len(self.logged(*reversed(errors))), 10)
+
+    def test_boundsReasonsThatDiffer(self) -> None:
+        """
+        Reasons that differ each time do not fill the log; those that were not logged
+        are counted.
+        """
+        errors = [FaultError(f"request {number}") for number in range(1000)]
+        self.assertLess(len(self.logged(*errors)), 100)
+        self.clock.advance(QUIET)
+        with capturedLogs() as logs:
+            self.refuse(FaultError("down"))
+        self.assertRegex(formatEvent(logs[0]), r"^9\d\d lines were not logged, since")
 
     def test_logsRecovery(self) -> None:
         """

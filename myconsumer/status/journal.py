@@ -13,7 +13,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from myconsumer.pipeline.observers import Observer
-from myconsumer.retrying import Budget
+from myconsumer.retrying import BoundedLog
 from myconsumer.status.failures import Failures, isFailure
 from myconsumer.task import COMPLETE, Ending, LoggedReason, Request, Task
 from myconsumer.text import describe, oneLine, shown, shownID
@@ -39,7 +39,7 @@ class Journal(Observer):
         @param clock: Measures the time between lines of the log.
         """
         self._failures = Failures(self._log, clock)
-        self._budget = Budget(clock, BYTES_PER_MINUTE, BURST)
+        self._changes = BoundedLog(self._log, clock, BYTES_PER_MINUTE, BURST)
         # Bound once, for speed.
         self._failed = self._failures.failed
 
@@ -100,16 +100,10 @@ class Journal(Observer):
         <myconsumer.interfaces.IConsumerObserver.stopped>}.
         """
         self._failures.close()
-        self._sayOmitted()
+        self._changes.close()
 
     def _change(self, format: str, **fields: Any) -> None:
-        if self._budget.take(150 + sum(len(str(each)) for each in fields.values())):
-            self._sayOmitted()
-            self._log.emit(self._level, format, **fields)
-
-    def _sayOmitted(self) -> None:
-        if count := self._budget.omitted():
-            self._log.warn("{count} pauses and changes were not logged", count=count)
+        self._changes.emit(self._level, format, **fields)
 
 
 class VerboseJournal(Journal):
