@@ -204,6 +204,9 @@ class IPausable(Interface):
         """
         Claim nothing until L{resume} is called with the same C{reason}, and give back
         tasks that have not started.  Running tasks go on.
+
+        @param reason: Why.  The log says when it begins and ends, unless it is a
+            L{LoggedReason <myconsumer.task.LoggedReason>}.
         """
 
     def resume(reason: str) -> None:

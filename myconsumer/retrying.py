@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
 from twisted.application.internet import backoffPolicy
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from myconsumer.errors import QueueError, RefusalError
@@ -29,6 +30,12 @@ QUIET_LASTING = 3600.0
 
 #: The seconds for which an empty L{Budget} is filled before it is used again.
 REFILL = 10.0
+
+#: The bytes that a L{BoundedLog} lets through each minute, and at once.
+BYTES_PER_MINUTE, BURST = 3_000, 12_000
+
+#: The bytes of a line beside its fields, and of a traceback, as a rule.
+_LINE, _TRACEBACK = 150, 1_500
 
 #: Takes the number of failures before this one, returns the seconds to wait.
 Policy = Callable[[int], float]
@@ -63,6 +70,7 @@ class Retry:
         self._quietUntil: dict[str, float] = {}
         # Whether a failure was logged since the last success.
         self._isLogged = False
+        self._bounded = BoundedLog(self._log, clock)
 
     def failed(self, failure: Failure, isLast: bool = False) -> float:
         """
@@ -124,12 +132,13 @@ class Retry:
         if len(self._quietUntil) > 16:
             self._quietUntil.clear()
         self._quietUntil[text] = now + (QUIET_LASTING if refused else QUIET)
-        self._isLogged = True
         if not isinstance(failure.value, QueueError):
-            self._log.failure("{what} failed unexpectedly", failure, what=self._what)
+            self._isLogged |= self._bounded.failure(
+                "{what} failed unexpectedly", failure, what=self._what
+            )
             return
-        log = self._log.error if refused else self._log.warn
-        log(
+        log = self._bounded.error if refused else self._bounded.warn
+        self._isLogged |= log(
             "{what} fail, next try in {delay:.1f} s: {reason}",
             what=self._what,
             delay=delay,
@@ -173,8 +182,6 @@ class Budget:
     Bounds how many bytes are logged of what comes in any number: a token bucket, which
     is full at first.  Once it is empty nothing is logged until it holds the bytes of
     L{REFILL} seconds, so that what is left out can be counted in one line.
-
-    @ivar left: How many bytes may be logged now.
     """
 
     _isEmpty = False
@@ -194,7 +201,7 @@ class Budget:
         self._burst = burst
         self._enough = min(burst, self._rate * REFILL)
         self._at = clock.seconds()
-        self.left = burst
+        self._left = burst
 
     def take(self, size: int) -> bool:
         """
@@ -205,23 +212,117 @@ class Budget:
 
         @return: Whether it may be logged; if not it is counted as omitted.
         """
-        now = self._clock.seconds()
-        self.left = min(self._burst, self.left + (now - self._at) * self._rate)
-        self._at = now
         needed = min(size, self._burst)
-        if self.left < (max(needed, self._enough) if self._isEmpty else needed):
-            self._isEmpty = True
-            self._omitted += 1
-            return False
-        self._isEmpty = False
-        self.left -= needed
-        return True
+        isAllowed = self.allows(needed)
+        if isAllowed:
+            self.spend(needed)
+        return isAllowed
+
+    def allows(self, size: float = 1) -> bool:
+        """
+        Ask for room for a line that is not made yet; L{spend} says how long it is.
+
+        @param size: The bytes that there must be room for.
+
+        @return: Whether it may be logged; if not it is counted as omitted.
+        """
+        now = self._clock.seconds()
+        passed = max(0.0, now - self._at)
+        self._left = min(self._burst, self._left + passed * self._rate)
+        self._at = now
+        self._isEmpty = self._left < (
+            max(size, self._enough) if self._isEmpty else size
+        )
+        self._omitted += self._isEmpty
+        return not self._isEmpty
+
+    def spend(self, size: float) -> None:
+        """
+        Note that a line was logged.
+
+        @param size: Its bytes, which may be more than there is room for: that is made
+            up for later.
+        """
+        self._left -= size
 
     def omitted(self) -> int:
         """
-        To be asked after L{take} has returned C{True}, and when nothing more comes.
+        To be asked after a line was allowed, and when nothing more comes.
 
         @return: How many lines were omitted since this was last asked.
         """
         count, self._omitted = self._omitted, 0
         return count
+
+
+class BoundedLog:
+    """
+    Logs lines that any number of tasks or requests may bring about, within a
+    L{Budget}.  Each method returns whether it has logged; how many lines were omitted
+    is said before the next one that is not.
+    """
+
+    def __init__(
+        self,
+        log: Logger,
+        clock: IReactorTime,
+        bytesPerMinute: float = BYTES_PER_MINUTE,
+        burst: float = BURST,
+    ) -> None:
+        """
+        @param log: Where the lines go.
+        @param clock: Measures the time.
+        @param bytesPerMinute: See L{Budget}.
+        @param burst: See L{Budget}.
+        """
+        self._log = log
+        self._budget = Budget(clock, bytesPerMinute, burst)
+
+    def emit(self, level: Any, format: str, **fields: Any) -> bool:
+        """
+        Log a line.
+        """
+        isAllowed = self._isAllowed(_LINE, fields)
+        if isAllowed:
+            self._log.emit(level, format, **fields)
+        return isAllowed
+
+    def warn(self, format: str, **fields: Any) -> bool:
+        """
+        Log a warning.
+        """
+        return self.emit(LogLevel.warn, format, **fields)
+
+    def error(self, format: str, **fields: Any) -> bool:
+        """
+        Log an error.
+        """
+        return self.emit(LogLevel.error, format, **fields)
+
+    def failure(
+        self, format: str, failure: Failure | None = None, **fields: Any
+    ) -> bool:
+        """
+        Log an exception with its traceback.
+
+        @param failure: The exception; C{None}: the one that is handled now.
+        """
+        isAllowed = self._isAllowed(_TRACEBACK, fields)
+        if isAllowed:
+            self._log.failure(format, failure, **fields)
+        return isAllowed
+
+    def close(self) -> None:
+        """
+        Say how many lines were omitted since that was last said.
+        """
+        if count := self._budget.omitted():
+            self._log.warn(
+                "{count} lines were not logged, since there were too many", count=count
+            )
+
+    def _isAllowed(self, size: int, fields: dict[str, Any]) -> bool:
+        isAllowed = self._budget.take(size + sum(len(str(x)) for x in fields.values()))
+        if isAllowed:
+            self.close()
+        return isAllowed

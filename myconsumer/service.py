@@ -1,14 +1,12 @@
 """
 The service that consumes tasks from a queue, and drains when it is stopped.
-
-Promise 5: a stop leaves nothing leased, while the endpoint answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from typing import Any, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack, cast
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -17,36 +15,23 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from myconsumer.errors import NotBegunError, RefusalError
 from myconsumer.interfaces import (
     IConsumerObserver,
     IPausable,
     ITaskHandler,
     ITaskQueue,
 )
+from myconsumer.pipeline.drain import Drain
 from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.parts import Pipeline, makePipeline
 from myconsumer.pipeline.scaling import leaveRoom, makeRoom
 from myconsumer.pipeline.shutdown import Shutdown
 from myconsumer.pipeline.terms import SETTINGS, Claiming, Terms
+from myconsumer.status.finish import sayFinish
 from myconsumer.status.journal import Journal, VerboseJournal
 from myconsumer.status.state import Status, stateOf
 from myconsumer.status.summary import Summary
 from myconsumer.status.totals import Totals
-from myconsumer.status.words import duration
-from myconsumer.text import oneLine
-
-#: When stopping, the seconds that open claims get which cannot be ended.
-CLAIM_GRACE = 15.0
-
-#: When stopping, the seconds that requests to end dropped claims get.
-ABORT_GRACE = 1.0
-
-#: When stopping, the seconds that a cancelled task gets to end.
-CANCEL_GRACE = 0.5
-
-#: When stopping, the seconds that the last settlements get.
-SETTLE_GRACE = 5.0
 
 
 class Settings(TypedDict, total=False):
@@ -147,11 +132,13 @@ class ConsumerService(MultiService):
         self._onEnd = onEnd
         self._clock = clock
         self._totals = Totals(clock)
-        journal = (VerboseJournal if verbose else Journal)(clock)
+        self._journal = journal = (VerboseJournal if verbose else Journal)(clock)
         summary = Summary(self._totals, self.status, clock)
         listeners = [self._totals, journal, summary, *observers]
         self._observers = Observers(listeners, clock)
         self._pauses: set[str] = set()
+        # Those of them that are still to be announced.
+        self._unannounced: set[str] = set()
         self._shutdown = Shutdown(self._stop)
 
     @property
@@ -204,14 +191,13 @@ class ConsumerService(MultiService):
             queue=self._queue,
             limit=self._terms.limit,
         )
-        pauses = list(self._pauses)
-        for reason in pauses:
+        self._unannounced = set(self._pauses)
+        for reason in self._pauses:
             pipeline.source.pause(reason)
         pipeline.consumer.consume(pipeline.source).addCallback(self._ended, pipeline)
         self._observers.started()
-        for reason in pauses:
-            if self._pipeline is pipeline and reason in self._pauses:
-                self._observers.paused(reason)
+        while self._pipeline is pipeline and self._unannounced:
+            self._observers.paused(self._unannounced.pop())
 
     def stopService(self) -> Deferred[None]:
         """
@@ -247,8 +233,9 @@ class ConsumerService(MultiService):
         self._pauses.discard(reason)
         if self._pipeline is not None:
             self._pipeline.source.resume(reason)
-            if isOver:
+            if isOver and reason not in self._unannounced:
                 self._observers.resumed(reason)
+        self._unannounced.discard(reason)
 
     def setLimit(self, limit: int) -> None:
         """
@@ -287,6 +274,16 @@ class ConsumerService(MultiService):
         for name, values in old.differences(new).items():
             self._observers.settingChanged(name, *values)
 
+    def reload(self, **settings: Unpack[Settings]) -> None:
+        """
+        As L{change}, for those who log themselves what changes.
+
+        @raise TypeError: As L{change}.
+        @raise ValueError: As L{change}.
+        """
+        with self._journal.quiet():
+            self.change(**settings)
+
     def _makePipeline(self) -> Pipeline:
         return makePipeline(
             self._queue, self._handler, self._terms, self._observers, self._clock
@@ -298,32 +295,9 @@ class ConsumerService(MultiService):
         """
         if not self.running:
             return
-        self._sayEnd(pipeline)
+        sayFinish(pipeline, self._clock.seconds() - self._totals.startedAt)
         if self._onEnd is not None:
             self._onEnd(pipeline.source.givenUp)
-
-    def _sayEnd(self, pipeline: Pipeline) -> None:
-        """
-        Log how a run has ended by itself, and why.
-        """
-        givenUp = pipeline.source.givenUp
-        period = duration(self._clock.seconds() - self._totals.startedAt)
-        if givenUp is None:
-            self._log.info(
-                "Nothing is left after {period}, ending with status 0", period=period
-            )
-            return
-        why = f"{pipeline.claimFailures} claims in a row have failed"
-        if isinstance(givenUp.value, RefusalError):
-            why = "claims are refused"
-        elif isinstance(givenUp.value, NotBegunError):
-            why = "tasks cannot be begun"
-        self._log.error(
-            "Giving up after {period}, ending with status 1, since {why}: {reason}",
-            period=period,
-            why=why,
-            reason=oneLine(givenUp.getErrorMessage()),
-        )
 
     async def _stop(self, hurry: Deferred[None]) -> None:
         """
@@ -336,69 +310,11 @@ class ConsumerService(MultiService):
         self._draining = pipeline
         try:
             if pipeline is not None:
-                await self._drainPipeline(pipeline, hurry)
+                drain = Drain(pipeline, self._queue, self._observers, self._clock)
+                await drain.run(hurry)
             await maybeDeferred(super().stopService)
         finally:
             self._draining = None
             if pipeline is not None:
                 self._observers.stopped()
         self._log.info("Stopped")
-
-    async def _drainPipeline(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
-        """
-        Let what runs end, settle everything, and drop what is in flight even then.
-        """
-        await self._finishTasks(pipeline, hurry)
-        await self._until(pipeline.settling.flush(), SETTLE_GRACE)
-        pipeline.close()
-        await self._queue.close()
-
-    async def _finishTasks(self, pipeline: Pipeline, hurry: Deferred[None]) -> None:
-        """
-        Claim no more, and let what runs end, or cancel it.
-        """
-        consumer, source = pipeline.consumer, pipeline.source
-        began = self._clock.seconds()
-        running, waiting = consumer.running, pipeline.waiting
-        self._log.info(
-            "Stopping: {running} tasks run and get {drain:g} s, {waiting} that wait "
-            "are given back",
-            running=running,
-            drain=self._terms.drain,
-            waiting=waiting,
-        )
-        self._observers.stopping(running, waiting)
-        pipeline.breaker.close()
-        closed = source.close()
-        drained = consumer.drain()
-        await self._until(drained, self._terms.drain, hurry)
-        if consumer.running:
-            self._log.info("Cancelling {running} tasks", running=consumer.running)
-            pipeline.execution.stop()
-            await self._until(drained, CANCEL_GRACE)
-            pipeline.execution.abandon()
-        left = began + CLAIM_GRACE - self._clock.seconds()
-        await self._until(closed, left, hurry)
-        source.abort()
-        await self._until(closed, ABORT_GRACE)
-
-    def _until(
-        self, done: Deferred[Any], seconds: float, hurry: Deferred[None] | None = None
-    ) -> Deferred[None]:
-        """
-        @return: Fires once C{done} has, but after C{seconds} at the latest, or when
-            C{hurry} does.
-        """
-        waited: Deferred[None] = Deferred()
-
-        def end(_: object = None) -> None:
-            if timer.active():
-                timer.cancel()
-            if not waited.called:
-                waited.callback(None)
-
-        timer = self._clock.callLater(max(0, seconds), end)
-        if hurry is not None:
-            hurry.addCallback(end)
-        done.addCallback(end)
-        return waited

@@ -21,9 +21,10 @@ from myconsumer.command.program import Program
 from myconsumer.command.signals import handleSignals
 from myconsumer.command.standardlog import joinLogs
 from myconsumer.options import COMMAND, DESCRIPTIONS
+from myconsumer.pipeline.drain import CLAIM_GRACE
 from myconsumer.pipeline.terms import SETTINGS
 from myconsumer.plugins import chosen, handlerMakers, queueMakers
-from myconsumer.service import CLAIM_GRACE, ConsumerService
+from myconsumer.service import ConsumerService
 from myconsumer.status.progress import Progress
 from myconsumer.text import isSecret
 
@@ -147,7 +148,7 @@ def _program(service: ConsumerService, options: Options, progress: Progress) -> 
         given = {arguments.get(name, name): value for name, value in values.items()}
         own = {name: given[name] for name in SETTINGS if name in given}
         if own:
-            service.change(**own)
+            service.reload(**own)
 
     return Program(
         lines=lambda: service.status().lines(),

@@ -47,6 +47,13 @@ class Task(Struct, frozen=True):
 currentID: ContextVar[str | int | None] = ContextVar("task", default=None)
 
 
+class LoggedReason(str):
+    """
+    Why a consumer pauses, said by what logs begin and end of the pause in words of its
+    own: no other line is needed.
+    """
+
+
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):
     """
     What is reported to a queue about one claimed task.

@@ -314,6 +314,32 @@ class ObserverTests(ObservingCase):
         self.assertEqual(self.observer.names()[-1], "stopped")
         self.flushLoggedErrors(ValueError)
 
+    def test_mayResumeWhatWasPausedBefore(self) -> None:
+        """
+        A pause that is ended, or begun, from within the event C{started} is announced
+        as any other: no end without a begin, and nothing twice.
+        """
+
+        def steer(name: str) -> None:
+            if name == "started":
+                self.service.resume("old")
+                self.service.pause("older")
+                self.service.pause("new")
+
+        self.observer.when = steer
+        self.service = ConsumerService(
+            self.queue, self.handler, 1, clock=self.clock, observers=[self.observer]
+        )
+        self.service.addService(self.child)
+        for reason in ("old", "older"):
+            self.service.pause(reason)
+        self.service.startService()
+        self.assertEqual(
+            self.observer.events, [("started",), ("paused", "new"), ("paused", "older")]
+        )
+        self.service.resume("older")
+        self.assertEqual(self.observer.of("resumed"), [("older",)])
+
     def test_mayCallTheService(self) -> None:
         """
         An observer may pause, resume or stop the service from within each event:

@@ -194,10 +194,22 @@ class LogTests(RetryCase):
         """
         Reasons that differ each time are not kept for ever.
         """
-        errors = [FaultError(str(number)) for number in range(99)]
-        self.assertEqual(len(self.logged(*errors)), 99)
+        errors = [FaultError(str(number)) for number in range(30)]
+        self.assertEqual(len(self.logged(*errors)), 30)
         # fewer than 20 are still quiet
-        self.assertGreater(len(self.logged(*reversed(errors))), 79)
+        self.assertGreater(len(self.logged(*reversed(errors))), 10)
+
+    def test_boundsReasonsThatDiffer(self) -> None:
+        """
+        Reasons that differ each time do not fill the log; those that were not logged
+        are counted.
+        """
+        errors = [FaultError(f"request {number}") for number in range(1000)]
+        self.assertLess(len(self.logged(*errors)), 100)
+        self.clock.advance(QUIET)
+        with capturedLogs() as logs:
+            self.refuse(FaultError("down"))
+        self.assertRegex(formatEvent(logs[0]), r"^9\d\d lines were not logged, since")
 
     def test_logsRecovery(self) -> None:
         """
@@ -290,6 +302,29 @@ class BudgetTests(SynchronousTestCase):
             self.budget.take(50)
         self.assertEqual(self.budget.omitted(), 7)
         self.assertEqual(self.budget.omitted(), 0)
+
+    def test_makesUpForWhatWasTooMuch(self) -> None:
+        """
+        A line may turn out longer than there was room for; nothing is logged then until
+        that is made up for.
+        """
+        self.assertTrue(self.budget.allows())
+        self.budget.spend(1200)
+        for _ in range(30):
+            self.assertFalse(self.budget.allows())
+            self.clock.advance(1)
+        self.assertTrue(self.budget.allows())
+        self.assertEqual(self.budget.omitted(), 30)
+
+    def test_survivesClockThatIsSetBack(self) -> None:
+        """
+        A clock that is set back takes nothing from the budget.
+        """
+        self.budget.spend(500)
+        self.clock.rightNow -= 3600
+        self.assertTrue(self.budget.take(500))
+        self.clock.advance(10)
+        self.assertTrue(self.budget.take(100))
 
     def test_takesLongLine(self) -> None:
         """

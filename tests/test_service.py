@@ -9,6 +9,7 @@ from functools import partial
 from math import inf, nan
 from typing import Any
 
+from msgspec.json import encode
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -23,7 +24,7 @@ from myconsumer.interfaces import IPausable, IScalableTaskHandler, IScalableTask
 from myconsumer.pipeline.observers import Observer
 from myconsumer.service import ConsumerService
 from myconsumer.status.state import Status
-from myconsumer.task import Settlement
+from myconsumer.task import LoggedReason, Settlement
 from myconsumer.testing import (
     NOTHING,
     Cancel,
@@ -669,6 +670,25 @@ class ChangeTests(ServiceCase):
         self.service.setLimit(1)
         self.assertEqual(self.observer.changes, [("limit", 2, 1)])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_letsTheHandlerShrinkIfTheQueueRefuses(self) -> None:
+        """
+        Where the queue refuses more claims the handler, which had grown already, keeps
+        what it kept before.
+        """
+        limits: list[int] = []
+
+        def refuse(pollers: int) -> None:
+            if pollers > 1:
+                raise ValueError("no more connections")
+
+        self.handler = Scaled(limits.append)
+        self.queue = ScaledQueue(self.clock, refuse)
+        self.make(2)
+        with self.assertRaisesRegex(ValueError, "no more connections"):
+            self.service.change(limit=3, pollers=2)
+        self.assertEqual(limits, [3, 2])
+        self.assertEqual(self.service.settings["limit"], 2)
 
     def test_refusesALimitPastTheDescriptors(self) -> None:
         """
@@ -1445,19 +1465,16 @@ class EndTests(ServiceCase):
 
         refused, failed = str(refusal()), str(fault())
         for end, lines in (
-            (empty, ["Nothing is left after 75 s, ending with status 0"]),
+            (empty, ["Nothing is left after 75 s"]),
             (
                 refuse,
-                [
-                    "Giving up after 0 s, ending with status 1, since claims are "
-                    f"refused: {refused}"
-                ],
+                [f"Giving up after 0 s, since claims are refused: {refused}"],
             ),
             (
                 fail,
                 [
-                    "Giving up after 2 min, ending with status 1, since 5 claims in a "
-                    f"row have failed: {failed}"
+                    "Giving up after 2 min, since 5 claims in a row have failed: "
+                    f"{failed}"
                 ],
             ),
         ):
@@ -1489,7 +1506,7 @@ class EndTests(ServiceCase):
             passTime(self.clock, 120)
         self.assertEqual(len(self.ends), 1)
         line = formatEvent(logs[-1])
-        self.assertIn("status 1, since tasks cannot be begun: no memory", line)
+        self.assertIn("since tasks cannot be begun: no memory", line)
         self.queue.onClaim = lambda claim: None
 
     def test_tellsNothingOfAStop(self) -> None:
@@ -1591,6 +1608,34 @@ class StatusTests(ServiceCase):
                 "A reason to pause is gone: lunch",
             ],
         )
+
+    def test_leavesItToAReloadToSayWhatChanges(self) -> None:
+        """
+        Settings that a reload changes are in force, and announced, and the log has them
+        at the level C{debug} only, for the reload has a line with all of them.
+        """
+        self.make()
+        with capturedLogs() as logs:
+            self.service.reload(limit=3, drain=5)
+        self.assertEqual({each["log_level"] for each in logs}, {LogLevel.debug})
+        self.assertEqual(self.service.settings["limit"], 3)
+        with self.assertRaises(ValueError), capturedLogs() as logs:
+            self.service.reload(limit=0)
+        self.assertEqual(logs, [])
+        with capturedLogs() as logs:
+            self.service.setLimit(2)
+        self.assertEqual(
+            [formatEvent(each) for each in logs],
+            ["The setting limit is 2 from now on, and was 3"],
+        )
+
+    def test_encodesReasonsThatAreLoggedElsewhere(self) -> None:
+        """
+        Whatever type of text the reason for a pause is, JSON can encode the status.
+        """
+        self.make()
+        self.service.pause(LoggedReason("lunch"))
+        self.assertIn(b'"pauses":["lunch"]', encode(self.service.status()))
 
     def test_saysThatItDrains(self) -> None:
         """

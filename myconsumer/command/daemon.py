@@ -95,6 +95,8 @@ class ExitStatus:
     no status from a plugin.
     """
 
+    _log = Logger()
+
     _status = 0
 
     def __init__(self) -> None:
@@ -117,6 +119,7 @@ class ExitStatus:
         def stop() -> None:
             with suppress(ReactorNotRunning):
                 reactor.stop()
+                self._log.info("Ending with status {status}", status=self._status)
 
         reactor.callWhenRunning(stop)
 

@@ -18,6 +18,7 @@ from myconsumer.http.answer import Answer
 from myconsumer.http.client import EVERY_CODE
 from myconsumer.http.urls import FixedURL, withoutSecrets
 from myconsumer.http.verdict import named
+from myconsumer.task import LoggedReason
 
 #: The seconds from one answer, or its lack, to the next request.
 INTERVAL = 1.0
@@ -60,7 +61,7 @@ class WaitFor(Service):
         self._pause = pause
         self._resume = resume
         self._clock = clock
-        self._reason = f"{withoutSecrets(url)} does not answer"
+        self._reason = LoggedReason(f"{withoutSecrets(url)} does not answer")
         self._told: set[str] = set()
 
     def startService(self) -> None:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.settlements import Settling
-from myconsumer.retrying import Quiet
+from myconsumer.retrying import BoundedLog, Quiet
 from myconsumer.task import Claimed, Settlement, Task
 from myconsumer.text import shownID
 
@@ -40,6 +40,7 @@ class Arrivals:
         self._settling = settling
         self.tasks: deque[tuple[Task, Lease | None]] = deque()
         self._repeated = Quiet(clock)
+        self._malformed = BoundedLog(self._log, clock)
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -92,7 +93,7 @@ class Arrivals:
         lease = self._leases.hold(receipt, "(malformed)", usual, now)
         if lease is None:
             return False
-        self._log.error("A task is malformed: {reason}", reason=settlement.error)
+        self._malformed.error("A task is malformed: {reason}", reason=settlement.error)
         self._settling.add(lease, settlement)
         return True
 

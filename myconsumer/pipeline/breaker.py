@@ -15,13 +15,13 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.source import QueueTaskSource, RunTask
 from myconsumer.retrying import QUIET, QUIET_LASTING, Policy, faultPolicy
-from myconsumer.task import Task
+from myconsumer.task import LoggedReason, Task
 
 #: A task on trial that has run for this many seconds could be begun.
 TRIAL = 5.0
 
 #: Why claiming pauses then.
-REASON = "tasks cannot be begun"
+REASON = LoggedReason("tasks cannot be begun")
 
 
 class Breaker:

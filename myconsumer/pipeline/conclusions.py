@@ -11,7 +11,6 @@ from typing import Any
 
 from msgspec.structs import replace
 from twisted.application.internet import backoffPolicy
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError, delayOf
@@ -20,7 +19,7 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.terms import Terms
 from myconsumer.retrying import Policy
 from myconsumer.task import COMPLETE, Cause, Ending, Settlement, Task
-from myconsumer.text import describe, shownID, textOf
+from myconsumer.text import describe, textOf
 
 #: How long a failed task waits for its next delivery: 1 s and doubling, up to
 #: 10 minutes.
@@ -51,8 +50,6 @@ class Conclusions:
     @ivar whenNotBegun: Called with a task that could not be begun, its lease if it has
         one, and why.  If it has one the task has been given back, else not.
     """
-
-    _log = Logger()
 
     def __init__(
         self, settle: Settle, terms: Terms, retryDelay: Policy = retryPolicy
@@ -93,11 +90,9 @@ class Conclusions:
         try:
             return self._failed(task, lease, failure)
         except Exception as error:
-            self._log.failure(
-                "What task {id} raised cannot be told", id=shownID(task.id)
-            )
             why = f"what it raised cannot be told: {textOf(error)}"
-            return self.retry(task, lease, Ending("release", why, cause="failure"))
+            ending = Ending("release", why, Failure(), None, "failure")
+            return self.retry(task, lease, ending)
 
     def timedOut(self, task: Task, lease: Lease | None, limit: float) -> Ending:
         """

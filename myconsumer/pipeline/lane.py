@@ -23,7 +23,7 @@ from myconsumer.pipeline.batching import (
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.requests import Sending
 from myconsumer.pipeline.road import Road
-from myconsumer.retrying import LONGEST
+from myconsumer.retrying import LONGEST, BoundedLog
 from myconsumer.task import Settlement
 from myconsumer.text import shownID
 
@@ -66,6 +66,7 @@ class Lane:
         @param road: What the lanes share.
         """
         self._road = road
+        self._bounded = BoundedLog(self._log, road.clock)
         self.pending: dict[Lease, Settlement] = {}
 
     @property
@@ -188,7 +189,7 @@ class Lane:
         ended = [lease for lease in batch if self._road.leases.hasEnded(lease)]
         if ended:
             self._forget(ended)
-            self._log.error(
+            self._bounded.error(
                 "The leases of {count} tasks, such as {id}, have ended before the "
                 "endpoint has said that it knows how they ended: it may deliver them "
                 "again",

@@ -20,6 +20,7 @@ from myconsumer.pipeline.extension import Beats
 from myconsumer.pipeline.heartbeat import Heartbeat
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.requests import Requests
+from myconsumer.retrying import BoundedLog
 from myconsumer.text import shownID
 
 
@@ -34,6 +35,7 @@ class Leases:
 
     @ivar held: The leases by their receipts.
     @ivar whenLost: Called after some were lost.
+    @ivar log: Where what happens to tasks one by one is logged, within bounds.
     """
 
     _log = Logger()
@@ -50,6 +52,7 @@ class Leases:
         """
         self._clock = clock
         self._observers = requests.observers
+        self.log = BoundedLog(self._log, clock)
         self.held: dict[str, Lease] = {}
         self._beats = Beats(requests, clock, self.held, self.lose, self._beatOf)
         self._beatsOf: dict[tuple[int, bool], Heartbeat] = {}
@@ -147,7 +150,7 @@ class Leases:
         # What was settled meanwhile is not ours any more, and rightly so.
         ids = [lease.id for lease in lost if not lease.sent]
         if ids:
-            self._log.warn(
+            self.log.warn(
                 "The leases of {count} tasks are lost, such as {id}'s: "
                 "the endpoint gives them to somebody else",
                 count=len(ids),

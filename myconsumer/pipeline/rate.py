@@ -56,12 +56,13 @@ class RateLimit:
     def change(self, perSecond: float) -> None:
         """
         Give another number of permits a second.  What was taken ahead, or is saved up,
-        is as many permits as before.
+        is as many permits as before, but no more than can be taken ahead at the new
+        rate.
         """
         taken = self._due - self._passed()
         self._rate, self._began = perSecond, self._clock.seconds()
-        self._due = taken
         self._early = max(SAVED * perSecond - 1, 0)
+        self._due = min(taken, self._early + 1)
         self._inexact = min(5e-7 * perSecond, 0.5) + 1e-6
 
     @property

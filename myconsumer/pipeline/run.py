@@ -11,7 +11,6 @@ from typing import Any, Literal
 from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError
@@ -50,8 +49,6 @@ class Run(Struct, eq=False):
     timeout: float = 0.0
     handling: Deferred[Any] | None = None
     timer: IDelayedCall | None = None
-
-    _log = Logger()
 
     def __repr__(self) -> str:
         return f"<Run of {self.task!r}>"
@@ -117,7 +114,7 @@ class Run(Struct, eq=False):
         try:
             self.handling.cancel()
         except Exception:
-            self._log.failure(
+            self.leases.log.failure(
                 "Task {id} could not be cancelled", id=shownID(self.task.id)
             )
 

@@ -34,7 +34,11 @@ def makeRoom(queue: ITaskQueue, handler: ITaskHandler, old: Terms, new: Terms) -
             handler.setLimit(new.limit)
     pollers = new.claiming.pollers
     if pollers > old.claiming.pollers and IScalableTaskQueue.providedBy(queue):
-        queue.setPollers(pollers)
+        try:
+            queue.setPollers(pollers)
+        except BaseException:
+            leaveRoom(queue, handler, new, old)
+            raise
 
 
 def leaveRoom(queue: ITaskQueue, handler: ITaskHandler, old: Terms, new: Terms) -> None:

@@ -26,7 +26,7 @@ from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.road import Road
-from myconsumer.retrying import Retry
+from myconsumer.retrying import BoundedLog, Retry
 from myconsumer.task import Settlement
 from myconsumer.text import shownID
 
@@ -96,6 +96,7 @@ class Settling:
         """
         self._leases = leases
         self._retry = Retry("Settlements", clock)
+        self._bounded = BoundedLog(self._log, clock)
         size = BatchSize(clock)
         self._observers = requests.observers
         road = Road(
@@ -186,7 +187,7 @@ class Settling:
             if lease.receipt in lost and lease.sent == 1 and not lease.isLost
         ]
         if late:
-            self._log.warn(
+            self._bounded.warn(
                 "{count} tasks ended after their leases, such as {id}: the "
                 "endpoint gives them to somebody else; a longer --lease may help",
                 count=len(late),

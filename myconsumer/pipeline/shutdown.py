@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 #: Drains, and returns when nothing is left to be done.  The Deferred that it is given
 #: fires when it should skip whatever waiting can be skipped.
-Drain = Callable[[Deferred[None]], Coroutine[Any, Any, None]]
+DrainService = Callable[[Deferred[None]], Coroutine[Any, Any, None]]
 
 
 class Shutdown:
@@ -25,7 +25,7 @@ class Shutdown:
     not drained twice: the drain is hurried.
     """
 
-    def __init__(self, drain: Drain) -> None:
+    def __init__(self, drain: DrainService) -> None:
         """
         @param drain: Called for each stop.
         """
@@ -59,7 +59,7 @@ class _Core:
     @ivar hurry: Fires when the drain is to skip its waiting.
     """
 
-    drain: Drain
+    drain: DrainService
     waiting: list[Deferred[None]] = field(default_factory=list)
     hurry: Deferred[None] = field(default_factory=Deferred)
 

@@ -13,15 +13,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
+from myconsumer.retrying import Budget
 from myconsumer.status.excerpt import excerpt, placeOf, typeOf
-from myconsumer.status.flood import Budget, Repeat, Repeats
+from myconsumer.status.flood import Repeat, Repeats
 from myconsumer.status.words import duration
 from myconsumer.task import Ending, Outcome, Task
 from myconsumer.text import oneLine, shownID
 
-#: The bytes that are logged of failures each second, and at once: much less than 100 kB
+#: The bytes that are logged of failures each minute, and at once: much less than 100 kB
 #: a minute, even where a format of the log needs twice as many.
-RATE, MOST = 300, 24_000
+BYTES_PER_MINUTE, BURST = 18_000, 24_000
 
 #: The most bytes of a line without a traceback, as a rule.
 _LINE = 500
@@ -111,7 +112,7 @@ class Failures:
         self._log = log
         self._clock = clock
         self._repeats = Repeats(clock)
-        self._budget = Budget(RATE, MOST, clock)
+        self._budget = Budget(clock, BYTES_PER_MINUTE, BURST)
 
     def failed(self, task: Task, ending: Ending, seconds: float) -> None:
         """

@@ -18,46 +18,6 @@ from myconsumer.retrying import QUIET, QUIET_LASTING
 KINDS = 100
 
 
-class Budget:
-    """
-    A token bucket of bytes: what may be logged now, and what has to wait.
-
-    Once it is used up nothing is logged until a quarter of it is there again, lest each
-    few bytes be used at once.
-    """
-
-    def __init__(self, rate: float, most: float, clock: IReactorTime) -> None:
-        """
-        @param rate: The bytes that may be logged each second.
-        @param most: The most bytes that may be logged at once, and the first time.
-        @param clock: What keeps the time.
-        """
-        self._rate = rate
-        self._most = most
-        self._clock = clock
-        self._left = most
-        self._at = clock.seconds()
-        self._isUsedUp = False
-
-    def allows(self) -> bool:
-        """
-        @return: Whether something may be logged now.
-        """
-        now = self._clock.seconds()
-        self._left = min(self._most, self._left + (now - self._at) * self._rate)
-        self._at = now
-        self._isUsedUp = self._left <= (self._most / 4 if self._isUsedUp else 0)
-        return not self._isUsedUp
-
-    def spend(self, size: float) -> None:
-        """
-        Note that something was logged.
-
-        @param size: Its bytes; they may be more than there are left.
-        """
-        self._left -= size
-
-
 class Repeat(Struct):
     """
     One kind of event that happens repeatedly.

@@ -4,22 +4,22 @@ What happens to a consumer, in the log.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from myconsumer.pipeline.breaker import REASON
 from myconsumer.pipeline.observers import Observer
+from myconsumer.retrying import BoundedLog
 from myconsumer.status.failures import Failures, isFailure
-from myconsumer.status.flood import Budget
-from myconsumer.task import Ending, Request, Task
+from myconsumer.task import Ending, LoggedReason, Request, Task
 from myconsumer.text import describe, oneLine, shown, shownID
 
-#: The bytes that are logged of pauses and other changes each second, and at once.
-RATE, MOST = 30, 6_000
+#: The bytes that are logged of pauses and other changes each minute, and at once.
+BYTES_PER_MINUTE, BURST = 1_800, 6_000
 
 
 class Journal(Observer):
@@ -33,12 +33,15 @@ class Journal(Observer):
 
     _log = Logger()
 
+    # At which level changes are logged.
+    _level: Any = LogLevel.info
+
     def __init__(self, clock: IReactorTime) -> None:
         """
         @param clock: Measures the time between lines of the log.
         """
         self._failures = Failures(self._log, clock)
-        self._budget = Budget(RATE, MOST, clock)
+        self._changes = BoundedLog(self._log, clock, BYTES_PER_MINUTE, BURST)
         # Bound once, for speed.
         self._failed = self._failures.failed
 
@@ -55,7 +58,7 @@ class Journal(Observer):
         See L{IConsumerObserver.paused
         <myconsumer.interfaces.IConsumerObserver.paused>}.
         """
-        if reason != REASON:
+        if not isinstance(reason, LoggedReason):
             self._change(
                 "Pausing, nothing is claimed: {reason}", reason=oneLine(reason)
             )
@@ -65,7 +68,7 @@ class Journal(Observer):
         See L{IConsumerObserver.resumed
         <myconsumer.interfaces.IConsumerObserver.resumed>}.
         """
-        if reason != REASON:
+        if not isinstance(reason, LoggedReason):
             text = oneLine(reason)
             self._change("A reason to pause is gone: {reason}", reason=text)
 
@@ -81,17 +84,28 @@ class Journal(Observer):
             new=shown(new),
         )
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """
+        What changes meanwhile is logged by whoever changes it, and here at the level
+        C{debug}.
+        """
+        self._level = LogLevel.debug
+        try:
+            yield
+        finally:
+            self._level = LogLevel.info
+
     def stopped(self) -> None:
         """
         See L{IConsumerObserver.stopped
         <myconsumer.interfaces.IConsumerObserver.stopped>}.
         """
         self._failures.close()
+        self._changes.close()
 
     def _change(self, format: str, **fields: Any) -> None:
-        if self._budget.allows():
-            self._budget.spend(150 + sum(len(str(each)) for each in fields.values()))
-            self._log.info(format, **fields)
+        self._changes.emit(self._level, format, **fields)
 
 
 class VerboseJournal(Journal):

@@ -135,7 +135,7 @@ def stateOf(
     counts = totals.counts()
     if pipeline is None:
         return Status(limit=limit, totals=counts)
-    pauses, began = sorted(pipeline.pauses), pipeline.oldestBegan
+    pauses, began = sorted(map(str, pipeline.pauses)), pipeline.oldestBegan
     failures = pipeline.claimFailures
     isFailing = failures > 0 and totals.claimFailures > 0 and not isDraining
     return Status(

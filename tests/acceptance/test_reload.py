@@ -46,6 +46,7 @@ class ReloadTests(AcceptanceCase):
         file.write_text("limit = 3\nlease = 20\n")
         said = await self.reload(consumer, "limit 1 -> 3, lease 30 -> 20")
         self.assertRegex(said, r"Reloaded /\S+c.toml: limit")
+        self.assertNotIn("from now on", said)
         await self.untilEvents("start", 3)
         self.assertEqual(self.mostAtOnce(), 3)
         self.assertEqual(self.endpoint.requests("claim")[-1].body["lease"], 20)

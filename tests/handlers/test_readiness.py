@@ -18,6 +18,7 @@ from zope.interface.verify import verifyObject
 
 from myconsumer.handlers.readiness import DEADLINE, INTERVAL, WaitFor
 from myconsumer.http import Client, parseURL
+from myconsumer.task import LoggedReason
 from tests.http.test_client import Endpoint, says, stalls
 
 URL = parseURL("http://host/health?key=s3cret")
@@ -113,6 +114,13 @@ class WaitForTests(SynchronousTestCase):
         """
         self.webapp.endpoint.respond = stalls()
         self.assertEqual(self.start(), ["pause"])
+
+    def test_pausesForAReasonThatItLogs(self) -> None:
+        """
+        The reason is of the type whose begin and end nobody else logs.
+        """
+        self.service.startService()
+        self.assertEqual({type(reason) for _, reason in self.calls}, {LoggedReason})
 
     def test_resumesWhenAnswered(self) -> None:
         """

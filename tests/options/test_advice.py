@@ -13,7 +13,7 @@ from myconsumer.command.mainloop import THREADS_GRACE
 from myconsumer.command.resolving import resolve
 from myconsumer.options import COMMAND
 from myconsumer.options.advice import REST
-from myconsumer.service import CANCEL_GRACE, SETTLE_GRACE
+from myconsumer.pipeline.drain import CANCEL_GRACE, SETTLE_GRACE
 
 URL = {"url": "http://localhost:1/q"}
 PYTHON = {"python": "os.getcwd"}

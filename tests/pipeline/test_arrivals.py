@@ -86,6 +86,17 @@ class ArrivalTests(SourceCase):
         self.assertEqual(self.ids(), ["1"])
         self.assertEqual(self.claim.limit, 3)
 
+    def test_boundsWhatItLogsOfMalformedTasks(self) -> None:
+        """
+        Any number of malformed tasks is settled, and fills no log.
+        """
+        self.make(4)
+        bad = [Settlement(f"b-{i}", "fail", error="no payload") for i in range(2000)]
+        with capturedLogs() as logs:
+            self.claim.bring(malformed=bad)
+        self.assertLess(len(logs), 100)
+        self.assertEqual(self.settling.backlog, 2000)
+
     def test_failsAMalformedTaskOnce(self) -> None:
         """
         One that is malformed and comes again, before it is settled, is settled once.

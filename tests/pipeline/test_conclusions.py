@@ -325,12 +325,12 @@ class CarelessExceptionTests(ExecutionCase):
     def test_delayRaises(self) -> None:
         """
         Where an exception cannot be told at all the task is released as after a
-        failure, and why is logged.
+        failure; whoever observes its end logs why.
         """
         settlement = self.outcome(Unfathomable())
         self.assertEqual((settlement.outcome, settlement.delay), ("release", 10))
         self.assertEqual(settlement.error, "what it raised cannot be told: no delay")
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_dropsAWrongDelay(self) -> None:
         """

@@ -26,9 +26,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import LeaseLostError, Reject, Release, TaskFailedError
+from myconsumer.pipeline.drain import CANCEL_GRACE
 from myconsumer.pipeline.observers import Observer
 from myconsumer.pipeline.rate import MOST_AHEAD, SAVED
-from myconsumer.service import CANCEL_GRACE, ConsumerService
+from myconsumer.service import ConsumerService
 from myconsumer.status.progress import Progress
 from myconsumer.task import Ending, Settlement, Task
 from myconsumer.task import Request as Said

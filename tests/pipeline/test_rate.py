@@ -73,6 +73,19 @@ class RateLimitTests(SynchronousTestCase):
         limit.change(50.0)
         self.assertEqual(takeAll(limit), 5)
 
+    def test_owesNoMoreThanABurst(self) -> None:
+        """
+        What was taken at once at a quick rate is no debt for days at a slow one: the
+        next permit comes after the time that the slow rate leaves between two.
+        """
+        for quick, slow in ((1e3, 1.0), (1e6, 1 / 3600), (1e3, 100.0)):
+            limit, clock = make(quick)
+            takeAll(limit)
+            limit.change(slow)
+            self.assertAlmostEqual(limit.wait(), 1 / slow, 5)
+            clock.advance(1 / slow)
+            self.assertEqual(takeAll(limit), 1)
+
     def test_givesOneAtATime(self) -> None:
         """
         At a slow rate there is one permit at once, and the next when its time has come.

@@ -14,13 +14,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError
 from myconsumer.pipeline.batching import MEMORY
+from myconsumer.pipeline.drain import SETTLE_GRACE
 from myconsumer.pipeline.lane import PATIENCE
 from myconsumer.pipeline.lease import Lease
 from myconsumer.pipeline.leases import Leases
 from myconsumer.pipeline.observers import Observers
 from myconsumer.pipeline.requests import Requests
 from myconsumer.pipeline.settlements import Settling
-from myconsumer.service import SETTLE_GRACE
 from myconsumer.task import Settlement
 from myconsumer.testing import ScriptedQueue, Settle, passTime
 from tests.model import busy, fault, refusal, tooMuch

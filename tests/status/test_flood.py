@@ -7,40 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.status.flood import KINDS, Budget, Repeats
-
-
-class BudgetTests(SynchronousTestCase):
-    """
-    L{Budget}.
-    """
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.budget = Budget(10.0, 400.0, self.clock)
-
-    def test_allowsNothingOnceItIsUsedUp(self) -> None:
-        """
-        What is used up is allowed again once a quarter of it is there again.
-        """
-        self.assertTrue(self.budget.allows())
-        self.budget.spend(300.0)
-        self.assertTrue(self.budget.allows())
-        self.budget.spend(200.0)
-        for _ in range(20):
-            self.assertFalse(self.budget.allows())
-            self.clock.advance(1.0)
-        self.clock.advance(0.1)
-        self.assertTrue(self.budget.allows())
-
-    def test_savesNoMoreThanItsMost(self) -> None:
-        """
-        However long nothing is logged, no more may be logged afterwards than at first.
-        """
-        self.clock.advance(1e9)
-        self.assertTrue(self.budget.allows())
-        self.budget.spend(401.0)
-        self.assertFalse(self.budget.allows())
+from myconsumer.status.flood import KINDS, Repeats
 
 
 class RepeatsTests(SynchronousTestCase):

@@ -111,6 +111,20 @@ class JournalTests(JournalCase):
             ],
         )
 
+    def test_isQuietAboutWhatOthersLog(self) -> None:
+        """
+        Settings that are changed by what logs that itself are at the level C{debug}
+        here; those that are changed afterwards are not.
+        """
+
+        def change() -> None:
+            with self.journal.quiet():
+                self.events.settingChanged("limit", 4, 8)
+            self.events.settingChanged("limit", 8, 4)
+
+        levels = [each["log_level"] for each in self.logged(change)]
+        self.assertEqual(levels, [LogLevel.debug, LogLevel.info])
+
     def test_leavesToOthersWhatTheyLog(self) -> None:
         """
         What is logged where it is noticed is not logged a second time.
@@ -140,7 +154,12 @@ class JournalTests(JournalCase):
                 self.events.resumed("x" * 1000)
                 self.clock.advance(0.01)
 
-        self.assertLess(size(self.logged(flap)), 10_000)
+        logs = self.logged(flap, self.events.stopped)
+        self.assertLess(size(logs), 10_000)
+        omitted = "lines were not logged, since there were too many"
+        counted = [each for each in logs if formatEvent(each).endswith(omitted)]
+        said = len(logs) - len(counted)
+        self.assertEqual(said + sum(each["count"] for each in counted), 12_000)
 
     def test_summarizesThousandsOfFailures(self) -> None:
         """
