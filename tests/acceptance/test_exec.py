@@ -288,7 +288,7 @@ class InputTests(ExecCase):
                 "WANTED": "yes",
             },
         )
-        self.assertEqual(consumer.output.count("NOT_SET"), 1)
+        self.assertEqual(consumer.output.count("without NOT_SET"), 1)
 
     async def test_inheritsThreeDescriptors(self) -> None:
         """
