@@ -18,7 +18,7 @@ PACKAGE = ROOT / "myconsumer"
 #: What is called with formats: the methods of a logger; C{log}, one of them; and what
 #: keeps the formats of one outcome, or logs in its own way.
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "log"}
-LEVELS |= {"Wording", "_change", "emit"}
+LEVELS |= {"Wording", "_change", "emit", "remark"}
 
 #: A field of a format.
 FIELD = re.compile(r"\{(\w+)[^}]*\}")

@@ -20,12 +20,13 @@ from msgspec import Raw
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.command.descriptors import areLacking
 from myconsumer.errors import FaultError, NotBegunError, Reject, TaskFailedError
+from myconsumer.handlers.lines import Outlet
 from myconsumer.handlers.readiness import WaitFor
 from myconsumer.http import Client, makeClient
 from myconsumer.http.answer import LONGEST_BODY, Answer
@@ -87,6 +88,7 @@ class ForwardHandler(MultiService):
         self._client = client
         self._url = FixedURL.of(url)
         self._longest = longest
+        self._outlet = Outlet(client.clock)
         self.onNoAnswer: Callable[[], object] = lambda: None
 
     def __repr__(self) -> str:
@@ -149,9 +151,11 @@ class ForwardHandler(MultiService):
     def _resultOf(self, task: IRunningTask, answer: Answer) -> Raw | None:
         if not (answer.tooLong or isCrowded(answer.body)):
             return resultOf(answer)
-        self._log.warn(
+        self._outlet.remark(
             "Task {id} has no result: the application answered {code} with more than "
             "{longest} MiB or {most} JSON values",
+            self._log,
+            LogLevel.warn,
             id=shownID(task.id),
             code=answer.code,
             longest=LONGEST_BODY >> 20,

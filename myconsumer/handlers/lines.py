@@ -23,11 +23,14 @@ LONGEST_LINE = 1000
 #: The most lines of one task that are logged.
 MOST_LINES = 200
 
-#: The bytes that are logged in a minute, in the long run, of what all tasks write.
-BYTES_PER_MINUTE = 60_000
+#: The bytes that are logged in a minute, in the long run, of what all tasks write: with
+#: what is logged of tasks that fail much less than 100 kB, even where a format of the
+#: log has each text twice.
+BYTES_PER_MINUTE = 30_000
 
-#: The bytes of it that are logged at once, after a quiet time.
-BURST = 150_000
+#: The bytes of it that are logged at once, after a quiet time: all short lines of one
+#: task.
+BURST = 60_000
 
 #: The bytes that a line of the log has beside its text.
 OVERHEAD = 200
@@ -41,9 +44,10 @@ _LINE_BYTES = 4 * LONGEST_LINE
 
 class Outlet:
     """
-    Logs what all processes of one handler write, as far as there is room for it.
+    Logs what all processes of one handler write, as far as there is room for it, and
+    what there is to say of their tasks.
 
-    @ivar isSilent: Whether nothing of it is logged.
+    @ivar isSilent: Whether nothing of what they write is logged.
     """
 
     _log = Logger()
@@ -51,22 +55,29 @@ class Outlet:
     def __init__(self, clock: IReactorTime, isSilent: bool = False) -> None:
         """
         @param clock: Measures the time.
-        @param isSilent: Whether to log nothing.
+        @param isSilent: Whether to log nothing of what processes write.
         """
         self.isSilent = isSilent
         self._budget = Budget(clock, BYTES_PER_MINUTE, BURST)
 
     def log(self, format: str, logger: Logger, level: Any, **fields: Any) -> None:
         """
-        Log one event if there is room for it.
+        Log one event of what a process has written, if there is room for it.
 
         @param logger: Whose event it is.
-        @param fields: What C{format} needs; C{line} is what was written.
+        @param fields: What C{format} needs; C{line} and C{traceback} are what may be
+            long.
         """
-        if self.isSilent:
-            return
-        line = fields.get("line", "")
-        if self._budget.take(len(line.encode("utf-8", "replace")) + OVERHEAD):
+        if not self.isSilent:
+            self.remark(format, logger, level, **fields)
+
+    def remark(self, format: str, logger: Logger, level: Any, **fields: Any) -> None:
+        """
+        Log one event, if there is room for it, also if nothing of what processes write
+        is logged.  The parameters are those of L{log}.
+        """
+        text = fields.get("line") or fields.get("traceback", "")
+        if self._budget.take(len(text.encode("utf-8", "replace")) + OVERHEAD):
             self.countOmitted()
             logger.emit(level, format, **fields)
 
@@ -142,36 +153,42 @@ class Lines:
                 "{who} wrote {count} more lines",
                 self._log,
                 LogLevel.info,
-                who=self._who,
+                who=_who(self._task),
                 count=self._linesOmitted,
                 id=self._task,
             )
         self._linesOmitted = 0
 
-    def record(self, number: int, logger: str, text: str) -> None:
+    def omit(self, count: int) -> None:
+        """
+        Count lines that are not logged, as further lines are.
+        """
+        self._linesOmitted += count
+
+    def record(
+        self, number: int, logger: str, text: str, isOfTask: bool = True
+    ) -> None:
         """
         Log a record of the standard library's C{logging}.
 
         @param number: The number of its level.
         @param logger: The name of its logger.
         @param text: Its text, which may have several lines.
+        @param isOfTask: Whether it was logged for the task; else it is the process's.
         """
         if self._linesLeft <= 0:
-            self._linesOmitted += 1
+            self.omit(1)
             return
         self._linesLeft -= 1
+        task = self._task if isOfTask else None
         self._outlet.log(
             "{who}: {line}",
             Logger(oneLine(logger, LONGEST_LOGGER)),
             levelOf(number),
-            who=self._who,
-            id=self._task,
+            who=_who(task),
+            id=task,
             line=fit(text, LONGEST_RECORD),
         )
-
-    @property
-    def _who(self) -> str:
-        return "A worker process" if self._task is None else f"Task {self._task}"
 
     def _logLine(self, stream: str, line: bytes) -> None:
         self._linesLeft -= 1
@@ -181,11 +198,15 @@ class Lines:
                 "{who} {stream}: {line}",
                 self._log,
                 LogLevel.info,
-                who=self._who,
+                who=_who(self._task),
                 id=self._task,
                 stream=stream,
                 line=text,
             )
+
+
+def _who(task: str | int | None) -> str:
+    return "A worker process" if task is None else f"Task {task}"
 
 
 def readable(line: bytes) -> str:

@@ -21,6 +21,15 @@ def fill(task):
         log.info("{text}", text="x" * 1_000)
 """
 
+RECORDING = """
+import logging
+
+log = logging.getLogger("app.mail")
+
+def send(task):
+    log.warning("%s is not reachable", task.payload["host"])
+"""
+
 
 def lines(output: str) -> list[dict[str, Any]]:
     """
@@ -54,6 +63,23 @@ class FormatTests(AcceptanceCase):
         self.assertEqual(len(failed), 1)
         self.assertIn("Traceback", failed[0]["traceback"])
         self.assertIn(job.id, failed[0].values())
+
+    async def test_hasRecordsOfProcesses(self) -> None:
+        """
+        What a callable logs in a process of C{--run-in process} is in the log of the
+        consumer, with its level, its logger and the id of its task.
+        """
+        job = self.queue.put({"host": "example.com"})
+        consumer = self.start(
+            python="handlers.send", run_in="process", log_format="json",
+            files={"handlers.py": RECORDING},
+        )  # fmt: skip
+        await self.untilState("completed", [job])
+        found = [e for e in lines(consumer.output) if e["logger"] == "app.mail"]
+        self.assertEqual(
+            [(each["level"], each["id"], each["message"]) for each in found],
+            [("warn", job.id, f"Task {job.id}: example.com is not reachable")],
+        )
 
 
 class BoundTests(AcceptanceCase):

@@ -20,6 +20,9 @@ from myconsumer import Reject, Release
 from myconsumer.errors import TaskFailedError
 from myconsumer.handlers.blocking import BlockingTask
 
+_nextTask = threading.Event()
+_logged = threading.Event()
+
 
 def work(task: BlockingTask) -> Any:
     """
@@ -66,18 +69,76 @@ def _log(task: BlockingTask) -> None:
     logger.warning("%d", "no number")
 
 
-def _logALot(task: BlockingTask) -> str:
+def _logALot(task: BlockingTask, length: int) -> str:
     for number in range(20_000):
-        logging.warning("%d %s", number, "x" * 10_000)
+        logging.warning("%d %s", number, "x" * length)
     return "x" * 200_000
 
 
+def _logOddly(task: BlockingTask) -> None:
+    """
+    Log records that no message can hold as they are.
+    """
+    for changes in (
+        {"name": "half \ud800"},
+        {"levelno": 10**30},
+        {"msg": "half \udfff"},
+        {"name": None},
+    ):
+        odd = {"name": "odd", "levelno": logging.WARNING, "msg": "odd"} | changes
+        logging.getLogger().handle(logging.makeLogRecord(odd))
+
+
 def _logInFork(task: BlockingTask) -> int:
+    logging.warning("before the fork")
     child = os.fork()
     if not child:
         logging.warning("in a fork")
+        logging.shutdown()
         os._exit(7)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _logBehind(task: BlockingTask) -> None:
+    """
+    Leave a thread behind that logs once the next task has begun.
+    """
+
+    def log() -> None:
+        _nextTask.wait()
+        logging.warning("left behind")
+        _logged.set()
+
+    threading.Thread(target=log, daemon=True).start()
+
+
+def _logAfter(task: BlockingTask) -> None:
+    _nextTask.set()
+    _logged.wait()
+    logging.warning("of this task")
+
+
+class _Endless:
+    def __str__(self) -> str:
+        print("formatting")
+        time.sleep(600)
+        return ""
+
+
+def _logEndlessly(task: BlockingTask) -> None:
+    """
+    Log by a signal's handler and in C{finally}, while a thread formats for ever.
+    """
+    logging.warning("before")
+    thread = threading.Thread(target=logging.error, args=("%s", _Endless()))
+    thread.daemon = True
+    thread.start()
+    signal.signal(signal.SIGALRM, lambda *_: logging.warning("in a handler"))
+    try:
+        signal.raise_signal(signal.SIGALRM)
+        time.sleep(600)
+    finally:
+        logging.warning("at the end")
 
 
 def _print(task: BlockingTask) -> None:
@@ -167,6 +228,10 @@ _DEEDS: dict[str, Callable[..., Any]] = {
     "log": _log,
     "logALot": _logALot,
     "logInFork": _logInFork,
+    "logOddly": _logOddly,
+    "logBehind": _logBehind,
+    "logAfter": _logAfter,
+    "logEndlessly": _logEndlessly,
     "read": lambda task: sys.stdin.read(),
     "environment": lambda task: dict(os.environ),
     "arguments": lambda task: list(sys.orig_argv),

@@ -64,6 +64,7 @@ class Scripted:
     """
 
     def __init__(self) -> None:
+        self.clock = Clock()
         self.ends: list[Answer | FaultError] = []
 
     def request(self, *args: object, **kwargs: object) -> Deferred[Any]:
@@ -268,6 +269,18 @@ class OutcomeTests(ForwardCase):
             self.assertEqual(warning["log_level"].name, "warn")
             self.assertIn("Task 17 has no result", formatEvent(warning))
         self.assertEqual(self.unanswered, 0)
+
+    def test_boundsWhatItLogsOfTooLargeResults(self) -> None:
+        """
+        That results are left out is logged within the bounds of the log, however many.
+        """
+        client: Any = Scripted()
+        handler = ForwardHandler(client, WEBAPP)
+        with capturedLogs() as events:
+            for _ in range(1000):
+                client.ends = [Answer(200, Headers(), b"", tooLong=True)]
+                self.assertIsNone(self.successResultOf(handler.handle(FakeTask(1, 2))))
+        self.assertLess(len(events), 500)
 
     def test_judgesATooLargeAnswerByItsCode(self) -> None:
         """

@@ -102,6 +102,8 @@ class LinesTests(SynchronousTestCase):
         self.assertEqual(len(self.logged()), MOST_LINES)
         self.lines.begin("t-2")
         self.assertEqual(self.logged(), ["Task t-1 wrote 3 more lines"])
+        # until there is room for them again
+        self.clock.advance(120)
         self.lines.write("stdout", b"line\n" * MOST_LINES)
         self.assertEqual(len(self.logged()), MOST_LINES)
 
@@ -170,7 +172,7 @@ class OutletTests(SynchronousTestCase):
             logged = self.written(5)
             size += sum(len(line) + OVERHEAD for line in logged)
             self.clock.advance(1)
-        self.assertLess(size, 1.05 * (60 * BYTES_PER_MINUTE + BURST))
+        self.assertLess(size, 1.1 * (60 * BYTES_PER_MINUTE + BURST))
         self.assertGreater(size, 0.9 * 60 * BYTES_PER_MINUTE)
 
     def test_countsWhatIsLeftOut(self) -> None:

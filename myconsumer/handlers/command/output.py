@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import json
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 
 from myconsumer.handlers.lines import Lines, Outlet, readable
 from myconsumer.task import LONGEST_RESULT
@@ -60,8 +60,10 @@ class Output:
             return
         self._held += data
         if len(self._held) > LONGEST_RESULT:
-            self._log.warn(
+            self._outlet.remark(
                 "Task {id} has no result: more than {most} bytes of standard output",
+                self._log,
+                LogLevel.warn,
                 id=shownID(self._task),
                 most=LONGEST_RESULT,
             )

@@ -117,6 +117,7 @@ class TaskLoop:
 
     def _work(self, function: Callable[[Any], Any]) -> None:
         while (job := self._next()) is not None:
+            self._records.begin(job.number)
             self._send(Begun(job.number))
             with self._termination.interrupts():
                 done = answer(function, job, partial(self._extend, job.number))
@@ -165,7 +166,7 @@ class TaskLoop:
         In a copy of this process, which the callable has made: it is the callable's.
         """
         self._termination.uninstall()
-        self._records.uninstall()
+        self._records.abandon()
         for descriptor in self._descriptors:
             with suppress(OSError):
                 os.close(descriptor)

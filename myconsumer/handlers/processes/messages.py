@@ -160,18 +160,30 @@ class Logged(Struct, tag="logged"):
     """
     From a worker: a record of C{logging}.
 
+    @ivar number: The number of the job for which it was logged; 0: of none.
     @ivar level: The number of its level.
     @ivar logger: The name of its logger.
     @ivar text: Its text, in one or more lines.
     """
 
+    number: int
     level: int
     logger: str
     text: str
 
 
+class Unlogged(Struct, tag="unlogged"):
+    """
+    From a worker: there were more records of C{logging} than are sent.
+
+    @ivar count: How many more.
+    """
+
+    count: int
+
+
 ToWorker = Path | Job | Extended
-FromWorker = Ready | Broken | Begun | Extend | Done | Raised | Logged
+FromWorker = Ready | Broken | Begun | Extend | Done | Raised | Logged | Unlogged
 
 _toWorker = msgspec.json.Decoder(ToWorker)
 _fromWorker = msgspec.json.Decoder(FromWorker)

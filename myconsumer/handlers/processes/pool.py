@@ -26,6 +26,7 @@ from myconsumer.handlers.callables import loadCallable
 from myconsumer.handlers.group import ProcessGroup
 from myconsumer.handlers.lines import Outlet
 from myconsumer.handlers.processes.contracts import IWorker, IWorkerPool
+from myconsumer.handlers.processes.reports import Reports
 from myconsumer.handlers.processes.session import MakeGroup
 from myconsumer.handlers.processes.work import Work
 from myconsumer.handlers.processes.worker import Worker
@@ -87,6 +88,7 @@ class ProcessHandler(Service):
         self._startDeadline = startDeadline
         self._makeGroup = makeGroup
         self._outlet = Outlet(reactor)
+        self._reports = Reports(reactor, self._outlet)
         self._workers: set[IWorker] = set()
         self._starting: set[IWorker] = set()
         self._idle: list[IWorker] = []
@@ -106,7 +108,7 @@ class ProcessHandler(Service):
             gone if that did not answer, and with L{NotBegunError
             <myconsumer.errors.NotBegunError>} if no process has begun the task.
         """
-        work = Work(task, next(self._numbers), self._end)
+        work = Work(task, next(self._numbers), self._end, self._reports)
         self._waiting.append(work)
         self._serve()
         return work.done

@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec import UNSET
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from myconsumer.errors import (
@@ -21,8 +20,8 @@ from myconsumer.errors import (
 )
 from myconsumer.handlers.blocking import StubbornDeferred
 from myconsumer.handlers.processes.messages import Done, Extended, Job, Raised, encode
+from myconsumer.handlers.processes.reports import Reports
 from myconsumer.interfaces import IRunningTask
-from myconsumer.text import shownID
 
 
 class Work:
@@ -37,15 +36,19 @@ class Work:
     @ivar done: Fires with the outcome of the task.
     """
 
-    _log = Logger()
-
     def __init__(
-        self, task: IRunningTask, number: int, end: Callable[[Work], object]
+        self,
+        task: IRunningTask,
+        number: int,
+        end: Callable[[Work], object],
+        reports: Reports,
     ) -> None:
         """
         @param end: Called when the task is cancelled, maybe more than once.
+        @param reports: Logs what is to be logged of its answer.
         """
         self.task = task
+        self._reports = reports
         self.number = number
         self.mayMove = True
         # one by one: the task of another queue may have further fields
@@ -76,11 +79,7 @@ class Work:
             self.done.errback(self._asException(answer))
             return
         if answer.unsendable is not None:
-            self._log.error(
-                "Task {id} is completed without its result: {error}",
-                id=shownID(self.task.id),
-                error=answer.unsendable,
-            )
+            self._reports.withoutResult(self.task.id, answer.unsendable)
         self.done.callback(None if answer.result is UNSET else answer.result)
 
     def cancelled(self) -> None:
@@ -122,11 +121,7 @@ class Work:
         if raised.kind == "reject":
             return Reject(raised.message)
         if raised.kind == "other":
-            self._log.error(
-                "Task {id} raised, in its worker process:\n{traceback}",
-                id=shownID(self.task.id),
-                traceback=raised.traceback,
-            )
+            self._reports.raised(self.task.id, raised.traceback)
         return TaskFailedError(raised.message, delay=raised.delay)
 
 

@@ -23,6 +23,7 @@ from myconsumer.handlers.processes.messages import (
     Logged,
     Raised,
     Ready,
+    Unlogged,
 )
 from myconsumer.handlers.processes.session import MakeGroup, WorkerSession
 from myconsumer.handlers.processes.work import Work
@@ -105,7 +106,9 @@ class Worker:
         elif isinstance(message, Broken):
             self._core.broken = message.error
         elif isinstance(message, Logged):
-            self._session.lines.record(message.level, message.logger, message.text)
+            self._logged(message)
+        elif isinstance(message, Unlogged):
+            self._session.lines.omit(message.count)
         elif work is None or message.number != work.number:
             # of a task that has ended
             if isinstance(message, Extend):
@@ -116,6 +119,13 @@ class Worker:
             work.extend(message.seconds).addCallback(self._session.tell)
         else:
             self._answered(work, message)
+
+    def _logged(self, message: Logged) -> None:
+        work = self._core.work
+        isOfTask = work is not None and message.number == work.number
+        self._session.lines.record(
+            message.level, message.logger, message.text, isOfTask
+        )
 
     def _answered(self, work: Work, answer: Done | Raised) -> None:
         self._core.work = None

@@ -18,6 +18,8 @@ from twisted.trial.unittest import TestCase
 
 from myconsumer.errors import NotBegunError, Reject, Release, TaskFailedError
 from myconsumer.handlers.processes.pool import ProcessHandler
+from myconsumer.handlers.processes.records import MOST_RECORDS
+from myconsumer.handlers.processes.session import KILL_AFTER
 from myconsumer.task import LONGEST_RESULT
 from myconsumer.testing import FakeTask
 from tests.processes import children, isAlive
@@ -97,10 +99,20 @@ class WorkerTests(TestCase):
         described = json.decode(await self.handler.handle(task))
         self.assertEqual(described, [17, 3, "r", 60.0, 1.5, 2.5, False])
 
+    async def recorded(self, *payload: Any) -> list[tuple[Any, ...]]:
+        """
+        Have something done, and give what is logged of it: the level, the task's id,
+        and the text.
+        """
+        with capturedLogs() as logs:
+            await self.do(*payload)
+        return [(e["log_level"].name, e["id"], e["line"]) for e in logs if "line" in e]
+
     async def test_logsRecords(self) -> None:
         """
-        Records of logging, from any thread, are logged with their level, their logger
-        and the task's id, before the task has ended.
+        Records of logging are logged with their level, their logger and the task's id,
+        before the task has ended; those of a thread that the callable has started have
+        no task.
         """
         with capturedLogs() as logs:
             await self.do("log")
@@ -109,26 +121,79 @@ class WorkerTests(TestCase):
             [(each["log_level"].name, each["id"], each["line"]) for each in records],
             [
                 ("warn", "1", "not sent:\n\\x1b[1m"),
-                ("error", "1", "in a thread"),
+                ("error", None, "in a thread"),
             ],
         )
 
     async def test_boundsRecords(self) -> None:
         """
-        A flood of records, with long texts, holds up neither the task nor its result,
-        and few of them are logged.
+        A flood of records, with long texts, holds up neither the task nor its result;
+        few of them are logged, and the others are counted.
         """
-        with capturedLogs() as logs:
-            self.assertEqual(len(await self.do("logALot")), 200_000)
-        self.assertLess(sum(len(each.get("line", "")) for each in logs), 200_000)
+        for length in (10, 10_000):
+            with capturedLogs() as logs:
+                self.assertEqual(len(await self.do("logALot", length)), 200_000)
+            lines = [each["line"] for each in logs if "line" in each]
+            self.assertLess(sum(map(len, lines)), 200_000)
+            counts = [e["count"] for e in logs if "more lines" in e["log_format"]]
+            self.assertEqual(counts, [20_000 - MOST_RECORDS][: length < 100])
         self.assertEqual(await self.do("return", 1), 1)
+
+    async def test_survivesOddRecords(self) -> None:
+        """
+        Records that no message can hold as they are, with a level past all numbers or
+        half a surrogate pair, end neither the process nor the sending of others.
+        """
+        pid = await self.do("pid")
+        self.assertEqual(
+            await self.recorded("logOddly"),
+            [
+                ("warn", "1", "odd"),
+                ("critical", "1", "odd"),
+                ("warn", "1", "half ?"),
+                ("warn", "1", "odd"),
+            ],
+        )
+        self.assertEqual(await self.do("pid"), pid)
 
     async def test_survivesRecordsOfAFork(self) -> None:
         """
         A copy of the worker process that the callable makes may log: it does so by
-        itself, on standard error.
+        itself, on standard error, and sends nothing of what its original has logged.
         """
-        self.assertEqual(await self.do("logInFork"), 7)
+        for _ in range(10):
+            with capturedLogs() as logs:
+                self.assertEqual(await self.do("logInFork"), 7)
+            lines = [each.get("line") for each in logs]
+            self.assertEqual(lines.count("before the fork"), 1)
+
+    async def test_attributesRecordsToNoOtherTask(self) -> None:
+        """
+        A record of a thread that a task has left behind is not the next task's.
+        """
+        await self.do("logBehind")
+        self.assertEqual(
+            await self.recorded("logAfter"),
+            [("warn", None, "left behind"), ("warn", "1", "of this task")],
+        )
+
+    async def test_logsWhileItIsTerminated(self) -> None:
+        """
+        What a cancelled task logs is logged until the end, also by the handler of a
+        signal; a record that another thread formats for ever holds up none of it, nor
+        the end of the process.
+        """
+        with capturedLogs() as logs:
+            handled = self.handle("logEndlessly")
+            await self.untilLogged(logs, "in a handler")
+            await self.untilLogged(logs, "formatting")
+            began = self.reactor.seconds()
+            handled.cancel()
+            with self.assertRaises(CancelledError):
+                await handled
+        self.assertLess(self.reactor.seconds() - began, KILL_AFTER)
+        records = {each.get("line"): each["id"] for each in logs}
+        self.assertEqual(records["at the end"], "1")
 
     async def test_takesLargePayloadsAndResults(self) -> None:
         """

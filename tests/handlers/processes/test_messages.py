@@ -6,8 +6,12 @@ from __future__ import annotations
 
 from unittest import TestCase
 
+from twisted.internet.task import Clock
+
 from myconsumer.handlers.blocking import BlockingTask
+from myconsumer.handlers.lines import Outlet
 from myconsumer.handlers.processes.messages import Job, readToWorker
+from myconsumer.handlers.processes.reports import Reports
 from myconsumer.handlers.processes.work import Work
 from myconsumer.interfaces import IRunningTask
 from myconsumer.task import Task
@@ -38,7 +42,9 @@ class JobTests(TestCase):
     """
 
     def readJob(self, task: IRunningTask) -> Job:
-        job = readToWorker(Work(task, 1, lambda work: None).job)
+        clock = Clock()
+        reports = Reports(clock, Outlet(clock))
+        job = readToWorker(Work(task, 1, lambda work: None, reports).job)
         assert isinstance(job, Job)
         return job
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Collection
+from random import Random
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -72,6 +73,7 @@ class FakeProcess:
     def __init__(self, pid: int, protocol: Any, descriptors: Collection[int]) -> None:
         self.pid = pid
         self.orphans = 0
+        self.done = 0
         self.isQuick = True
         self._protocol = protocol
         self._told = b""
@@ -96,6 +98,13 @@ class FakeProcess:
         """
         return [each.number for each in self.told if hasattr(each, "payload")][-1]
 
+    @property
+    def isBusy(self) -> bool:
+        """
+        Whether it was given a task that it has not done.
+        """
+        return bool(self.jobs) and self.number != self.done
+
     def begins(self) -> None:
         """
         It says, once and unless it has ended, that it is ready.
@@ -108,6 +117,7 @@ class FakeProcess:
         self.writes(ANSWERS, b"".join(map(encode, messages)))
 
     def does(self, result: bytes | None = None) -> None:
+        self.done = self.number
         self.says(Done(self.number, UNSET if result is None else Raw(result)))
 
     def raises(self, *raised: Any, **more: Any) -> None:
@@ -368,6 +378,49 @@ class PoolTests(SynchronousTestCase):
         self.assertEqual(self.spawned, 2)
         self.reactor.processes[0].ends()
         self.assertEqual(self.spawned, 3)
+
+    def test_neverStartsMoreThanTheLimit(self) -> None:
+        """
+        However the limit goes up and down while tasks come and end and processes die,
+        none is started while as many are there as the limit allows; and once all is
+        quiet no more wait for tasks than that.
+        """
+        for seed in range(100):
+            self.reactor = FakeReactor()
+            self.handler = ProcessHandler(
+                WORK, 2, self.reactor, lambda n: 2.0**n, makeGroup=self.reactor.group
+            )
+            self.handled = []
+            self.changeAtRandom(Random(seed))
+            self.assertNothingLeft()
+
+    def changeAtRandom(self, random: Random) -> None:
+        limit = 2
+        for number in range(60):
+            processes = [each for each in self.reactor.processes if each.open]
+            alive, spawned = len(processes), self.spawned
+            busy = [each for each in processes if each.isBusy]
+            deed = random.choice(("limit", "task", "task", "done", "done", "end"))
+            if deed == "limit":
+                limit = random.randint(1, 6)
+                self.handler.setLimit(limit)
+            elif deed == "task" and sum(not e.called for e in self.handled) < limit:
+                self.start(number)
+            elif deed == "done" and busy:
+                random.choice(busy).does()
+                self.turn()
+            elif deed == "end" and processes:
+                random.choice(processes).ends(1)
+                alive -= 1
+            if self.spawned > spawned:
+                self.assertLessEqual(alive + self.spawned - spawned, limit)
+            for process in self.reactor.processes:
+                process.begins()
+        while busy := [e for e in self.reactor.processes if e.open and e.isBusy]:
+            busy[0].does()
+            self.turn()
+        idle = [each for each in self.reactor.processes if ORDERS in each.open]
+        self.assertLessEqual(len(idle), limit)
 
     def test_usesProcessesAgain(self) -> None:
         """
