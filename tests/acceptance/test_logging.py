@@ -71,7 +71,9 @@ class FormatTests(AcceptanceCase):
         ]
         self.assertEqual(
             sorted((line["id"], line["attempt"], line["outcome"]) for line in ended),
-            sorted(zip([job.id for job in jobs], [1, 1], ["complete", "fail"])),
+            sorted(
+                zip([job.id for job in jobs], [1, 1], ["complete", "fail"], strict=True)
+            ),
         )
         for line in ended:
             self.assertEqual(line["level"], "debug")
