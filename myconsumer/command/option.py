@@ -4,11 +4,12 @@ An option of a command, and the kinds of options that more than one command has.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from os.path import abspath
+from os.path import abspath, isdir, lexists
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from msgspec import Meta
@@ -27,6 +28,13 @@ class Unavailable(ValueError):
     """
 
 
+class NotShown(ValueError):
+    """
+    Raised by a converter: the value may be a secret that was given by mistake.  The
+    text says what is wrong, and does not quote it.
+    """
+
+
 class Option(NamedTuple):
     """
     One option, or one argument without a name on the command line.
@@ -39,8 +47,8 @@ class Option(NamedTuple):
     @ivar help: What it is for.
     @ivar needed: Whether a value has to be given.
     @ivar convert: Converts a value, or each value of a list, to what it names;
-        raises C{ValueError} with the reason where nothing has that name, or
-        L{Unavailable}.
+        raises C{ValueError} with the reason where nothing has that name,
+        L{Unavailable}, or L{NotShown}.
     @ivar requires: The option without which it has no meaning.
     @ivar argument: What it is called where it is an argument without a name.
     @ivar variable: The environment variable that gives it, if that is not called as
@@ -178,7 +186,21 @@ def secondsOption(
     return Option(name, seconds(most), default, help, isLive=isLive)
 
 
+def _looksLikePath(text: str) -> bool:
+    """
+    @return: Whether C{text} is the path of what is there, or begins with the name of a
+        folder that is there.
+    """
+    folder = re.match("/*[^/]+(?=/)", text)
+    return lexists(text) or (folder is not None and isdir(folder[0]))
+
+
 def _tokenFile(path: str) -> TokenFile:
+    if not _looksLikePath(path):
+        raise NotShown(
+            "there is no such file; what was given is not shown, since it may be the "
+            "token itself"
+        )
     file = TokenFile(path)
     # what is read is kept: later this process may be a user who may not read it
     file.read()

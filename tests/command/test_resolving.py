@@ -133,9 +133,8 @@ BAD = [
     ),
     *(("sync", text, "normal or full") for text in ("x", "FULL", "off", "1")),
     *(("protocol", text, "the name of a protocol") for text in ("x", "JSON", "sqs2")),
-    ("token-file", "/no/such/file", "the path of a file that holds a bearer token"),
+    ("token-file", "./no/such/file", "the path of a file that holds a bearer token"),
     ("token-file", "/", "the path of a file that holds a bearer token"),
-    ("token-file", "\0", "the path of a file that holds a bearer token"),
     ("config", "/no/such/file", "the path of a TOML file"),
     ("config", "/", "the path of a TOML file"),
     ("config", "\0", "the path of a TOML file"),
@@ -154,6 +153,7 @@ class ResolvingCase(SynchronousTestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
         self.path = str(Path(folder.name).resolve() / "options.toml")
 
     def resolve(
@@ -575,6 +575,22 @@ class SecretTests(ResolvingCase):
         line = self.refused(NEEDED | {"url": "http://user:secret@host/"})
         self.assertIn("--url takes an http:// or https:// URL", line)
         self.assertIn("--token-file", line)
+
+    def test_showsNoToken(self) -> None:
+        """
+        A token that is given in the place of its file is not shown; a path is, if a
+        file or the folder that it begins with is there.
+        """
+        Path(self.path).write_text("")
+        os.chdir(Path(self.path).parent)
+        for token in ("s3cret", "a.s3cret.b", "/s3cret", "a/s3cret==", "s3cret\0"):
+            line = self.refused(NEEDED | {"token-file": token})
+            self.assertNotIn("s3cret", line)
+            self.assertIn("--token-file takes the path of a file", line)
+            self.assertIn("there is no such file", line)
+        for path in (self.path, "options.toml", "./none", "/tmp/no/such", "."):
+            line = self.refused(NEEDED | {"token-file": path})
+            self.assertIn(f"not {path!r}", line)
 
     def test_showsNoValueOfAVariable(self) -> None:
         """
