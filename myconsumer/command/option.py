@@ -4,7 +4,9 @@ An option of a command, and the kinds of options that more than one command has.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +19,9 @@ from twisted.python.reflect import namedAny
 
 from myconsumer.fields import MILLION, YEAR, count, seconds, takes
 from myconsumer.tokenfile import TokenFile
+
+#: The most bytes of the file of C{--config}.
+LONGEST_CONFIG = 1_048_576
 
 _PLACEHOLDERS = {int: "N", float: "SECONDS"}
 
@@ -211,8 +216,14 @@ def _tokenFile(path: str) -> TokenFile:
 
 def _readFile(path: str) -> dict[str, Any]:
     try:
+        # a pipe would block the process at a reload
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise ValueError("it is no regular file, and cannot be read again")
         with open(path, "rb") as stream:
-            return tomllib.load(stream)
+            content = stream.read(LONGEST_CONFIG + 1)
+        if len(content) > LONGEST_CONFIG:
+            raise ValueError(f"it has more than {LONGEST_CONFIG} bytes")
+        return tomllib.loads(content.decode())
     except OSError as error:
         raise ValueError(error.strerror or "it cannot be read") from None
     except RecursionError:

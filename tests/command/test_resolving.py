@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.command.option import CONFIG
+from myconsumer.command.option import CONFIG, LONGEST_CONFIG
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import resolve
 from myconsumer.command.setting import Setting
@@ -838,6 +838,20 @@ class FileTests(ResolvingCase):
         A file that nests for ever is refused.
         """
         self.assertIn("too deeply", self.refused(NEEDED, file="a = " + "[" * 100_000))
+
+    def test_refusesWhatCannotBeReadAgain(self) -> None:
+        """
+        A pipe is refused without waiting for whoever writes to it, and a file that is
+        too long without reading all of it.
+        """
+        os.mkfifo(self.path)
+        line = self.refused(NEEDED | {"config": self.path})
+        self.assertIn("it is no regular file", line)
+        os.unlink(self.path)
+        with open(self.path, "wb") as file:
+            file.truncate(1 << 40)
+        line = self.refused(NEEDED | {"config": self.path})
+        self.assertIn(f"it has more than {LONGEST_CONFIG} bytes", line)
 
     def test_takesAnEmptyFile(self) -> None:
         """
