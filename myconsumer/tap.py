@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 
 from myconsumer.command.announcement import announce
 from myconsumer.command.configcheck import ServiceOptions
@@ -30,6 +31,8 @@ from myconsumer.text import isSecret
 
 #: The seconds that a stop may take beside that which C{--drain} takes.
 STOP_REST = 10.0
+
+_log = Logger()
 
 
 class Options(ServiceOptions):
@@ -128,6 +131,7 @@ def makeService(options: Options) -> ConsumerService:
         onEnd=partial(options.exitStatus.end, reactor),
         rate=options["rate"],
         observers=[progress],
+        verbose=options["log-level"] == "debug",
     )
     for part in filter(IService.providedBy, (queue, handler)):
         part.setServiceParent(service)
@@ -143,12 +147,15 @@ def _program(service: ConsumerService, options: Options, progress: Progress) -> 
     """
     # the names of arguments, where they are other than those of options
     arguments = {"max-attempts": "maxAttempts"}
+    isVerbose = options["log-level"] == "debug"
 
     def change(values: Mapping[str, Any]) -> None:
         given = {arguments.get(name, name): value for name, value in values.items()}
         own = {name: given[name] for name in SETTINGS if name in given}
         if own:
             service.reload(**own)
+        if values.get("log-level") == "debug" and not isVerbose:
+            _log.warn("Tasks and requests get a line each only after a restart")
 
     return Program(
         lines=lambda: service.status().lines(),

@@ -16,9 +16,9 @@ from twisted.python.usage import Options as UsageOptions
 
 from myconsumer.cli.running import nobodyReads, run
 from myconsumer.command.advice import prefix, strays, variables
+from myconsumer.command.programoptions import ProgramOptions
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import Command
-from myconsumer.command.usage import ProgramOptions
 from myconsumer.text import masked
 
 #: What each command is for.

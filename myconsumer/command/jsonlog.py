@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -17,6 +18,9 @@ from twisted.python.failure import Failure
 
 #: The most characters of a text: the message, the value of a field, a traceback.
 LONGEST = 16_384
+
+#: The most fields of its own that an event has in a line; further ones are left out.
+MOST_FIELDS = 100
 
 #: What has a meaning of its own in a line, or is Twisted's and says nothing more.
 _RESERVED = {"time", "level", "logger", "message", "traceback"} | {
@@ -43,20 +47,33 @@ def asJSON(event: LogEvent) -> str:
     line = {
         "time": _time(event),
         "level": getattr(event.get("log_level"), "name", "info"),
-        "logger": str(event.get("log_namespace") or "-"),
+        "logger": _logger(event),
         "message": _bounded(message.removesuffix(traceback).rstrip("\n")),
     }
-    for name, value in event.items():
-        if not name.startswith("log_") and name not in _RESERVED and _isPlain(value):
-            line[name] = _bounded(value) if isinstance(value, str) else value
+    fields = ((k, v) for k, v in event.items() if _isOwn(k) and _isPlain(v))
+    for name, value in islice(fields, MOST_FIELDS):
+        line[_bounded(name)] = _bounded(value) if isinstance(value, str) else value
     if traceback:
         line["traceback"] = _bounded(traceback)
     return json.dumps(line) + "\n"
 
 
 def _time(event: LogEvent) -> str:
-    seconds = event.get("log_time") or 0
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    try:
+        time = datetime.fromtimestamp(event.get("log_time") or 0, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        # whoever logs may give anything
+        time = datetime.fromtimestamp(0, UTC)
+    return time.isoformat(timespec="milliseconds")
+
+
+def _logger(event: LogEvent) -> str:
+    name = event.get("log_namespace")
+    return _bounded(name) if type(name) is str and name else "-"
+
+
+def _isOwn(name: Any) -> bool:
+    return type(name) is str and not name.startswith("log_") and name not in _RESERVED
 
 
 def _isPlain(value: Any) -> bool:

@@ -14,6 +14,8 @@ from collections.abc import MutableMapping
 
 from twisted.logger import Logger
 
+from myconsumer.text import encodable
+
 _MICRO = 1_000_000
 
 
@@ -71,14 +73,17 @@ class Notifier:
         """
         if self._address is None:
             return
-        data = "\n".join(line.replace("\n", " ") for line in assignments).encode()
+        text = "\n".join(line.replace("\n", " ") for line in assignments)
+        # a path may be no UTF-8
+        data = encodable(text).encode()
         try:
             self._send(data, self._address)
         except OSError as error:
             if not self._hasFailed:
                 self._hasFailed = True
                 self._log.warn(
-                    "systemd cannot be notified: {reason}", reason=error.strerror
+                    "systemd cannot be notified: {reason}",
+                    reason=error.strerror or str(error),
                 )
         else:
             self._hasFailed = False

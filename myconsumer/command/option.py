@@ -4,11 +4,14 @@ An option of a command, and the kinds of options that more than one command has.
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from os.path import abspath
+from os.path import abspath, isdir, lexists
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from msgspec import Meta
@@ -17,6 +20,9 @@ from twisted.python.reflect import namedAny
 from myconsumer.fields import MILLION, YEAR, count, seconds, takes
 from myconsumer.tokenfile import TokenFile
 
+#: The most bytes of the file of C{--config}.
+LONGEST_CONFIG = 1_048_576
+
 _PLACEHOLDERS = {int: "N", float: "SECONDS"}
 
 
@@ -24,6 +30,13 @@ class Unavailable(ValueError):
     """
     Raised by a converter: the value is right, and what it names cannot be had now.  The
     text follows the value.
+    """
+
+
+class NotShown(ValueError):
+    """
+    Raised by a converter: the value may be a secret that was given by mistake.  The
+    text says what is wrong, and does not quote it.
     """
 
 
@@ -39,8 +52,8 @@ class Option(NamedTuple):
     @ivar help: What it is for.
     @ivar needed: Whether a value has to be given.
     @ivar convert: Converts a value, or each value of a list, to what it names;
-        raises C{ValueError} with the reason where nothing has that name, or
-        L{Unavailable}.
+        raises C{ValueError} with the reason where nothing has that name,
+        L{Unavailable}, or L{NotShown}.
     @ivar requires: The option without which it has no meaning.
     @ivar argument: What it is called where it is an argument without a name.
     @ivar variable: The environment variable that gives it, if that is not called as
@@ -178,7 +191,21 @@ def secondsOption(
     return Option(name, seconds(most), default, help, isLive=isLive)
 
 
+def _looksLikePath(text: str) -> bool:
+    """
+    @return: Whether C{text} is the path of what is there, or begins with the name of a
+        folder that is there.
+    """
+    folder = re.match("/*[^/]+(?=/)", text)
+    return lexists(text) or (folder is not None and isdir(folder[0]))
+
+
 def _tokenFile(path: str) -> TokenFile:
+    if not _looksLikePath(path):
+        raise NotShown(
+            "there is no such file; what was given is not shown, since it may be the "
+            "token itself"
+        )
     file = TokenFile(path)
     # what is read is kept: later this process may be a user who may not read it
     file.read()
@@ -189,8 +216,14 @@ def _tokenFile(path: str) -> TokenFile:
 
 def _readFile(path: str) -> dict[str, Any]:
     try:
+        # a pipe would block the process at a reload
+        if stat.S_ISFIFO(os.stat(path).st_mode):
+            raise ValueError("it is no regular file, and cannot be read again")
         with open(path, "rb") as stream:
-            return tomllib.load(stream)
+            content = stream.read(LONGEST_CONFIG + 1)
+        if len(content) > LONGEST_CONFIG:
+            raise ValueError(f"it has more than {LONGEST_CONFIG} bytes")
+        return tomllib.loads(content.decode())
     except OSError as error:
         raise ValueError(error.strerror or "it cannot be read") from None
     except RecursionError:

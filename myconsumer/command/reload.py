@@ -10,10 +10,11 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from myconsumer.command.programoptions import LONGEST_LINE
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.setting import Change
 from myconsumer.command.supervision import Supervision
-from myconsumer.command.usage import LONGEST_LINE, CommandOptions
+from myconsumer.command.usage import CommandOptions
 from myconsumer.text import isSecret, oneLine
 
 #: Takes the new values of options that take effect at once, by their long names; raises

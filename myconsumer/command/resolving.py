@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec import convert
 
-from myconsumer.command.option import CONFIG, Option, Unavailable
+from myconsumer.command.option import CONFIG, NotShown, Option, Unavailable
 from myconsumer.command.refusal import (
     AllGiven,
     BadOption,
@@ -175,6 +175,8 @@ def _converted(option: Option, given: Given) -> Any:
         return given.value
     try:
         return option.convert(given.value)
+    except NotShown as error:
+        raise BadOption(f"{given.origin} takes {option.takes}: {error}") from None
     except Unavailable as error:
         what = masked(given.value, "what was given and is not shown")
         raise BadOption(f"{given.origin}: {what} {error}") from None

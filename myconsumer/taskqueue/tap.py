@@ -16,6 +16,7 @@ from myconsumer.command.mainloop import leaveThreads
 from myconsumer.command.option import LOG_OPTIONS, TOKEN_FILE
 from myconsumer.command.program import Program
 from myconsumer.command.resolving import Command
+from myconsumer.command.signals import handleSignals
 from myconsumer.taskqueue.embedded import makeLocalQueueService
 from myconsumer.taskqueue.options import KEEP, LISTEN, LOCAL, SYNC
 from myconsumer.taskqueue.service import LocalQueueService
@@ -89,5 +90,6 @@ def makeService(options: Options) -> LocalQueueService:
         stopSeconds=lambda: STOP_SECONDS,
     )
     program.install(service, reactor, options)
+    handleSignals(service, reactor)
     announce(options)
     return service

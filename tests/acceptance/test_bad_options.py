@@ -45,7 +45,7 @@ BAD = [
     ("rate", "5", ["--rate", "5/s, 90/m or 1000/h", "'5'"]),
     ("rate", "5/d", ["--rate", "5/s, 90/m or 1000/h", "'5/d'"]),
     ("rate", "-1/s", ["--rate", "5/s, 90/m or 1000/h", "'-1/s'"]),
-    ("token-file", "no-such", ["--token-file", "'no-such'", "No such file"]),
+    ("token-file", "./no-such", ["--token-file", "'./no-such'", "No such file"]),
     ("config", "no-such", ["--config", "'no-such'", "No such file"]),
     ("local", "x", ["--url and --local exclude each other"]),
     ("listen", "tcp:0:interface=127.0.0.1", ["--listen goes with --local"]),
@@ -70,7 +70,7 @@ BAD_WITH_LOCAL: list[tuple[dict[str, str | None], list[str]]] = [
     ({"keep": "-1d"}, ["--keep", "12h or 7d", "'-1d'"]),
     ({"keep": "400d"}, ["--keep", "12h or 7d", "'400d'", "365d"]),
     ({"sync": "off"}, ["--sync", "normal or full", "'off'"]),
-    ({"token-file": "no-such"}, ["--token-file", "'no-such'", "No such file"]),
+    ({"token-file": "no-such"}, ["--token-file takes", "there is no such file"]),
 ]
 
 # options of taskqueue, and what the line says

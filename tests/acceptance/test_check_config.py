@@ -5,7 +5,6 @@ leaves nothing behind.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tests.acceptance.case import AcceptanceCase
@@ -19,24 +18,30 @@ class CheckConfigTests(AcceptanceCase):
     C{--check-config}.
     """
 
-    async def checked(self, status: int, *words: str, **more: Any) -> Twistd:
+    def check(self, *twistd: str, **more: Any) -> Twistd:
         """
-        Check; the folder of the process is to be as before, but for its files.
+        Begin to check.
         """
         options = {"url": self.endpoint.url, "check_config": True} | more
-        files = options.pop("files", {})
-        environment = options.pop("environment", {})
         # as a daemon: there is no "-n"
-        twistd = words or ("--pidfile=twistd.pid",)
-        process = self.start(*twistd, files=files, environment=environment, **options)
+        return self.start(*(twistd or ("--pidfile=twistd.pid",)), **options)
+
+    async def checked(self, process: Twistd, status: int, *said: str) -> Twistd:
+        """
+        Wait for the end of a check, and look at it: the folder of the process is as
+        before, nothing was claimed, and each of C{said} is in one line.
+        """
+        files = {path.name for path in process.directory.iterdir()}
         await self.untilEnded(process)
         assert process.ending is not None
         self.assertEqual(process.ending.status, status, process.output)
-        self.assertEqual(
-            {path.name for path in process.directory.iterdir()}, set(files)
-        )
+        self.assertEqual({path.name for path in process.directory.iterdir()}, files)
         self.assertNotIn("Traceback", process.output)
         self.assertEqual(self.endpoint.requests("claim"), [])
+        self.assertEqual("ok: " in process.output, status == 0)
+        for each in said:
+            lines = [line for line in process.output.splitlines() if each in line]
+            self.assertEqual(len(lines), 1, process.output)
         return process
 
     async def test_passes(self) -> None:
@@ -45,12 +50,12 @@ class CheckConfigTests(AcceptanceCase):
         endpoint's answer; nothing is claimed.
         """
         self.queue.put(1)
-        process = await self.checked(
-            0,
+        begun = self.check(
             files={"c.toml": "prefetch = 1"},
             environment={"CONSUMER_WAIT": "3", "CONSUMER_TOKEN": "s3cret"},
             config="c.toml",
         )
+        process = await self.checked(begun, 0)
         self.assertEqual(
             process.output.splitlines(),
             [
@@ -74,12 +79,10 @@ class CheckConfigTests(AcceptanceCase):
         extension of a lease.
         """
         self.endpoint.canCancel = False
-        process = await self.checked(0, "--reactor=asyncio")
-        self.assertIn("answers, and cannot end claims", process.output)
-        wrong = self.endpoint.url.replace("queue", "nothing")
-        self.endpoint.plan = lambda seen: None
-        process = await self.checked(1, url=f"{wrong}/x/y")
-        self.assertIn("error: <JSONQueue ", process.output)
+        wrong = self.endpoint.url.replace("queue", "nothing/x/y")
+        good, bad = self.check("--reactor=asyncio"), self.check(url=wrong)
+        await self.checked(good, 0, "answers, and cannot end claims")
+        await self.checked(bad, 1, "error: <JSONQueue ")
 
     async def test_saysWhatIsWrong(self) -> None:
         """
@@ -88,63 +91,59 @@ class CheckConfigTests(AcceptanceCase):
         """
         self.endpoint.token = "word"
         gone = "http://127.0.0.1:1/q"
-        for more, said in (
-            ({}, "401 Unauthorized: it wants a token"),
-            ({"url": gone}, "cannot connect: Connection was refused"),
-            (
-                {"url": gone, "protocol": "plain"},
-                "cannot connect: Connection was refused",
-            ),
-            ({"python": "no_such.name"}, "consumer: --python takes the dotted name"),
-            ({"python": None, "exec": "/no/such"}, "there is no program '/no/such'"),
-            ({"limit": 1_000_000, "python": None, "exec": "cat"}, "descriptors"),
-        ):
-            process = await self.checked(1, **more)
-            lines = [line for line in process.output.splitlines() if said in line]
-            self.assertEqual(len(lines), 1, process.output)
-            self.assertNotIn("ok: ", process.output)
+        refused = "cannot connect: Connection was refused"
+        begun = [
+            (self.check(**more), said)
+            for more, said in (
+                ({}, "401 Unauthorized: it wants a token"),
+                ({"url": gone}, refused),
+                ({"url": gone, "protocol": "plain"}, refused),
+                ({"python": "no_such.name"}, "consumer: --python takes the dotted"),
+                ({"python": None, "exec": "/no/such"}, "there is no program '/no/suc"),
+                ({"limit": 1_000_000, "python": None, "exec": "cat"}, "descriptors"),
+                (
+                    # it is for the command line only
+                    {"files": {"c.toml": "check-config = true"}, "config": "c.toml"},
+                    "'check-config' in 'c.toml' is no option",
+                ),
+            )
+        ]
+        for process, said in begun:
+            await self.checked(process, 1, said)
 
     async def test_asksPlainEndpointsNothing(self) -> None:
         """
         At C{--protocol plain}, where a GET may take a task, no request is made.
         """
-        process = await self.checked(0, protocol="plain")
-        self.assertIn("takes connections; it was asked nothing", process.output)
+        process = self.check(protocol="plain")
+        await self.checked(process, 0, "takes connections; it was asked nothing")
         self.assertEqual(self.endpoint.seen, [])
 
     async def test_leavesTheEmbeddedQueueAlone(self) -> None:
         """
         With C{--local} the file is not made; a port that is taken is said.
         """
-        process = await self.checked(0, **LOCAL)
-        self.assertIn("found: <LocalQueue tasks> can be served", process.output)
         port = self.endpoint.url.split(":")[2].split("/")[0]
         taken = {"listen": f"tcp:{port}:interface=127.0.0.1"}
-        process = await self.checked(1, **(LOCAL | taken))
-        self.assertIn("Address already in use", process.output)
+        free, busy = self.check(**LOCAL), self.check(**(LOCAL | taken))
+        await self.checked(free, 0, "found: <LocalQueue tasks> can be served")
+        await self.checked(busy, 1, "Address already in use")
 
     async def test_checksTaskqueue(self) -> None:
         """
         C{twistd taskqueue} checks its own options and port.
         """
-        for listen, status, said in (
-            ("tcp:0:interface=127.0.0.1", 0, "can be served"),
-            ("tcp:0", 1, "without a token"),
-        ):
-            words = ["taskqueue", "--db=q.sqlite", f"--listen={listen}"]
-            process = self.spawn([*words, "--check-config"], {}, {})
-            await self.untilEnded(process)
-            assert process.ending is not None
-            self.assertEqual(process.ending.status, status, process.output)
-            self.assertIn(said, process.output)
-            self.assertEqual(list(process.directory.iterdir()), [])
+        begun = [
+            (self.checkTaskqueue(f"--listen={listen}"), status, said)
+            for listen, status, said in (
+                ("tcp:0:interface=127.0.0.1", 0, "can be served"),
+                ("tcp:0", 1, "without a token"),
+            )
+        ]
+        for process, status, said in begun:
+            await self.checked(process, status, said)
 
-    async def test_isNoOptionOfOtherPlaces(self) -> None:
-        """
-        C{--check-config} is for the command line only: the file is refused with it.
-        """
-        process = await self.checked(
-            1, files={"c.toml": "check-config = true"}, config="c.toml"
+    def checkTaskqueue(self, *words: str) -> Twistd:
+        return self.spawn(
+            ["taskqueue", "--db=q.sqlite", *words, "--check-config"], {}, {}
         )
-        self.assertIn("'check-config' in 'c.toml' is no option", process.output)
-        self.assertEqual(json.dumps(self.endpoint.seen), "[]")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.acceptance.case import AcceptanceCase
 from tests.acceptance.embedded import QueueCase
-from tests.acceptance.handlers import returning
+from tests.acceptance.handlers import FAILING, returning
 
 HANDLERS = """
 from twisted.logger import Logger
@@ -48,7 +48,7 @@ class FormatTests(AcceptanceCase):
         From the first line to the last each is a JSON object with time, level, logger
         and message; a task that fails has a line with its id and its traceback.
         """
-        [job] = [self.queue.put({"do": "fail"})]
+        [job] = [self.queue.put(FAILING)]
         consumer = self.start(log_format="json", log_level="debug", max_attempts=1)
         await self.untilState("failed", [job])
         consumer.signal("TERM")
@@ -80,6 +80,30 @@ class FormatTests(AcceptanceCase):
             [(each["level"], each["id"], each["message"]) for each in found],
             [("warn", job.id, f"Task {job.id}: example.com is not reachable")],
         )
+
+    async def test_eachTaskIsALine(self) -> None:
+        """
+        At level debug the end of each task is one line with its id, attempt, outcome
+        and seconds as plain fields.
+        """
+        jobs = [self.queue.put(payload) for payload in (returning(1), FAILING)]
+        consumer = self.start(log_format="json", log_level="debug", max_attempts=1)
+        await self.untilState("completed", jobs[:1])
+        await self.untilState("failed", jobs[1:])
+        consumer.signal("TERM")
+        await self.untilEnded(consumer)
+        ended = [
+            line for line in lines(consumer.output) if "has ended" in line["message"]
+        ]
+        self.assertEqual(
+            sorted((line["id"], line["attempt"], line["outcome"]) for line in ended),
+            sorted(
+                zip([job.id for job in jobs], [1, 1], ["complete", "fail"], strict=True)
+            ),
+        )
+        for line in ended:
+            self.assertEqual(line["level"], "debug")
+            self.assertIsInstance(line["seconds"], float)
 
 
 class BoundTests(AcceptanceCase):

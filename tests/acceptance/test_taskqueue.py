@@ -203,6 +203,22 @@ class StoppingTests(QueueCase):
         self.assertFalse(Path(f"{self.file}-wal").exists())
         self.assertNoTraceback(queue)
 
+    async def test_takesASecondSignal(self) -> None:
+        """
+        A second C{SIGTERM}, as of an impatient operator, does no harm and is no error.
+        """
+        queue = await self.serve()
+        claim = await self.openClaim(self.client(queue))
+        for _ in range(2):
+            queue.signal("TERM")
+        await self.untilEnded(queue)
+        assert queue.ending is not None
+        self.assertEqual(queue.ending.signal, signal.SIGTERM)
+        self.assertEqual(await claim, [])
+        self.assertIn("SIGTERM: draining", queue.output)
+        self.assertNotIn("ReactorNotRunning", queue.output)
+        self.assertNoTraceback(queue)
+
     async def test_consumersOutliveRestart(self) -> None:
         """
         Consumers outlive a restart of the queue: what they run meanwhile is completed

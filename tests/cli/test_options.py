@@ -213,8 +213,8 @@ class QueueOptionsTests(OptionsCase):
         A file that holds no token is refused.
         """
         self.assertRegex(
-            self.refused("counts", URL, "--token-file", "/none"),
-            "^counts: --token-file takes the path of a file .*, not '/none': '/none' "
+            self.refused("counts", URL, "--token-file", "./none"),
+            "^counts: --token-file takes the path of a file .*, not './none': './none' "
             "cannot be read: No such file",
         )
         os.environ["CONSUMER_TOKEN_FILE"] = "/none"

@@ -21,7 +21,7 @@ from myconsumer.interfaces import IProbed
 
 class RunningClock(Clock):
     """
-    A reactor that runs until it is stopped.
+    A reactor that runs until it is stopped, but no longer than a minute.
     """
 
     isRunning = False
@@ -31,8 +31,9 @@ class RunningClock(Clock):
 
     def run(self) -> None:
         self.isRunning = True
-        while self.isRunning:
-            self.advance(0.5)
+        for _ in range(120):
+            if self.isRunning:
+                self.advance(0.5)
 
     def stop(self) -> None:
         self.isRunning = False
@@ -75,6 +76,7 @@ class ProbesTests(SynchronousTestCase):
         clock = RunningClock()
         with redirect_stdout(StringIO()) as out:
             isGood = Probes(clock, parts).run()
+        self.assertFalse(clock.isRunning)
         self.assertEqual(clock.getDelayedCalls(), [])
         for part in parts:
             self.assertTrue(getattr(part, "isClosed", True))

@@ -12,7 +12,7 @@ from twisted.python import log as legacy
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.command.jsonlog import LONGEST, asJSON
+from myconsumer.command.jsonlog import LONGEST, MOST_FIELDS, asJSON
 
 log = Logger(namespace="app.mail")
 
@@ -135,6 +135,21 @@ class JSONTests(SynchronousTestCase):
         self.assertEqual(asJSON({}), "")
         bare = self.decoded({"log_format": "text"})
         self.assertEqual((bare["level"], bare["logger"]), ("info", "-"))
+
+    def test_takesHostileEvents(self) -> None:
+        """
+        Whatever the names of the fields, the time and the logger are, there is a line;
+        it has as many fields as it may have, and not more.
+        """
+        for event in (
+            {None: 1}, {3: 1}, {b"x": 1}, {("a",): 1},
+            {"log_time": 1e300}, {"log_time": "x"}, {"log_time": float("nan")},
+            {"log_namespace": Bad()},
+        ):  # fmt: skip
+            line = self.decoded({"log_format": "text"} | event)
+            self.assertEqual(set(line), {"time", "level", "logger", "message"})
+        many = {f"field{n}": n for n in range(1000)}
+        self.assertEqual(len(self.line("text", **many)), 4 + MOST_FIELDS)
 
     def test_takesLegacyEvents(self) -> None:
         """

@@ -52,6 +52,15 @@ class SendTests(SynchronousTestCase):
             self.assertEqual(listening.recv(100), b"READY=1\nSTATUS=two lines")
             self.assertEqual(listening.recv(100), b"STOPPING=1")
 
+    def test_sendsAnyText(self) -> None:
+        """
+        What cannot be encoded, as a path that is no UTF-8, does not keep a notification
+        from being sent.
+        """
+        listening = self.listen(self.path)
+        self.notifier(self.path).send("READY=1", "STATUS=from \udcff")
+        self.assertEqual(listening.recv(100), b"READY=1\nSTATUS=from ?")
+
     def test_sendsToNobody(self) -> None:
         """
         Without a socket there is nobody to notify.
@@ -73,6 +82,7 @@ class SendTests(SynchronousTestCase):
                 notifier.send("READY=1")
             [event] = logs
             self.assertIn("systemd cannot be notified: ", formatEvent(event))
+            self.assertNotIn("None", formatEvent(event))
         notifier = self.notifier(self.path)
         listening = self.listen(self.path)
         with capturedLogs() as logs:

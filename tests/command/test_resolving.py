@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.command.option import CONFIG
+from myconsumer.command.option import CONFIG, LONGEST_CONFIG
 from myconsumer.command.refusal import BadOption
 from myconsumer.command.resolving import resolve
 from myconsumer.command.setting import Setting
@@ -133,9 +133,8 @@ BAD = [
     ),
     *(("sync", text, "normal or full") for text in ("x", "FULL", "off", "1")),
     *(("protocol", text, "the name of a protocol") for text in ("x", "JSON", "sqs2")),
-    ("token-file", "/no/such/file", "the path of a file that holds a bearer token"),
+    ("token-file", "./no/such/file", "the path of a file that holds a bearer token"),
     ("token-file", "/", "the path of a file that holds a bearer token"),
-    ("token-file", "\0", "the path of a file that holds a bearer token"),
     ("config", "/no/such/file", "the path of a TOML file"),
     ("config", "/", "the path of a TOML file"),
     ("config", "\0", "the path of a TOML file"),
@@ -154,6 +153,7 @@ class ResolvingCase(SynchronousTestCase):
     def setUp(self) -> None:
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
         self.path = str(Path(folder.name).resolve() / "options.toml")
 
     def resolve(
@@ -576,6 +576,22 @@ class SecretTests(ResolvingCase):
         self.assertIn("--url takes an http:// or https:// URL", line)
         self.assertIn("--token-file", line)
 
+    def test_showsNoToken(self) -> None:
+        """
+        A token that is given in the place of its file is not shown; a path is, if a
+        file or the folder that it begins with is there.
+        """
+        Path(self.path).write_text("")
+        os.chdir(Path(self.path).parent)
+        for token in ("s3cret", "a.s3cret.b", "/s3cret", "a/s3cret==", "s3cret\0"):
+            line = self.refused(NEEDED | {"token-file": token})
+            self.assertNotIn("s3cret", line)
+            self.assertIn("--token-file takes the path of a file", line)
+            self.assertIn("there is no such file", line)
+        for path in (self.path, "options.toml", "./none", "/tmp/no/such", "."):
+            line = self.refused(NEEDED | {"token-file": path})
+            self.assertIn(f"not {path!r}", line)
+
     def test_showsNoValueOfAVariable(self) -> None:
         """
         A name of a variable that is given with its value is refused without that.
@@ -822,6 +838,20 @@ class FileTests(ResolvingCase):
         A file that nests for ever is refused.
         """
         self.assertIn("too deeply", self.refused(NEEDED, file="a = " + "[" * 100_000))
+
+    def test_refusesWhatCannotBeReadAgain(self) -> None:
+        """
+        A pipe is refused without waiting for whoever writes to it, and a file that is
+        too long without reading all of it.
+        """
+        os.mkfifo(self.path)
+        line = self.refused(NEEDED | {"config": self.path})
+        self.assertIn("it is no regular file", line)
+        os.unlink(self.path)
+        with open(self.path, "wb") as file:
+            file.truncate(1 << 40)
+        line = self.refused(NEEDED | {"config": self.path})
+        self.assertIn(f"it has more than {LONGEST_CONFIG} bytes", line)
 
     def test_takesAnEmptyFile(self) -> None:
         """

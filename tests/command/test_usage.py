@@ -1,5 +1,6 @@
 """
-Tests for L{myconsumer.command.usage}, L{myconsumer.command.option} and what
+Tests for L{myconsumer.command.usage}, L{myconsumer.command.programoptions},
+L{myconsumer.command.commandline}, L{myconsumer.command.option} and what
 L{myconsumer.command.resolving} makes of arguments, lists and flags.
 """
 

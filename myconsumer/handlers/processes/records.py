@@ -130,7 +130,7 @@ class RecordHandler(logging.Handler):
     def _messageOf(self, record: logging.LogRecord) -> Logged:
         return Logged(
             # a thread that an earlier task has left behind is not marked with this one
-            self.number if currentID() is not None else 0,
+            self.number if currentID.get() is not None else 0,
             max(0, min(int(record.levelno), _HIGHEST)),
             encodable(str(record.name)[:LONGEST_NAME]),
             fit(self.format(record), LONGEST_RECORD),
