@@ -23,6 +23,15 @@ LEVELS |= {"Wording", "_change", "emit"}
 #: What has a log or an output of its own, which no operator of a service reads.
 APART = {"check", "cli", "testing"}
 
+#: What the page of symptoms quotes of Python, Twisted and shells.
+FOREIGN = {
+    "Another twistd server is running",
+    "Unable to write to plugin cache",
+    "kill -9",
+    "no running event loop",
+    "option -n not recognized",
+}
+
 #: A field of a format.
 FIELD = re.compile(r"\{(\w+)[^}]*\}")
 
@@ -169,6 +178,25 @@ class LogLineTests(SynchronousTestCase):
                 continue
             begun = [line for line in lines if any(map(line.startswith, rows))]
             self.assertTrue(begun, form)
+
+    def test_symptomsExist(self) -> None:
+        """
+        Each line that the page of symptoms quotes is a part of one that is logged or
+        printed, unless it is somebody else's.
+        """
+        page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+        cells = re.findall(r"^\| (?!you see|-)(.*?) \|", page, re.M)
+        quotes = [quote for cell in cells for quote in re.findall("`([^`]*)`", cell)]
+        self.assertGreater(len(quotes), 15)
+        ours = self.strings | self.lines()
+        for quote in quotes:
+            # a field may stand for any text
+            parts = [re.escape(part.strip()) for part in quote.split(ANY)]
+            self.assertTrue(
+                quote in FOREIGN
+                or any(re.search(".*".join(parts), each, re.DOTALL) for each in ours),
+                quote,
+            )
 
     def test_textsOfFieldsAreInTheCode(self) -> None:
         """
