@@ -42,27 +42,9 @@ class Task(Struct, frozen=True):
         return f"<{type(self).__name__} {self.id!r}, attempt {self.attempt}>"
 
 
-class Mark(Struct, gc=False, eq=False):
-    """
-    Marks code that runs for a task.
-
-    @ivar id: The task's id, until the task has ended.
-    """
-
-    id: str | int | None
-
-
-#: Marks the context in which the handler of a task runs, and what that has started.
-mark: ContextVar[Mark | None] = ContextVar("task", default=None)
-
-
-def currentID() -> str | int | None:
-    """
-    @return: The id of the task for which the calling code runs, if it runs for one that
-        has not ended.
-    """
-    marked = mark.get()
-    return None if marked is None else marked.id
+#: The id of the task whose handler runs in a context, or has started what runs there;
+#: C{None}: there is no such task.
+currentID: ContextVar[str | int | None] = ContextVar("task", default=None)
 
 
 class Settlement(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -158,10 +140,12 @@ class Request(Struct, frozen=True, eq=False):
     @ivar count: How many tasks it asks for, settles or extends; 1 with C{cancel}.
     @ivar within: The seconds after which the queue must have answered, refused or given
         up: if it has not, it hangs.
+    @ivar sent: When it was sent, by our clock.
     @ivar claim: The name of the claim, with C{claim} and C{cancel}.
     """
 
     kind: RequestKind
     count: int
     within: float
+    sent: float
     claim: str | None = None

@@ -45,7 +45,7 @@ class TwistedHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return
-        log, level, id = Logger(record.name), levelOf(record.levelno), currentID()
+        log, level, id = Logger(record.name), levelOf(record.levelno), currentID.get()
         if id is None:
             log.emit(level, "{text}", text=text)
         else:
@@ -69,7 +69,7 @@ def addID(event: LogEvent) -> None:
     Add the id of the task for which an event was logged, as the field C{id}, unless the
     event has one.
     """
-    id = currentID()
+    id = currentID.get()
     if id is not None:
         event.setdefault("id", shownID(id))
 

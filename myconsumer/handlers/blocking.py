@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from myconsumer.errors import TaskFailedError
 from myconsumer.handlers.callables import bodyOf, requireWork
 from myconsumer.jsontext import unfinished
-from myconsumer.task import Mark, mark
+from myconsumer.task import currentID
 
 
 class BlockingTask:
@@ -99,15 +99,13 @@ def call(function: Callable[[Any], Any], task: Any) -> Any:
 
     @raise TaskFailedError: It returned what is still to be done, or tried to exit.
     """
-    marked = Mark(task.id)
-    token = mark.set(marked)
+    token = currentID.set(task.id)
     try:
         result = function(task)
     except SystemExit as error:
         raise TaskFailedError(f"it called sys.exit({error.code!r})") from None
     finally:
-        marked.id = None
-        mark.reset(token)
+        currentID.reset(token)
     if hasattr(result, "__await__"):
         if inspect.iscoroutine(result):
             result.close()

@@ -22,7 +22,7 @@ from myconsumer.handlers.futures import whenDone, whenDoneElsewhere
 from myconsumer.handlers.processes.pool import ProcessHandler
 from myconsumer.handlers.threads import ThreadHandler
 from myconsumer.interfaces import IRunningTask, ITaskHandler
-from myconsumer.task import Mark, mark
+from myconsumer.task import currentID
 
 # what asyncio, anyio and sniffio say where the reactor runs on no asyncio loop
 _NO_LOOP = re.compile("event loop|async library|await wasn't used with future")
@@ -58,24 +58,13 @@ class PythonHandler:
         See L{ITaskHandler.handle}.
         """
         # the next task is not to see what this one sets
-        context, marked = copy_context(), Mark(task.id)
-        context.run(mark.set, marked)
-        try:
-            result = context.run(self._function, task)
-        except BaseException:
-            marked.id = None
-            raise
+        context = copy_context()
+        result = context.run(_call, self._function, task)
         if result is None:
-            marked.id = None
             return None
         if hasattr(result, "__await__"):
-            result = context.run(self._begin, result)
-        elif isinstance(result, Future):
-            result = self._await(result)
-        else:
-            marked.id = None
-            return result
-        return result.addBoth(_ended, marked)
+            return context.run(self._begin, result)
+        return self._await(result) if isinstance(result, Future) else result
 
     def _begin(self, awaitable: Awaitable[Any]) -> Deferred[Any]:
         """
@@ -110,10 +99,9 @@ async def _awaiting(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-def _ended(result: Any, marked: Mark) -> Any:
-    # timers and threads that the task has left behind keep its context
-    marked.id = None
-    return result
+def _call(function: Callable[[Any], Any], task: IRunningTask) -> Any:
+    currentID.set(task.id)
+    return function(task)
 
 
 def _hinted(reason: Failure) -> Failure:

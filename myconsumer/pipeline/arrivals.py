@@ -23,8 +23,9 @@ from myconsumer.text import shownID
 
 class Arrivals:
     """
-    The tasks that have arrived and have not been started, the oldest first, and
-    their leases.
+    The tasks that have arrived and have not been started, and their leases.
+
+    @ivar tasks: Each task with its lease, if it has one; the oldest first.
     """
 
     _log = Logger()
@@ -37,23 +38,17 @@ class Arrivals:
         """
         self._leases = leases
         self._settling = settling
-        self._tasks: deque[tuple[Task, Lease | None]] = deque()
+        self.tasks: deque[tuple[Task, Lease | None]] = deque()
         self._repeated = Quiet(clock)
 
     def __len__(self) -> int:
-        return len(self._tasks)
-
-    def next(self) -> tuple[Task, Lease | None]:
-        """
-        Take the task that has waited longest.
-        """
-        return self._tasks.popleft()
+        return len(self.tasks)
 
     def putBack(self, task: Task) -> None:
         """
         Let a task that came without a receipt, and could not be begun, wait on.
         """
-        self._tasks.appendleft((task, None))
+        self.tasks.appendleft((task, None))
 
     def arrive(self, claimed: Claimed, lease: float, now: float) -> int:
         """
@@ -80,7 +75,7 @@ class Arrivals:
             if lease is None:
                 self._ignore(task)
                 return False
-        self._tasks.append((task, lease))
+        self.tasks.append((task, lease))
         return True
 
     def _ignore(self, task: Task) -> None:
@@ -108,13 +103,13 @@ class Arrivals:
         @param keepUnleased: Let wait on what came without a receipt, instead of
             losing it.
         """
-        leases = [lease for _, lease in self._tasks if lease is not None]
-        unleased = deque(each for each in self._tasks if each[1] is None)
-        self._tasks = unleased
+        leases = [lease for _, lease in self.tasks if lease is not None]
+        unleased = deque(each for each in self.tasks if each[1] is None)
+        self.tasks = unleased
         if leases:
             self._settling.giveBack(leases)
         if unleased and not keepUnleased:
-            self._tasks = deque()
+            self.tasks = deque()
             self._log.error(
                 "{count} tasks came without a receipt, cannot be given back and "
                 "are lost: {ids}",
@@ -126,8 +121,8 @@ class Arrivals:
         """
         Forget the waiting tasks whose leases are lost.
         """
-        self._tasks = deque(
+        self.tasks = deque(
             (task, lease)
-            for task, lease in self._tasks
+            for task, lease in self.tasks
             if lease is None or not lease.isLost
         )

@@ -121,14 +121,16 @@ class Breaker:
         self._source.trial = self._runOnTrial
         self._source.resume(REASON)
 
-    def _runOnTrial(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+    def _runOnTrial(
+        self, task: Task, lease: Lease | None, began: float
+    ) -> Deferred[None] | None:
         """
         Run the task that is tried, and no other meanwhile.
         """
         self._source.pause(REASON)
         self._trial = task
         self._timer = self._clock.callLater(TRIAL, self._resume)
-        ended = self._run(task, lease)
+        ended = self._run(task, lease, began)
         if ended is None:
             self._begun(task)
             return None

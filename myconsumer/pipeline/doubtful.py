@@ -7,6 +7,7 @@ Promise 4: a settlement that the endpoint cannot take holds up no other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -232,6 +233,10 @@ class DoubtfulLane(Lane):
             self.pending[lease] = doubt.whole
             doubt.alone = 0
 
-    def _forget(self, lease: Lease) -> None:
-        super()._forget(lease)
-        del self._doubts[lease]
+    def _forget(self, batch: Sequence[Lease]) -> None:
+        """
+        See L{Lane._forget}.
+        """
+        super()._forget(batch)
+        for lease in batch:
+            del self._doubts[lease]

@@ -66,12 +66,15 @@ class Execution:
         self._started = observers.taskStarted if isObserved("taskStarted") else None
         self._ended = observers.taskEnded if isObserved("taskEnded") else None
 
-    def run(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+    def run(
+        self, task: Task, lease: Lease | None, began: float
+    ) -> Deferred[None] | None:
         """
         Run one task.
 
         @param task: The task.
         @param lease: The lease on it; C{None}: it is not to be settled.
+        @param began: The time by our clock, which is not read again for that.
 
         @return: Fires when the task has ended; C{None} if it has already.
         """
@@ -82,7 +85,7 @@ class Execution:
             return None
         timeout = self._terms.timeout
         deadline = time() + timeout if timeout else None
-        run = Run(task, lease, self._leases, deadline, self._seconds())
+        run = Run(task, lease, self._leases, deadline, began)
         if self._started is not None:
             self._started(task)
         try:
@@ -102,7 +105,7 @@ class Execution:
             )
         ending = self._complete(task, lease, result)
         if self._ended is not None:
-            self._ended(task, ending, self._seconds() - run.began)
+            self._ended(task, ending, self._seconds() - began)
         return None
 
     def stop(self) -> None:

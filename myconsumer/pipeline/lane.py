@@ -6,7 +6,8 @@ Promise 6: a settlement is retried until its lease has ended, and sent at least 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall
@@ -32,6 +33,8 @@ PATIENCE = 2.0
 #: When flushing, the least seconds between a failure and the next request: not many,
 #: since there is no time for more.
 BREATH = 0.1
+
+_length = attrgetter("length")
 
 
 class Lane:
@@ -127,7 +130,7 @@ class Lane:
         return self._road.size.within(self._deadline([lease]))
 
     def _deadline(self, leases: Iterable[Lease]) -> float:
-        deadline = deadlineFor(lease.length for lease in leases)
+        deadline = deadlineFor(map(_length, leases))
         return min(deadline, self.patience) if self._isHurried else deadline
 
     def _send(self) -> None:
@@ -155,10 +158,7 @@ class Lane:
         self._road.taken += 1
         self._road.retry.succeeded()
         self._road.size.taken(len(batch), seconds, deadline)
-        forget, drop = self._forget, self._road.leases.drop
-        for lease in batch:
-            forget(lease)
-            drop(lease)
+        self._forget(batch)
         self._road.acknowledged(batch, lost)
         return 0.0
 
@@ -186,10 +186,8 @@ class Lane:
         Forget those whose lease has ended: the endpoint delivers them again.
         """
         ended = [lease for lease in batch if self._road.leases.hasEnded(lease)]
-        for lease in ended:
-            self._forget(lease)
-            self._road.leases.drop(lease)
         if ended:
+            self._forget(ended)
             self._log.error(
                 "The leases of {count} tasks, such as {id}, have ended before the "
                 "endpoint has said that it knows how they ended: it may deliver them "
@@ -199,8 +197,14 @@ class Lane:
             )
             self._road.observers.settlementsGivenUp([lease.id for lease in ended])
 
-    def _forget(self, lease: Lease) -> None:
-        del self.pending[lease]
+    def _forget(self, batch: Sequence[Lease]) -> None:
+        """
+        These need not be sent again, and their leases are held no longer.
+        """
+        pending = self.pending
+        for lease in batch:
+            del pending[lease]
+        self._road.leases.drop(batch)
 
     def _answered(self, delay: float) -> None:
         self._request = None

@@ -82,14 +82,16 @@ class Leases:
             beat.dueBy(due)
         return lease
 
-    def drop(self, lease: Lease) -> None:
+    def drop(self, leases: Iterable[Lease]) -> None:
         """
-        Keep a lease no longer: it is settled, or given up.
+        Keep leases no longer: they are settled, or given up.
         """
-        if self.held.get(lease.receipt) is lease:
-            del self.held[lease.receipt]
-        if lease.extending:
-            self._refuseToExtend(lease, f"task {shownID(lease.id)} has ended")
+        held = self.held
+        for lease in leases:
+            if held.get(lease.receipt) is lease:
+                del held[lease.receipt]
+            if lease.extending:
+                self._refuseToExtend(lease, f"task {shownID(lease.id)} has ended")
 
     def hasEnded(self, lease: Lease) -> bool:
         """

@@ -33,6 +33,8 @@ class Requests:
     @ivar observers: Observe them.
     @ivar clock: Measures how long they take.
     @ivar isObserved: Whether anybody wants to know of them.
+    @ivar isSelfTimed: Whether the queue is an L{ISelfTimedTaskQueue
+        <myconsumer.interfaces.ISelfTimedTaskQueue>}.
     """
 
     def __init__(
@@ -50,14 +52,7 @@ class Requests:
             observers.isObserved(event)
             for event in ("requestSent", "requestAnswered", "requestFailed")
         )
-
-    @property
-    def isSelfTimed(self) -> bool:
-        """
-        Whether the queue is an L{ISelfTimedTaskQueue
-        <myconsumer.interfaces.ISelfTimedTaskQueue>}.
-        """
-        return bool(ISelfTimedTaskQueue.providedBy(self.queue))
+        self.isSelfTimed = bool(ISelfTimedTaskQueue.providedBy(queue))
 
 
 class Sending(Deferred[Any]):
@@ -72,7 +67,6 @@ class Sending(Deferred[Any]):
 
     isSent = False
     _request: Request | None = None
-    _began = 0.0
     _inner: Deferred[Any] | None = None
 
     def __init__(self, requests: Requests) -> None:
@@ -125,8 +119,8 @@ class Sending(Deferred[Any]):
         @return: Whether it is to be sent: it was not cancelled, before or meanwhile.
         """
         if self._requests.isObserved and not self.called:
-            self._request = request = Request(kind, count, within, claim)
-            self._began = self._requests.clock.seconds()
+            sent = self._requests.clock.seconds()
+            self._request = request = Request(kind, count, within, sent, claim)
             self._requests.observers.requestSent(request)
         return not self.called
 
@@ -158,18 +152,16 @@ class Sending(Deferred[Any]):
                 count = _count(request, answer)
             except Exception:
                 return self._failed(Failure())
-            observers = self._requests.observers
-            observers.requestAnswered(request, self._seconds(), count)
+            seconds = self._requests.clock.seconds() - request.sent
+            self._requests.observers.requestAnswered(request, seconds, count)
         return answer
 
     def _failed(self, failure: Failure) -> Failure:
-        if self._request is not None:
-            observers = self._requests.observers
-            observers.requestFailed(self._request, self._seconds(), failure)
+        request = self._request
+        if request is not None:
+            seconds = self._requests.clock.seconds() - request.sent
+            self._requests.observers.requestFailed(request, seconds, failure)
         return failure
-
-    def _seconds(self) -> float:
-        return self._requests.clock.seconds() - self._began
 
 
 def _cancel(sending: Deferred[Any]) -> None:

@@ -38,7 +38,8 @@ from myconsumer.pipeline.settlements import Settling
 from myconsumer.pipeline.terms import Terms
 from myconsumer.task import Claimed, Task
 
-RunTask = Callable[[Task, Lease | None], Deferred[None] | None]
+#: Runs a task that has a lease, or none, from a time by our clock on.
+RunTask = Callable[[Task, Lease | None, float], Deferred[None] | None]
 
 #: With more tasks for each slot than this that have ended and are not settled, nothing
 #: is claimed.
@@ -135,7 +136,9 @@ class QueueTaskSource:
             self._slots = ITaskSlots(consumer)
         if self._state == "stopped":
             self._state = "started"
-        self._actSoon()
+        # this is called twice for a task that ends at once
+        if self._acting is None:
+            self._actSoon()
 
     def stop(self) -> Deferred[bool]:
         """
@@ -327,17 +330,19 @@ class QueueTaskSource:
         Start what waits, as far as it may; where that takes long, because tasks
         block, go on in a later turn of the reactor.
         """
-        waiting, seconds = self.arrivals, self._clock.seconds
-        end = seconds() + TURN
-        while self._state == "started" and waiting and not self._pauses:
+        arrivals, seconds = self.arrivals, self._clock.seconds
+        now = seconds()
+        end = now + TURN
+        while self._state == "started" and arrivals.tasks and not self._pauses:
             if self._rate is not None:
                 if not self._rate.available():
                     self._wakeAfter(self._rate.wait())
                     return
                 self._rate.take()
-            task, lease = waiting.next()
-            consumer.taskStarted(partial(self.trial or self._run, task, lease))
-            if seconds() >= end:
+            task, lease = arrivals.tasks.popleft()
+            consumer.taskStarted(partial(self.trial or self._run, task, lease, now))
+            now = seconds()
+            if now >= end:
                 self._actSoon()
                 return
 

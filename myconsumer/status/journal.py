@@ -15,7 +15,7 @@ from myconsumer.pipeline.breaker import REASON
 from myconsumer.pipeline.observers import Observer
 from myconsumer.status.failures import Failures, isFailure
 from myconsumer.status.flood import Budget
-from myconsumer.task import COMPLETE, Ending, Request, Task
+from myconsumer.task import Ending, Request, Task
 from myconsumer.text import describe, oneLine, shown, shownID
 
 #: The bytes that are logged of pauses and other changes each second, and at once.
@@ -28,6 +28,8 @@ class Journal(Observer):
     long.  Requests that fail, leases that are lost and tasks that cannot be begun are
     logged where that is noticed.
     """
+
+    skipsComplete = True
 
     _log = Logger()
 
@@ -45,7 +47,7 @@ class Journal(Observer):
         See L{IConsumerObserver.taskEnded
         <myconsumer.interfaces.IConsumerObserver.taskEnded>}.
         """
-        if ending is not COMPLETE and isFailure(ending):
+        if isFailure(ending):
             self._failed(task, ending, seconds)
 
     def paused(self, reason: str) -> None:
@@ -96,6 +98,8 @@ class VerboseJournal(Journal):
     """
     Logs at the level C{debug} every event as well, one line for each: much.
     """
+
+    skipsComplete = False
 
     def requestSent(self, request: Request) -> None:
         """

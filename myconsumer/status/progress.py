@@ -32,15 +32,15 @@ class Progress(Observer):
         @param clock: Measures how long they are.
         """
         self._clock = clock
-        # When each was sent, the oldest first.
-        self._sent: dict[Request, float] = {}
+        # The oldest first.
+        self._sent: dict[Request, None] = {}
 
     def requestSent(self, request: Request) -> None:
         """
         See L{IConsumerObserver.requestSent
         <myconsumer.interfaces.IConsumerObserver.requestSent>}.
         """
-        self._sent[request] = self._clock.seconds()
+        self._sent[request] = None
 
     def requestAnswered(self, request: Request, seconds: float, count: int) -> None:
         """
@@ -62,11 +62,12 @@ class Progress(Observer):
             in flight for longer than it may be; C{None} while there is progress.
         """
         now = self._clock.seconds()
-        for request, sent in self._sent.items():
-            if now - sent > request.within:
+        for request in self._sent:
+            hung = now - request.sent
+            if hung > request.within:
                 return (
                     f"{_WORDS[request.kind].format(count=request.count)} has hung for "
-                    f"{now - sent:.0f} s, and must have ended within "
+                    f"{hung:.0f} s, and must have ended within "
                     f"{request.within:.0f} s"
                 )
         return None

@@ -133,7 +133,7 @@ class Totals(Observer):
         See L{IConsumerObserver.requestAnswered
         <myconsumer.interfaces.IConsumerObserver.requestAnswered>}.
         """
-        self.answeredAt = self._clock.seconds()
+        self.answeredAt = request.sent + seconds
         if request.kind == "claim":
             self._counts["claims"] += 1
             self._counts["claimed"] += count

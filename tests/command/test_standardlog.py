@@ -15,7 +15,7 @@ from myconsumer.command.standardlog import (
     addID,
     joinLogs,
 )
-from myconsumer.task import Mark, mark
+from myconsumer.task import currentID
 
 
 class TwistedHandlerTests(SynchronousTestCase):
@@ -64,19 +64,16 @@ class TwistedHandlerTests(SynchronousTestCase):
 
     def test_namesTheTask(self) -> None:
         """
-        A record that is logged for a task has its id, in text and as a field, until
-        the task has ended.
+        A record that is logged for a task has its id, in text and as a field.
         """
-        marked = Mark("t-1\x1b")
-        token = mark.set(marked)
-        self.addCleanup(mark.reset, token)
+        token = currentID.set("t-1\x1b")
         with capturedLogs() as logs:
             self.logger.warning("not sent")
-            marked.id = None
-            self.logger.warning("too late")
+            currentID.reset(token)
+            self.logger.warning("of no task")
         self.assertEqual(
             [(str(formatEvent(event)), event.get("id")) for event in logs],
-            [("Task t-1\\x1b: not sent", "t-1\\x1b"), ("too late", None)],
+            [("Task t-1\\x1b: not sent", "t-1\\x1b"), ("of no task", None)],
         )
 
     def test_makesTextFit(self) -> None:
@@ -123,8 +120,8 @@ class AddIDTests(SynchronousTestCase):
         """
         events: list[LogEvent] = [{}, {}, {"id": "mine"}]
         addID(events[0])
-        token = mark.set(Mark(17))
-        self.addCleanup(mark.reset, token)
+        token = currentID.set(17)
+        self.addCleanup(currentID.reset, token)
         addID(events[1])
         addID(events[2])
         self.assertEqual(events, [{}, {"id": 17}, {"id": "mine"}])

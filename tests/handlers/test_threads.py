@@ -299,7 +299,7 @@ class ThreadHandlerTests(SynchronousTestCase):
         """
         What runs in a thread is marked with the task's id.
         """
-        self.assertEqual(self.result(lambda task: currentID()), "1")
+        self.assertEqual(self.result(lambda task: currentID.get()), "1")
 
     def test_runsSideBySide(self) -> None:
         """

@@ -132,7 +132,9 @@ class SourceCase(SynchronousTestCase):
         self.settling.whenSettled = source.settled
         return source
 
-    def runTask(self, task: Task, lease: Lease | None) -> Deferred[None] | None:
+    def runTask(
+        self, task: Task, lease: Lease | None, began: float
+    ) -> Deferred[None] | None:
         """
         Run a task until L{endTask}; it ends at once where C{onRun} returns
         anything.
@@ -150,7 +152,7 @@ class SourceCase(SynchronousTestCase):
         for id in ids:
             for ran, lease in self.ran:
                 if ran.id == str(id) and lease is not None:
-                    self.leases.drop(lease)
+                    self.leases.drop([lease])
             self.running.pop(str(id)).callback(None)
 
     def close(self) -> Deferred[None]:
@@ -223,7 +225,7 @@ class ExecutionCase(SynchronousTestCase):
         """
         lease = Lease("r-1", "1", 60, 60)
         task = Task("1", None, receipt="r-1", **fields)
-        return lease, self.execution.run(task, lease)
+        return lease, self.execution.run(task, lease, self.clock.seconds())
 
     @property
     def ending(self) -> Ending:

@@ -9,6 +9,7 @@ from zope.interface import directlyProvides
 
 from myconsumer.interfaces import ISelfTimedTaskQueue
 from myconsumer.pipeline.cancellation import MOST_UNDONE, PROBE_INTERVAL
+from myconsumer.pipeline.requests import Requests
 from myconsumer.testing import Cancel
 from tests.model import busy, fault, refusal, task
 from tests.pipeline.case import SourceCase
@@ -160,6 +161,7 @@ class ProbeTests(SourceCase):
         claims, and it may be read to its end.
         """
         directlyProvides(self.queue, ISelfTimedTaskQueue)
+        self.requests = Requests(self.queue, self.requests.observers, self.clock)
         self.queue.onCancel = lambda request: request.take(False)
         for untilEmpty in (False, True):
             with self.subTest(untilEmpty=untilEmpty):

@@ -444,7 +444,7 @@ class TaskFailedTests(ExecutionCase):
         Without a receipt the task is dropped, which the ending says with the reason.
         """
         self.scripted(TaskFailedError("exit status 3"))
-        self.execution.run(Task("1", None), None)
+        self.execution.run(Task("1", None), None, self.clock.seconds())
         self.assertEqual(
             self.ending, Ending("dropped", "exit status 3", cause="failure")
         )
@@ -464,7 +464,7 @@ class WithoutReceiptTests(ExecutionCase):
             NOTHING, 5, Release(), Reject(), ValueError(), succeed(1), fail(Reject())
         ):  # fmt: skip
             self.scripted(result)
-            self.execution.run(Task("1", None), None)
+            self.execution.run(Task("1", None), None, self.clock.seconds())
         self.assertEqual(self.settled, [])
 
     def test_dropsWhatWasNotDone(self) -> None:
@@ -474,7 +474,7 @@ class WithoutReceiptTests(ExecutionCase):
         """
         for result, cause in (((n for n in ()), "failure"), (Release(), "handler")):
             self.scripted(result)
-            self.execution.run(Task("1", None), None)
+            self.execution.run(Task("1", None), None, self.clock.seconds())
             self.assertEqual(
                 (self.ending.outcome, self.ending.cause), ("dropped", cause)
             )
@@ -484,16 +484,16 @@ class WithoutReceiptTests(ExecutionCase):
         A task without a receipt that was delivered too often is not run either.
         """
         self.make(maxAttempts=1)
-        self.execution.run(Task("1", None, attempt=2), None)
+        self.execution.run(Task("1", None, attempt=2), None, self.clock.seconds())
         self.assertEqual((self.handler.handled, self.settled), ([], []))
 
     def test_settlesNothingAtAStop(self) -> None:
         """
         A task without a receipt that was cut short, or does not end, settles nothing.
         """
-        self.execution.run(Task("1", None), None)
+        self.execution.run(Task("1", None), None, self.clock.seconds())
         self.execution.stop()
-        self.execution.run(Task("2", None), None)
+        self.execution.run(Task("2", None), None, self.clock.seconds())
         self.handler.of("2").stubborn = True
         self.execution.stop()
         self.execution.abandon()

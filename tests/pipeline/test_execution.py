@@ -380,7 +380,7 @@ class AnnouncementTests(ExecutionCase):
         that it has run.
         """
         lease, task = Lease("r-1", "1", 60, 60), Task("1", {"n": 1}, receipt="r-1")
-        self.execution.run(task, lease)
+        self.execution.run(task, lease, self.clock.seconds())
         passTime(self.clock, 7)
         self.handler.of("1").fail(Reject("no"))
         [(started,)] = self.observer.of("taskStarted")
@@ -457,11 +457,11 @@ class AnnouncementTests(ExecutionCase):
         service stops; one without a receipt that does not end is dropped.
         """
         lease = Lease("r-1", "1", 60, 60)
-        self.execution.run(Task("1", None, receipt="r-1"), lease)
+        self.execution.run(Task("1", None, receipt="r-1"), lease, self.clock.seconds())
         [run] = self.execution.running
         self.handler.of("1").stubborn = True
         run.lose()
-        self.execution.run(Task("2", None), None)
+        self.execution.run(Task("2", None), None, self.clock.seconds())
         self.handler.of("2").stubborn = True
         self.abandonAll()
         self.assertEqual(
@@ -495,7 +495,7 @@ class AnnouncementTests(ExecutionCase):
                 )
                 ids = ["1", "2", "3"]
                 for id in ids:
-                    self.execution.run(Task(id, None), None)
+                    self.execution.run(Task(id, None), None, self.clock.seconds())
                     self.handler.of(id).stubborn = True
                 self.handler.handled[-1].succeed()
                 self.abandonAll()

@@ -62,7 +62,7 @@ class FailureTests(LeasesCase):
             beat.fail(fault())
             [beat] = self.passTime(0.9)
             beat.take()
-            self.leases.drop(lease)
+            self.leases.drop([lease])
             self.passTime(3)
 
     def test_obeysRetryAfter(self) -> None:
@@ -183,7 +183,7 @@ class FailureTests(LeasesCase):
                 self.assertEqual(ended, [])
             self.assertTrue(bad.expires <= self.clock.seconds())
             for lease in [*leases, bad]:
-                self.leases.drop(lease)
+                self.leases.drop([lease])
             self.passTime(60)
 
     def test_doesNotSpinForOneThatFails(self) -> None:

@@ -76,7 +76,7 @@ class HeartbeatTests(LeasesCase):
         self.hold("long", length=60.0)
         [short] = self.hold("short", length=45.0)
         self.passTime(15)[0].take()
-        self.leases.drop(short)
+        self.leases.drop([short])
         self.passTime(15)[0].take()
         self.assertEqual(self.passTime(19), [])
         self.assertEqual(len(self.passTime(1)), 1)
@@ -110,11 +110,11 @@ class HeartbeatTests(LeasesCase):
         What is dropped is not extended, and with nothing held nothing is sent.
         """
         a, b = self.hold("a", "b")
-        self.leases.drop(a)
+        self.leases.drop([a])
         [beat] = self.passTime(20)
         self.assertEqual(beat.receipts, ["b"])
         beat.take()
-        self.leases.drop(b)
+        self.leases.drop([b])
         self.assertEqual(self.passTime(1000), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -123,7 +123,7 @@ class HeartbeatTests(LeasesCase):
         After a time with nothing held, heartbeats begin again.
         """
         [a] = self.hold("a")
-        self.leases.drop(a)
+        self.leases.drop([a])
         self.passTime(100)
         self.hold("b")
         self.assertEqual([b.receipts for b in self.passTime(20)], [["b"]])
@@ -136,8 +136,8 @@ class HeartbeatTests(LeasesCase):
         [a] = self.hold("a")
         [beat] = self.passTime(20)
         [b] = self.hold("b")
-        self.leases.drop(a)
-        self.leases.drop(b)
+        self.leases.drop([a])
+        self.leases.drop([b])
         beat.take()
         self.passTime(100)
         self.hold("c")
@@ -178,9 +178,9 @@ class HeartbeatTests(LeasesCase):
         [first] = self.hold("a")
         self.assertEqual(self.hold("a"), [])
         self.assertEqual(self.leases.held, {"a": first})
-        self.leases.drop(first)
+        self.leases.drop([first])
         [second] = self.hold("a")
-        self.leases.drop(first)
+        self.leases.drop([first])
         self.assertEqual(self.leases.held, {"a": second})
 
     def test_expires(self) -> None:

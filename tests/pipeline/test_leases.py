@@ -199,7 +199,7 @@ class ExtendTests(LeasesCase):
             self.passTime(0.1)
             self.successResultOf(extended)
             for each in leases:
-                self.leases.drop(each)
+                self.leases.drop([each])
             self.queue.onSettle = lambda beat: None
             self.passTime(700)
 
@@ -301,7 +301,7 @@ class ExtendTests(LeasesCase):
         self.passTime(300)
         self.assertLess(len(self.queue.settles), 30)
         self.assertNoResult(extended)
-        self.leases.drop(lease)
+        self.leases.drop([lease])
         self.failureResultOf(extended, LeaseLostError)
 
     def test_waitsWhileRefusedAlone(self) -> None:
@@ -322,7 +322,7 @@ class ExtendTests(LeasesCase):
         fired = [each.called for each in extended]
         self.assertEqual(fired, [True, False, True, True])
         self.assertLess(len(self.queue.settles), 20)
-        self.leases.drop(leases[1])
+        self.leases.drop([leases[1]])
         self.failureResultOf(extended[1], LeaseLostError)
 
     def test_failsForALostLease(self) -> None:
@@ -379,7 +379,7 @@ class ExtendTests(LeasesCase):
         """
         a, _ = self.hold("a", "b")
         extended = self.extend(a, 100)
-        self.leases.drop(a)
+        self.leases.drop([a])
         self.assertLost(extended, "of a has ended")
         [beat] = self.passTime(0)
         self.assertEqual(beat.receipts, ["b"])
@@ -390,7 +390,7 @@ class ExtendTests(LeasesCase):
         A lease whose receipt is held for another task by now is not extended.
         """
         [first] = self.hold("a")
-        self.leases.drop(first)
+        self.leases.drop([first])
         [second] = self.hold("a")
         self.failureResultOf(self.extend(first, 100), LeaseLostError)
         self.assertEqual(second.length, 60)

@@ -19,7 +19,7 @@ from myconsumer.retrying import QUIET
 from myconsumer.task import COMPLETE, Request, Task
 from tests.pipeline.case import Recorder
 
-REQUEST = Request("claim", 1, 50.0, "c")
+REQUEST = Request("claim", 1, 50.0, 0.0, "c")
 TASK = Task("1", None)
 
 #: Each event, with what it says.

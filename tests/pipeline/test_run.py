@@ -70,7 +70,7 @@ class RunCase(SynchronousTestCase):
         A task has ended, and that is acknowledged.
         """
         self.settled.append(settlement)
-        self.leases.drop(lease)
+        self.leases.drop([lease])
 
     def begin(self, receipt: str | None = "r-1", **fields: Any) -> Task:
         """
@@ -82,7 +82,7 @@ class RunCase(SynchronousTestCase):
         lease = None
         if receipt is not None:
             lease = self.leases.hold(receipt, "1", 60.0, self.clock.seconds())
-        self.execution.run(task, lease)
+        self.execution.run(task, lease, self.clock.seconds())
         return self.handler.handled[-1].task
 
     def end(self) -> None:

@@ -776,7 +776,7 @@ class UntilEmptyTests(SourceCase):
         An empty answer that comes while something runs ends nothing.
         """
         self.make()
-        self.consumer.taskStarted(lambda: self.runTask(task(1), None))
+        self.consumer.taskStarted(lambda: self.runTask(task(1), None, 0.0))
         self.claim.bring()
         self.assertNoResult(self.end)
         self.endTask(1)

@@ -155,7 +155,7 @@ class RateTests(SourceCase):
                 self.assertEqual(len(self.source.arrivals), waiting)
                 self.successResultOf(self.close())
                 for lease in list(self.leases.held.values()):
-                    self.leases.drop(lease)
+                    self.leases.drop([lease])
 
     def test_fillsThePrefetch(self) -> None:
         """

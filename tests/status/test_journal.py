@@ -21,7 +21,7 @@ from myconsumer.status.totals import Totals
 from myconsumer.task import COMPLETE, Ending, Request
 from tests.status.events import crashed, number, size
 
-CLAIM = Request("claim", 4, 70.0, "c-1")
+CLAIM = Request("claim", 4, 70.0, 0.0, "c-1")
 
 
 class JournalCase(SynchronousTestCase):

@@ -4,6 +4,7 @@ Whether a service makes progress.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -21,21 +22,21 @@ from tests.model import busy, fault, refusal, task
 #: A request, and what is said of it when it hangs.
 HANGING = [
     (
-        Request("claim", 4, 50.0, "c"),
+        Request("claim", 4, 50.0, 0.0, "c"),
         "A claim of 4 tasks has hung for 51 s, and must have ended within 50 s",
     ),
     (
-        Request("settle", 12, 20.0),
+        Request("settle", 12, 20.0, 0.0),
         "A request that settles 12 tasks has hung for 21 s, and must have ended within "
         "20 s",
     ),
     (
-        Request("extend", 3, 13.3),
+        Request("extend", 3, 13.3, 0.0),
         "A request that extends 3 leases has hung for 14 s, and must have ended within "
         "13 s",
     ),
     (
-        Request("cancel", 1, 30.0, "c"),
+        Request("cancel", 1, 30.0, 0.0, "c"),
         "A request that cancels a claim has hung for 31 s, and must have ended within "
         "30 s",
     ),
@@ -64,6 +65,7 @@ class ProgressTests(SynchronousTestCase):
         """
         for request, sentence in HANGING:
             with self.subTest(kind=request.kind):
+                request = replace(request, sent=self.clock.seconds())
                 self.progress.requestSent(request)
                 self.clock.advance(request.within)
                 self.assertIsNone(self.progress.isStuck())
@@ -80,10 +82,9 @@ class ProgressTests(SynchronousTestCase):
         """
         Of several requests that hang the one is named that was sent first.
         """
-        first, second = Request("settle", 1, 20.0), Request("settle", 2, 10.0)
-        self.progress.requestSent(first)
+        self.progress.requestSent(Request("settle", 1, 20.0, 0.0))
         self.clock.advance(1)
-        self.progress.requestSent(second)
+        self.progress.requestSent(Request("settle", 2, 10.0, 1.0))
         self.clock.advance(15)
         self.assertIn("settles 2 tasks has hung for 15 s", str(self.progress.isStuck()))
         self.clock.advance(15)

@@ -117,7 +117,7 @@ class SummaryTests(SynchronousTestCase):
         An idle consumer, whose claims are answered with nothing, logs nothing.
         """
         for _ in range(100):
-            self.events.requestAnswered(Request("claim", 4, 70.0, "c"), 60.0, 0)
+            self.events.requestAnswered(Request("claim", 4, 70.0, 0.0, "c"), 60.0, 0)
             self.assertEqual(self.pass_(), [])
 
     def test_saysHourlyThatTasksRunOn(self) -> None:
@@ -125,7 +125,7 @@ class SummaryTests(SynchronousTestCase):
         A handler that hangs can be told from an idle queue: once an hour a line says
         for how long tasks have run, and at once after they came.
         """
-        self.events.requestAnswered(Request("claim", 4, 70.0, "c"), 0.1, 2)
+        self.events.requestAnswered(Request("claim", 4, 70.0, 0.0, "c"), 0.1, 2)
         self.be(running=2, oldest=299.0)
         self.assertEqual(
             self.pass_(),

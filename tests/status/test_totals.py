@@ -20,7 +20,7 @@ from myconsumer.status.totals import Counts, Totals
 from myconsumer.task import COMPLETE, Ending, Request
 from tests.status.events import crashed, number
 
-CLAIM = Request("claim", 4, 70.0, "c-1")
+CLAIM = Request("claim", 4, 70.0, 100.0, "c-1")
 FAULT = Failure(FaultError("down"))
 
 
@@ -73,9 +73,9 @@ class TotalsTests(SynchronousTestCase):
         """
         What requests have brought and settled is counted, and those that have failed.
         """
-        settle = Request("settle", 3, 20.0)
-        extend = Request("extend", 5, 20.0)
-        cancel = Request("cancel", 1, 5.0, "c-1")
+        settle = Request("settle", 3, 20.0, 100.0)
+        extend = Request("extend", 5, 20.0, 100.0)
+        cancel = Request("cancel", 1, 5.0, 100.0, "c-1")
         self.events.requestAnswered(CLAIM, 0.1, 4)
         self.events.requestAnswered(CLAIM, 0.1, 0)
         self.events.requestAnswered(settle, 0.1, 3)
@@ -119,7 +119,7 @@ class TotalsTests(SynchronousTestCase):
             self.clock.advance(10.0)
         self.assertEqual(self.totals.claimFailures, 3)
         self.assertEqual(self.totals.claimsFailSince, 100.0)
-        self.events.requestAnswered(CLAIM, 0.1, 0)
+        self.events.requestAnswered(CLAIM, 30.0, 0)
         self.assertEqual(self.totals.claimFailures, 0)
         self.assertEqual(self.totals.answeredAt, 130.0)
         self.events.requestFailed(CLAIM, 0.1, FAULT)
