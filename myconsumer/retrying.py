@@ -70,7 +70,7 @@ class Retry:
         self._quietUntil: dict[str, float] = {}
         # Whether a failure was logged since the last success.
         self._isLogged = False
-        self._bounded = BoundedLog(self._log, clock)
+        self._boundedLog = BoundedLog(self._log, clock)
 
     def failed(self, failure: Failure, isLast: bool = False) -> float:
         """
@@ -133,11 +133,11 @@ class Retry:
             self._quietUntil.clear()
         self._quietUntil[text] = now + (QUIET_LASTING if refused else QUIET)
         if not isinstance(failure.value, QueueError):
-            self._isLogged |= self._bounded.failure(
+            self._isLogged |= self._boundedLog.failure(
                 "{what} failed unexpectedly", failure, what=self._what
             )
             return
-        log = self._bounded.error if refused else self._bounded.warn
+        log = self._boundedLog.error if refused else self._boundedLog.warn
         self._isLogged |= log(
             "{what} fail, next try in {delay:.1f} s: {reason}",
             what=self._what,

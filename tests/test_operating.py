@@ -20,6 +20,18 @@ PACKAGE = ROOT / "myconsumer"
 LEVELS = {"debug", "info", "warn", "error", "critical", "failure", "log"}
 LEVELS |= {"Wording", "_change", "emit", "remark"}
 
+#: What has a log or an output of its own, which no operator of a service reads.
+APART = {"check", "cli", "testing"}
+
+#: What the page of symptoms quotes of Python, Twisted and shells.
+FOREIGN = {
+    "Another twistd server is running",
+    "Unable to write to plugin cache",
+    "kill -9",
+    "no running event loop",
+    "option -n not recognized",
+}
+
 #: A field of a format.
 FIELD = re.compile(r"\{(\w+)[^}]*\}")
 
@@ -54,18 +66,22 @@ def textOf(node: ast.AST) -> str | None:
 def calls(trees: list[ast.Module]) -> Iterator[tuple[str, str]]:
     """
     @return: The name and an argument of each call with texts for its first arguments.
+        Methods of a logger's are those of an object with C{log} in its name.
     """
-    for tree in trees:
-        for node in ast.walk(tree):
-            match node:
-                case ast.Call(
-                    func=ast.Attribute(attr=name) | ast.Name(id=name), args=given
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr=name) | ast.Name(id=name), args=given
+            ):
+                if name in LEVELS - {"Wording", "_change", "remark"} and not re.search(
+                    "[lL]og", ast.unparse(node.func)
                 ):
-                    if name == "emit":
-                        # a level comes first
-                        given = [each for each in given if textOf(each)]
-                    for text in takewhile(lambda text: text, map(textOf, given)):
-                        yield name, str(text)
+                    continue
+                if name == "emit":
+                    # a level comes first
+                    given = [each for each in given if textOf(each)]
+                for text in takewhile(lambda text: text, map(textOf, given)):
+                    yield name, str(text)
 
 
 def filled(form: str, texts: dict[str, set[str]]) -> Iterator[str]:
@@ -87,7 +103,11 @@ class LogLineTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        trees = [ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")]
+        trees = [
+            ast.parse(path.read_text("utf-8"))
+            for path in PACKAGE.rglob("*.py")
+            if path.relative_to(PACKAGE).parts[0] not in APART
+        ]
         self.found = list(calls(trees))
         self.strings = {
             text
@@ -96,17 +116,22 @@ class LogLineTests(SynchronousTestCase):
             if (text := textOf(node)) is not None
         }
 
+    def texts(self) -> dict[str, set[str]]:
+        """
+        @return: The texts that fields may have.
+        """
+        tried = {text for name, text in self.found if name == "Retry"}
+        return TEXTS | {"what": tried, "signal": {"SIGTERM", "SIGINT"}}
+
     def lines(self) -> set[str]:
         """
         @return: Each line that the package may log.
         """
-        tried = {text for name, text in self.found if name == "Retry"}
-        texts = TEXTS | {"what": tried}
         return {
             line
             for name, form in self.found
             if name in LEVELS
-            for line in filled(form, texts)
+            for line in filled(form, self.texts())
         }
 
     def documented(self, page: str) -> Iterator[list[str]]:
@@ -132,6 +157,46 @@ class LogLineTests(SynchronousTestCase):
                 self.assertTrue(
                     any(each.startswith(line) for each in logged), f"{page}: {line}"
                 )
+
+    def test_areDocumented(self) -> None:
+        """
+        Each line of level C{info} and above has a row in one of the tables, unless all
+        of it is somebody else's text.
+        """
+        rows = {
+            line
+            for page in ("operating.md", "embedded-queue.md")
+            for row in self.documented(page)
+            for line in row
+        }
+        for name, form in self.found:
+            if name == "Retry":
+                lines = {f"{form} fail, next try in ... s: ..."}
+            elif name in LEVELS - {"debug"} and FIELD.sub("", form):
+                lines = set(filled(form, self.texts()))
+            else:
+                continue
+            begun = [line for line in lines if any(map(line.startswith, rows))]
+            self.assertTrue(begun, form)
+
+    def test_symptomsExist(self) -> None:
+        """
+        Each line that the page of symptoms quotes is a part of one that is logged or
+        printed, unless it is somebody else's.
+        """
+        page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+        cells = re.findall(r"^\| (?!you see|-)(.*?) \|", page, re.M)
+        quotes = [quote for cell in cells for quote in re.findall("`([^`]*)`", cell)]
+        self.assertGreater(len(quotes), 15)
+        ours = self.strings | self.lines()
+        for quote in quotes:
+            # a field may stand for any text
+            parts = [re.escape(part.strip()) for part in quote.split(ANY)]
+            self.assertTrue(
+                quote in FOREIGN
+                or any(re.search(".*".join(parts), each, re.DOTALL) for each in ours),
+                quote,
+            )
 
     def test_textsOfFieldsAreInTheCode(self) -> None:
         """

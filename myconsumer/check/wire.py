@@ -152,7 +152,7 @@ class Wire:
         """
         @return: An answer's code and the beginning of what it says.
         """
-        return f"{named(answer.code)}{quoted(answer, self._secret)}"
+        return f"{named(answer.code)}{quoted(answer, self._secret, url=self._url)}"
 
     def _note(self, sent: float, said: str, answered: str) -> None:
         took = self.seconds() - self._began

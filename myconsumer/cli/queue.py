@@ -77,7 +77,7 @@ class Queue:
         try:
             return msgspec.json.decode(answer.body, type=type_)
         except UNDECODABLE as error:
-            fault = unfit(answer, wanted, error, self._client.secret)
+            fault = unfit(answer, wanted, error, self._client.secret, self._url)
             raise QueueError(str(fault)) from None
 
 
@@ -103,4 +103,4 @@ def _refused(answer: Answer, url: URL, secret: bytes | None) -> str:
         return f"{text} and points to {place}: give the URL that leads to the queue"
     if answer.code in _NO_QUEUE:
         text += ": is the URL that of a queue?"
-    return text + quoted(answer, secret)
+    return text + quoted(answer, secret, url=url)

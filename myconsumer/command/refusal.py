@@ -53,7 +53,10 @@ def refused(given: Given, option: Option, reason: str = "") -> BadOption:
     value = masked(given.value, "what was given and is not shown")
     line = f"{given.origin} takes {option.takes}, not {value}"
     # a reason may quote the value
-    isShown = reason and not (isSecret(given.value) and isSecret(reason))
+    quotes = isSecret(reason) or (
+        isinstance(given.value, str) and given.value in reason
+    )
+    isShown = reason and not (isSecret(given.value) and quotes)
     return BadOption(f"{line}: {oneLine(reason)}" if isShown else line)
 
 

@@ -150,7 +150,7 @@ class ForwardHandler(MultiService):
 
     def _resultOf(self, task: IRunningTask, answer: Answer) -> Raw | None:
         if not (answer.tooLong or isCrowded(answer.body)):
-            return resultOf(answer)
+            return resultOf(answer, self._url)
         self._outlet.remark(
             "Task {id} has no result: the application answered {code} with more than "
             "{longest} MiB or {most} JSON values",
@@ -161,7 +161,7 @@ class ForwardHandler(MultiService):
             longest=LONGEST_BODY >> 20,
             most=MOST_VALUES,
         )
-        return resultOf(Answer(answer.code, answer.headers, b""))
+        return resultOf(Answer(answer.code, answer.headers, b""), self._url)
 
     def _unanswered(self, failure: Failure) -> None:
         failure.trap(FaultError)
@@ -203,11 +203,12 @@ def headersOf(task: IRunningTask) -> dict[bytes, bytes]:
     }
 
 
-def resultOf(answer: Answer) -> Raw | None:
+def resultOf(answer: Answer, url: URL) -> Raw | None:
     """
     Find out how a task has ended.
 
     @param answer: What the application answered.
+    @param url: What was posted to; its query is not quoted.
 
     @return: The result, which is the body if that is JSON, whatever its type is
         called; else C{None}.
@@ -218,7 +219,7 @@ def resultOf(answer: Answer) -> Raw | None:
     code = answer.code
     if 200 <= code < 300:
         return _jsonOf(answer.body)
-    said = quoted(answer, limit=_LONGEST_QUOTE)
+    said = quoted(answer, limit=_LONGEST_QUOTE, url=url)
     text = f"the application answered {named(code)}{said}"
     if code in _FAILS:
         raise Reject(text)

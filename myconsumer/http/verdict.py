@@ -33,7 +33,7 @@ def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
     Make the error for an answer that is no success.
 
     @param answer: The answer; its code is no 2xx.
-    @param url: What was asked for.
+    @param url: What was asked for; its query is never part of the text.
     @param secret: The token that was sent: never part of the text.
 
     @return: L{FaultError} or L{RefusalError}, its text one line.
@@ -45,7 +45,7 @@ def judge(answer: Answer, url: URL, secret: bytes | None) -> QueueError:
             f"the endpoint answered {named(code)} and points to {place}: "
             "redirects are not followed; set --url to where it leads"
         )
-    said = quoted(answer, secret)
+    said = quoted(answer, secret, url=url)
     if code in _PASSING or not 400 <= code < 500:
         text = f"the endpoint answered {named(code)}{said}"
         return FaultError(
@@ -101,7 +101,11 @@ def named(code: int) -> str:
 
 
 def unfit(
-    answer: Answer, wanted: str, error: Exception, secret: bytes | None = None
+    answer: Answer,
+    wanted: str,
+    error: Exception,
+    secret: bytes | None = None,
+    url: URL | None = None,
 ) -> FaultError:
     """
     Make the error for an unfit body.
@@ -110,6 +114,7 @@ def unfit(
     @param wanted: What the body should be.
     @param error: What decoding the body has raised.
     @param secret: The token that was sent: never part of the text.
+    @param url: What was asked for; its query is never part of the text.
     """
     kind = oneLine(answer.header(b"content-type"), 60) or "no content type"
     start = answer.body.lstrip()[:1]
@@ -119,7 +124,7 @@ def unfit(
         # it may hold a payload, which is nobody's business
         what = f"a body that does not fit: {oneLine(str(error), 120)}"
     else:
-        text = oneLine(beginning(answer, secret, 400), 60)
+        text = oneLine(beginning(answer, secret, 400, url), 60)
         what = f"a body that begins {text!r}"
     return FaultError(
         f"the endpoint answered {answer.code} with {what} ({kind}); "

@@ -40,7 +40,7 @@ class Arrivals:
         self._settling = settling
         self.tasks: deque[tuple[Task, Lease | None]] = deque()
         self._repeated = Quiet(clock)
-        self._malformed = BoundedLog(self._log, clock)
+        self._malformedLog = BoundedLog(self._log, clock)
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -93,7 +93,9 @@ class Arrivals:
         lease = self._leases.hold(receipt, "(malformed)", usual, now)
         if lease is None:
             return False
-        self._malformed.error("A task is malformed: {reason}", reason=settlement.error)
+        self._malformedLog.error(
+            "A task is malformed: {reason}", reason=settlement.error
+        )
         self._settling.add(lease, settlement)
         return True
 

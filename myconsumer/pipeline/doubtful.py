@@ -190,7 +190,7 @@ class DoubtfulLane(Lane):
         elif othersAreTaken:
             lease.isSetAside = True
             doubt.due = now + LONGEST
-            self._bounded.error(
+            self._boundedLog.error(
                 "The endpoint does not take how task {id} ended; its lease is extended "
                 "no longer, and once that has ended the task may be delivered again: "
                 "{reason}",
@@ -210,7 +210,7 @@ class DoubtfulLane(Lane):
         doubt.whole = doubt.whole or settlement
         if settlement.result is not UNSET:
             if isNew:
-                self._bounded.error(
+                self._boundedLog.error(
                     "The endpoint does not take how task {id} ended; it is sent again "
                     "without the result, of {size} bytes: {reason}",
                     id=shownID(lease.id),

@@ -66,7 +66,7 @@ class Lane:
         @param road: What the lanes share.
         """
         self._road = road
-        self._bounded = BoundedLog(self._log, road.clock)
+        self._boundedLog = BoundedLog(self._log, road.clock)
         self.pending: dict[Lease, Settlement] = {}
 
     @property
@@ -189,7 +189,7 @@ class Lane:
         ended = [lease for lease in batch if self._road.leases.hasEnded(lease)]
         if ended:
             self._forget(ended)
-            self._bounded.error(
+            self._boundedLog.error(
                 "The leases of {count} tasks, such as {id}, have ended before the "
                 "endpoint has said that it knows how they ended: it may deliver them "
                 "again",

@@ -96,7 +96,7 @@ class Settling:
         """
         self._leases = leases
         self._retry = Retry("Settlements", clock)
-        self._bounded = BoundedLog(self._log, clock)
+        self._boundedLog = BoundedLog(self._log, clock)
         size = BatchSize(clock)
         self._observers = requests.observers
         road = Road(
@@ -187,7 +187,7 @@ class Settling:
             if lease.receipt in lost and lease.sent == 1 and not lease.isLost
         ]
         if late:
-            self._bounded.warn(
+            self._boundedLog.warn(
                 "{count} tasks ended after their leases, such as {id}: the "
                 "endpoint gives them to somebody else; a longer --lease may help",
                 count=len(late),

@@ -207,7 +207,7 @@ class JSONQueue:
                 return tasks
         except (*UNDECODABLE, LookupError, TypeError):
             pass
-        raise unfit(answer, _TASKS, first, self._client.secret)
+        raise unfit(answer, _TASKS, first, self._client.secret, self._url)
 
     def _lost(self, answer: Answer) -> Collection[str]:
         if not answer.body:
@@ -216,7 +216,8 @@ class JSONQueue:
         try:
             return _readLost(answer.body).lost or ()
         except UNDECODABLE as error:
-            raise unfit(answer, _LOST, error, self._client.secret) from None
+            secret = self._client.secret
+            raise unfit(answer, _LOST, error, secret, self._url) from None
 
 
 def makeQueue(reactor: Any, options: Mapping[str, Any]) -> JSONQueue:

@@ -104,7 +104,7 @@ class PlainQueue:
         defects = Defects()
         if answer.code not in _NONE:
             requireFew(answer)
-            for value in _values(answer, self._client.secret):
+            for value in _values(answer, self._client.secret, self._url):
                 try:
                     tasks.append(taskOf(_fieldsOf(value), defects))
                 except Malformed as error:
@@ -125,11 +125,11 @@ def makeQueue(reactor: Any, options: Mapping[str, Any]) -> PlainQueue:
     return PlainQueue(client, options["url"])
 
 
-def _values(answer: Answer, secret: bytes | None) -> list[Any]:
+def _values(answer: Answer, secret: bytes | None, url: URL) -> list[Any]:
     try:
         value = decoded(Raw(answer.body))
     except UNDECODABLE as error:
-        return _eachValue(answer, error, secret)
+        return _eachValue(answer, error, secret, url)
     return _listed(value)
 
 
@@ -143,7 +143,9 @@ def _listed(value: Any) -> list[Any]:
     return [] if value is None else [value]
 
 
-def _eachValue(answer: Answer, error: Exception, secret: bytes | None) -> list[Any]:
+def _eachValue(
+    answer: Answer, error: Exception, secret: bytes | None, url: URL
+) -> list[Any]:
     """
     Decode each value of a list on its own.
     """
@@ -154,7 +156,7 @@ def _eachValue(answer: Answer, error: Exception, secret: bytes | None) -> list[A
     try:
         value = loads(answer.body)
     except UNDECODABLE:
-        raise unfit(answer, _WANTED, error, secret) from None
+        raise unfit(answer, _WANTED, error, secret, url) from None
     return _listed(value)
 
 

@@ -55,6 +55,24 @@ class QuotedTests(SynchronousTestCase):
             self.assertIn("bad (token)", said)
             self.assertNotIn("k+n", said)
 
+    def test_leavesOutQuery(self) -> None:
+        """
+        What may be a key in the query of the URL is not quoted, by itself, with its
+        name, or escaped; nor is the half of one where the quotation ends.
+        """
+        url = parseURL("http://host/q?key=s3cret/key%2B&kind=a&alone-s3cret")
+        for body in (
+            b"nothing at /q?key=s3cret/key%2B&kind=a",
+            b'{"error": "no key s3cret\\/key+ here"}',
+            b"no key s3cret%2Fkey%2B",
+            b"no key alone-s3cret",
+            b"x" * 794 + b"s3cret/key%2B",
+        ):
+            said = quoted(answer(404, body), url=url, limit=100)
+            self.assertNotIn("s3cret", said)
+            self.assertNotIn("kind=a", said)
+        self.assertIn("of a kind", quoted(answer(404, b"none of a kind"), url=url))
+
     def test_quotesNothingOfEmptyBody(self) -> None:
         """
         A body without text is not quoted.

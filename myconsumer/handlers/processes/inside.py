@@ -117,7 +117,7 @@ class TaskLoop:
 
     def _work(self, function: Callable[[Any], Any]) -> None:
         while (job := self._next()) is not None:
-            self._records.begin(job.number)
+            self._records.begin(job.number, job.id)
             self._send(Begun(job.number))
             with self._termination.interrupts():
                 done = answer(function, job, partial(self._extend, job.number))

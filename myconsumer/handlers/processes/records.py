@@ -49,6 +49,7 @@ class RecordHandler(logging.Handler):
         super().__init__()
         self._sendMessage = send
         self.number = 0
+        self._id: str | int | None = None
         self._forget()
 
     def install(self) -> None:
@@ -66,11 +67,14 @@ class RecordHandler(logging.Handler):
         logging.root.removeHandler(self)
         self._forget()
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, id: str | int) -> None:
         """
         A job is to be done.
+
+        @param number: Its number.
+        @param id: The id of its task.
         """
-        self.number = number
+        self.number, self._id = number, id
         self._left = MOST_RECORDS
 
     def createLock(self) -> None:
@@ -130,7 +134,7 @@ class RecordHandler(logging.Handler):
     def _messageOf(self, record: logging.LogRecord) -> Logged:
         return Logged(
             # a thread that an earlier task has left behind is not marked with this one
-            self.number if currentID.get() is not None else 0,
+            self.number if currentID.get() == self._id else 0,
             max(0, min(int(record.levelno), _HIGHEST)),
             encodable(str(record.name)[:LONGEST_NAME]),
             fit(self.format(record), LONGEST_RECORD),

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.handlers.processes.messages import Logged, Unlogged
 from myconsumer.handlers.processes.records import MOST_RECORDS, RecordHandler
-from myconsumer.task import Mark, mark
+from myconsumer.task import currentID
 
 #: The seconds that a thread gets to do what it does at once.
 PATIENCE = 10.0
@@ -49,11 +49,11 @@ class RecordHandlerTests(SynchronousTestCase):
         """
         What is logged for the task bears the number of its job, and all else does not.
         """
-        self.handler.begin(7)
+        self.handler.begin(7, "1")
         self.handler.handle(record("of none"))
-        token = mark.set(Mark("1"))
+        token = currentID.set("1")
         self.handler.handle(record("of the task"))
-        mark.reset(token)
+        currentID.reset(token)
         self.assertEqual(
             [(each.number, each.text) for each in self.allSent()],
             [(0, "of none"), (7, "of the task")],
@@ -65,7 +65,7 @@ class RecordHandlerTests(SynchronousTestCase):
         next task has as many of its own.
         """
         for _ in range(2):
-            self.handler.begin(1)
+            self.handler.begin(1, "1")
             for _ in range(MOST_RECORDS + 5):
                 self.handler.handle(record())
             *sent, last = self.allSent()
