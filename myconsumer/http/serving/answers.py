@@ -1,5 +1,5 @@
 """
-What the HTTP API of the embedded queue answers with: JSON, also where it refuses.
+What a server of ours answers with: JSON, also where it refuses.
 """
 
 from __future__ import annotations
