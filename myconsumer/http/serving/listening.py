@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
+from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
+from myconsumer.errors import RefusalError
+from myconsumer.interfaces import IProbed
 from myconsumer.text import oneLine
 
 _PORT = re.compile("[0-9]{1,5}")
@@ -101,3 +106,38 @@ def listen(endpoint: IStreamServerEndpoint, factory: IProtocolFactory) -> Listen
     scheme = "https" if isSecure else "http"
     shown = f"[{host}]" if ":" in host else host
     return Listening(port, f"{scheme}://{shown}:{address.port}", host)
+
+
+@implementer(IProbed)
+class PortProbe:
+    """
+    Finds out whether a port can be had.
+    """
+
+    def __init__(self, name: str, endpoint: IStreamServerEndpoint) -> None:
+        """
+        @param name: What the port is called.
+        @param endpoint: Where to listen.
+        """
+        self._name = name
+        self._endpoint = endpoint
+
+    def __repr__(self) -> str:
+        return self._name
+
+    def probe(self) -> Deferred[str]:
+        """
+        See L{IProbed.probe}.  Listens for a moment.
+        """
+        try:
+            listening = listen(self._endpoint, Factory())
+        except ValueError as error:
+            return fail(RefusalError(str(error)))
+        stopped = maybeDeferred(listening.port.stopListening)
+        return stopped.addCallback(lambda _: "can be had")
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{IProbed.close}.
+        """
+        return succeed(None)

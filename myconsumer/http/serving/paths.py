@@ -29,7 +29,7 @@ def makeApp(missing: Callable[[str], str]) -> Klein:
     # paths are to be found as they are, not at another address
     app.url_map.merge_slashes = False
 
-    def refusePath(self: Any, request: Request, failure: Failure) -> bytes:
+    def refusePath(self: Any, request: Any, failure: Failure) -> bytes:
         path = unquote(request.path.decode("latin-1"))
         if isinstance(failure.value, MethodNotAllowed):
             return refused(request, _otherMethod(request, path, failure.value))
@@ -40,7 +40,7 @@ def makeApp(missing: Callable[[str], str]) -> Klein:
     return app
 
 
-def _refuse(self: Any, request: Request, failure: Failure) -> bytes:
+def _refuse(self: Any, request: Any, failure: Failure) -> bytes:
     refusal: Any = failure.value
     return refused(request, refusal)
 

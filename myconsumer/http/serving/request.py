@@ -133,7 +133,8 @@ class GuardedRequest(Request):
             self._drop(
                 Refusal(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body is larger than {self.largestBody} bytes; send it in parts",
+                    f"the body is larger than {self.largestBody} bytes; send it in "
+                    "parts",
                 )
             )
 
