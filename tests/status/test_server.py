@@ -5,11 +5,13 @@ The server that shows a consumer, at real ports of this machine.
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
@@ -17,7 +19,7 @@ from zope.interface.verify import verifyObject
 from myconsumer.status.application import REASON
 from myconsumer.status.health import Health
 from myconsumer.status.metrics import Metrics
-from myconsumer.status.server import StatusServer
+from myconsumer.status.server import MOST_CONNECTIONS, StatusServer
 from myconsumer.status.state import Status
 from myconsumer.tokenfile import TokenFile
 from tests.acceptance.embedded import Client
@@ -252,6 +254,45 @@ class ServiceTests(ServerCase):
     """
     The service.
     """
+
+    async def test_takesNoCrowd(self) -> None:
+        """
+        Of many connections a hundred are taken, and the others are closed; when some of
+        these are gone, it answers again.
+        """
+        client = self.serve()
+        host, _, port = client.url.removeprefix("http://").partition(":")
+        crowd: list[socket.socket] = []
+        with capturedLogs() as logs:
+            # no more at once than wait to be accepted
+            for _ in range(7):
+                await deferLater(self.reactor, 0.01)
+                for _ in range(20):
+                    crowd.append(socket.create_connection((host, int(port)), 5))
+                    self.addCleanup(crowd[-1].close)
+            for each in crowd[MOST_CONNECTIONS:]:
+                each.setblocking(False)
+                await self.untilClosed(each)
+        [event] = logs
+        self.assertIn("100 connections, and no more are taken", str(formatEvent(event)))
+        for each in crowd[:MOST_CONNECTIONS]:
+            each.close()
+        await deferLater(self.reactor, 0.1)
+        self.assertEqual((await client.ask("GET", "/healthz")).status, 200)
+
+    async def untilClosed(self, connection: socket.socket) -> None:
+        """
+        Wait until the server has closed a connection.
+        """
+        while True:
+            try:
+                self.assertEqual(connection.recv(1), b"")
+            except BlockingIOError:
+                await deferLater(self.reactor, 0.01)
+            except ConnectionResetError:
+                return
+            else:
+                return
 
     def test_isAService(self) -> None:
         """

@@ -74,8 +74,7 @@ class GuardedSite(Site):
         if not self._isCrowded:
             self._isCrowded = True
             self._log.warn(
-                "There are {count} connections, and no more are taken; the limit of "
-                "open files sets how many may be",
+                "There are {count} connections, and no more are taken",
                 count=count,
             )
         return None
