@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import Any, get_args
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -21,19 +21,15 @@ from prometheus_client.registry import Collector
 from myconsumer.status.histogram import Histogram
 from myconsumer.status.metrics import Metrics
 from myconsumer.status.state import Status
+from myconsumer.status.totals import Counts
+from myconsumer.task import Outcome
 
 _PREFIX = "myconsumer_"
 
-#: Counters: their names, what they count, and where L{Metrics} has them.
+#: Counters: their names, what they count, and where L{Counts} has them.
 _COUNTERS = (
-    ("tasks_started", "Tasks that were given to their handler.", "tasksStarted"),
     ("tasks_claimed", "Tasks that claims have brought.", "claimed"),
     ("settlements", "Settlements that the endpoint has acknowledged.", "settled"),
-    (
-        "settlement_retries",
-        "Settlements in requests that have failed; they are sent again.",
-        "retried",
-    ),
     (
         "settlements_given_up",
         "Settlements that were not acknowledged before their lease ended.",
@@ -44,7 +40,7 @@ _COUNTERS = (
         "Extensions of leases that the endpoint has acknowledged.",
         "extended",
     ),
-    ("leases_lost", "Leases that the endpoint has called lost.", "lost"),
+    ("leases_lost", "Leases that the endpoint has called lost.", "leasesLost"),
 )
 
 #: Gauges: their names, what they show, and how a L{Status} says it.
@@ -122,11 +118,11 @@ class Exposition(Collector):
         """
         status = self._state()
         for name, help, where in _COUNTERS:
-            value = getattr(self._metrics, where)
+            value = getattr(status.totals, where)
             yield CounterMetricFamily(_PREFIX + name, help, value)
         for name, help, shown in _GAUGES:
             yield GaugeMetricFamily(_PREFIX + name, help, float(shown(status) or 0))
-        yield from self._tasks()
+        yield from self._tasks(status.totals)
         yield from self._requests()
         build = GaugeMetricFamily(
             f"{_PREFIX}build_info", "The version of myconsumer.", labels=["version"]
@@ -134,15 +130,15 @@ class Exposition(Collector):
         build.add_metric([self._version], 1)
         yield build
 
-    def _tasks(self) -> Iterator[Metric]:
+    def _tasks(self, totals: Counts) -> Iterator[Metric]:
         metrics = self._metrics
         ended = CounterMetricFamily(
             f"{_PREFIX}tasks_ended",
             "Tasks that have ended, by what becomes of them.",
             labels=["outcome"],
         )
-        for outcome, count in metrics.ended.items():
-            ended.add_metric([outcome], count)
+        for outcome in get_args(Outcome):
+            ended.add_metric([outcome], getattr(totals, outcome))
         yield ended
         run, queued = {"": metrics.run}, {"": metrics.queued}
         yield _histogram("task_run_seconds", "How long tasks have run.", run)
@@ -173,6 +169,11 @@ class Exposition(Collector):
             "How many tasks claims have brought that brought any; how many settlements "
             "and extensions were sent at once.",
             metrics.batches,
+        )
+        yield CounterMetricFamily(
+            f"{_PREFIX}settlement_retries",
+            "Settlements in requests that have failed; they are sent again.",
+            metrics.retried,
         )
 
 

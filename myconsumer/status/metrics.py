@@ -5,7 +5,7 @@ What is counted of a consumer for metrics: plain numbers, since each task pays f
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, get_args
 
 from twisted.internet.defer import CancelledError
@@ -15,7 +15,7 @@ from myconsumer.errors import FaultError, RefusalError
 from myconsumer.fields import YEAR
 from myconsumer.pipeline.observers import Observer
 from myconsumer.status.histogram import Histogram
-from myconsumer.task import Ending, Outcome, Request, RequestKind, Task
+from myconsumer.task import Ending, Request, RequestKind, Task
 
 #: What has become of a request: it was answered as it should be; with no task, or with
 #: none of the settlements taken; it may succeed later; something has to be changed
@@ -37,34 +37,26 @@ _KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 
 class Metrics(Observer):
     """
-    Counts what happens.
+    Counts what happens, beside what L{Totals <myconsumer.status.totals.Totals>} does.
 
-    @ivar tasksStarted: How many tasks were given to their handler.
-    @ivar ended: How many tasks have ended, by their outcome.
     @ivar run: The seconds that tasks have run.
     @ivar queued: The seconds from when tasks were queued to when they were started, of
-        those for which the endpoint says when they were queued.
+        those that have ended and for which the endpoint says when they were queued.
     @ivar requests: How many requests have ended, by kind and result.
     @ivar took: The seconds that requests took, by kind, but for those that were
         cancelled.
     @ivar batches: How many tasks claims have brought, and how many settlements and
         extensions were sent at once, by kind.
-    @ivar claimed: How many tasks claims have brought.
-    @ivar settled: How many settlements the endpoint has taken.
-    @ivar extended: How many leases it has extended.
     @ivar retried: How many settlements were in requests that have failed.
-    @ivar lost: How many leases were lost.
-    @ivar givenUp: How many settlements were not taken before their lease has ended.
     """
 
-    tasksStarted = claimed = settled = extended = retried = lost = givenUp = 0
+    retried = 0
 
     def __init__(self, wallClock: Callable[[], float] = time.time) -> None:
         """
         @param wallClock: Returns the seconds since 1970.
         """
         self._wallClock = wallClock
-        self.ended: dict[Outcome, int] = dict.fromkeys(get_args(Outcome), 0)
         self.run = Histogram(RUN_SECONDS)
         self.queued = Histogram(QUEUED_SECONDS)
         results: tuple[Result, ...] = get_args(Result)
@@ -73,27 +65,23 @@ class Metrics(Observer):
         batched: tuple[RequestKind, ...] = ("claim", "settle", "extend")
         self.batches = {kind: Histogram(BATCH_SIZES) for kind in batched}
 
-    def taskStarted(self, task: Task) -> None:
-        """
-        See L{IConsumerObserver.taskStarted
-        <myconsumer.interfaces.IConsumerObserver.taskStarted>}.
-        """
-        self.tasksStarted += 1
-        if task.enqueued is not None:
-            seconds = self._wallClock() - task.enqueued
-            # the clocks of two machines differ, and who says a year says nonsense
-            if seconds < YEAR:
-                self.queued.observe(max(0.0, seconds))
-
     def taskEnded(self, task: Task, ending: Ending, seconds: float) -> None:
         """
         See L{IConsumerObserver.taskEnded
-        <myconsumer.interfaces.IConsumerObserver.taskEnded>}.
+        <myconsumer.interfaces.IConsumerObserver.taskEnded>}.  All that is counted of a
+        task is counted here: a start that nobody observes costs nothing.
         """
-        self.ended[ending.outcome] += 1
         # what was delivered too often was not run
-        if ending.cause != "attempts":
-            self.run.observe(seconds)
+        if ending.cause == "attempts":
+            return
+        self.run.observe(seconds)
+        if task.enqueued is not None:
+            self._observeQueued(self._wallClock() - seconds - task.enqueued)
+
+    def _observeQueued(self, seconds: float) -> None:
+        # the clocks of two machines differ, and who says a year says nonsense
+        if seconds < YEAR:
+            self.queued.observe(max(0.0, seconds))
 
     def requestAnswered(self, request: Request, seconds: float, count: int) -> None:
         """
@@ -104,14 +92,9 @@ class Metrics(Observer):
         self.requests[kind, "answered" if count else "empty"] += 1
         self.took[kind].observe(seconds)
         if kind == "claim":
-            self.claimed += count
             if count:
                 self.batches[kind].observe(count)
-        elif kind == "settle":
-            self.settled += count
-            self.batches[kind].observe(request.count)
-        elif kind == "extend":
-            self.extended += count
+        elif kind in self.batches:
             self.batches[kind].observe(request.count)
 
     def requestFailed(self, request: Request, seconds: float, reason: Failure) -> None:
@@ -126,20 +109,6 @@ class Metrics(Observer):
         self.took[request.kind].observe(seconds)
         if request.kind == "settle":
             self.retried += request.count
-
-    def leasesLost(self, ids: Sequence[str | int]) -> None:
-        """
-        See L{IConsumerObserver.leasesLost
-        <myconsumer.interfaces.IConsumerObserver.leasesLost>}.
-        """
-        self.lost += len(ids)
-
-    def settlementsGivenUp(self, ids: Sequence[str | int]) -> None:
-        """
-        See L{IConsumerObserver.settlementsGivenUp
-        <myconsumer.interfaces.IConsumerObserver.settlementsGivenUp>}.
-        """
-        self.givenUp += len(ids)
 
 
 def _resultOf(reason: Failure) -> Result:

@@ -180,7 +180,6 @@ class MetricTests(StatusCase):
         await self.untilState("failed", [failing])
         await self.untilMetric("myconsumer_settlements_total", 13)
         for sample, value in (
-            ("myconsumer_tasks_started_total", 13),
             ('myconsumer_tasks_ended_total{outcome="complete"}', 12),
             ('myconsumer_tasks_ended_total{outcome="fail"}', 1),
             ("myconsumer_task_run_seconds_count", 13),

@@ -22,6 +22,7 @@ from myconsumer.errors import FaultError
 from myconsumer.status.exposition import Exposition
 from myconsumer.status.metrics import Metrics
 from myconsumer.status.state import Status
+from myconsumer.status.totals import Counts
 from myconsumer.task import COMPLETE, Request, Task
 
 #: What Prometheus asks for, and what of it Prometheus is given.
@@ -101,7 +102,6 @@ class ConventionTests(ExpositionCase):
         before = len(self.text().splitlines())
         for number in range(1000):
             task = Task(f"task{number}", None, enqueued=float(number))
-            self.metrics.taskStarted(task)
             self.metrics.taskEnded(task, COMPLETE, number)
             reason = Failure(FaultError(f"reason {number}"))
             self.metrics.requestFailed(Request("settle", number, 9.0), 1.0, reason)
@@ -145,12 +145,11 @@ class ValueTests(ExpositionCase):
         Tasks, requests and leases are there as they were counted.
         """
         task = Task("a", None)
-        self.metrics.taskStarted(task)
         self.metrics.taskEnded(task, COMPLETE, 2.0)
         self.metrics.requestAnswered(Request("claim", 8, 9.0), 0.5, 3)
-        self.metrics.leasesLost(["a", "b"])
+        counts = Counts(complete=1, claimed=3, leasesLost=2)
+        self.status = Status(limit=4, totals=counts)
         for name, labels, value in (
-            ("tasks_started_total", {}, 1),
             ("tasks_ended_total", {"outcome": "complete"}, 1),
             ("tasks_ended_total", {"outcome": "fail"}, 0),
             ("task_run_seconds_sum", {}, 2),

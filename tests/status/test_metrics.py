@@ -5,20 +5,18 @@ What is counted for metrics.
 from __future__ import annotations
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from myconsumer.errors import FaultError, RefusalError
 from myconsumer.interfaces import IConsumerObserver
+from myconsumer.pipeline.observers import Observers
 from myconsumer.status.metrics import Metrics
 from myconsumer.task import COMPLETE, Ending, Request, Task
 
 NOW = 1_800_000_000.0
-
-
-def times(count: int) -> list[str]:
-    return [str(number) for number in range(count)]
 
 
 class MetricsTests(SynchronousTestCase):
@@ -35,28 +33,28 @@ class MetricsTests(SynchronousTestCase):
         """
         verifyObject(IConsumerObserver, self.metrics)
 
-    def test_countsTasks(self) -> None:
+    def test_measuresRuns(self) -> None:
         """
-        Tasks are counted by their outcome, with the seconds that they have run.
+        How long tasks have run is counted when they have ended, however that was.
         """
-        task = Task("a", None)
-        self.metrics.taskStarted(task)
-        self.metrics.taskEnded(task, COMPLETE, 2.0)
-        self.metrics.taskStarted(task)
-        self.metrics.taskEnded(task, Ending("fail", "why"), 3.0)
-        self.assertEqual(self.metrics.tasksStarted, 2)
-        self.assertEqual(
-            {name: count for name, count in self.metrics.ended.items() if count},
-            {"complete": 1, "fail": 1},
-        )
+        self.metrics.taskEnded(Task("a", None), COMPLETE, 2.0)
+        self.metrics.taskEnded(Task("b", None), Ending("fail", "why"), 3.0)
         self.assertEqual((self.metrics.run.count, self.metrics.run.sum), (2, 5.0))
 
-    def test_takesNoRunTimeOfWhatWasNotRun(self) -> None:
+    def test_takesNoTimeOfWhatWasNotRun(self) -> None:
         """
-        A task that was delivered too often has failed, and has no run time.
+        A task that was delivered too often is failed, and was neither run nor started.
         """
-        self.metrics.taskEnded(Task("a", None), Ending("fail", cause="attempts"), 0.0)
-        self.assertEqual((self.metrics.ended["fail"], self.metrics.run.count), (1, 0))
+        task = Task("a", None, enqueued=NOW - 5)
+        self.metrics.taskEnded(task, Ending("fail", cause="attempts"), 0.0)
+        self.assertEqual((self.metrics.run.count, self.metrics.queued.count), (0, 0))
+
+    def test_observesNoStarts(self) -> None:
+        """
+        The start of a task is not observed, so that it is not announced.
+        """
+        observers = Observers([self.metrics], Clock())
+        self.assertFalse(observers.isObserved("taskStarted"))
 
     def test_measuresTimeInTheQueue(self) -> None:
         """
@@ -65,12 +63,14 @@ class MetricsTests(SynchronousTestCase):
         """
         for enqueued, count, total in (
             (None, 0, 0.0),
-            (NOW - 5, 1, 5.0),
+            # it has run for two seconds
+            (NOW - 7, 1, 5.0),
             (NOW + 30, 2, 5.0),
             (0.0, 2, 5.0),
             (-1e308, 2, 5.0),
         ):
-            self.metrics.taskStarted(Task("a", None, enqueued=enqueued))
+            task = Task("a", None, enqueued=enqueued)
+            self.metrics.taskEnded(task, COMPLETE, 2.0)
             queued = self.metrics.queued
             self.assertEqual((queued.count, queued.sum), (count, total), enqueued)
 
@@ -101,13 +101,12 @@ class MetricsTests(SynchronousTestCase):
         self.assertEqual(self.metrics.requests["claim", "empty"], 1)
         batches = self.metrics.batches["claim"]
         self.assertEqual((batches.count, batches.sum), (1, 3))
-        self.assertEqual(self.metrics.claimed, 3)
         self.assertEqual(self.metrics.took["claim"].sum, 20.5)
 
-    def test_countsSettlementsAndRetries(self) -> None:
+    def test_countsBatchesAndRetries(self) -> None:
         """
-        Settlements are counted when they are acknowledged, extensions apart from them,
-        and retries for each settlement in a request that has failed.
+        Settlements and extensions that are answered are batches, and each settlement in
+        a request that has failed is a retry.
         """
         settle, extend = Request("settle", 5, 9.0), Request("extend", 2, 9.0)
         self.metrics.requestFailed(settle, 0.1, Failure(FaultError("f")))
@@ -116,16 +115,6 @@ class MetricsTests(SynchronousTestCase):
         self.metrics.requestAnswered(settle, 0.1, 4)
         self.metrics.requestAnswered(extend, 0.1, 2)
         metrics = self.metrics
-        self.assertEqual(
-            (metrics.settled, metrics.extended, metrics.retried), (4, 2, 5)
-        )
+        self.assertEqual(metrics.retried, 5)
         self.assertEqual(metrics.batches["settle"].sum, 5)
         self.assertEqual(metrics.batches["extend"].sum, 2)
-
-    def test_countsWhatIsLost(self) -> None:
-        """
-        Lost leases, and settlements that were given up, are counted one by one.
-        """
-        self.metrics.leasesLost(times(3))
-        self.metrics.settlementsGivenUp(times(2))
-        self.assertEqual((self.metrics.lost, self.metrics.givenUp), (3, 2))
