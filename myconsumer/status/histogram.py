@@ -22,7 +22,8 @@ class Histogram:
             is larger; ascending.
         """
         self.sum = 0.0
-        self._bounds = bounds
+        # comparing floats with integers takes longer
+        self._bounds = tuple(map(float, bounds))
         self._counts = [0] * (len(bounds) + 1)
 
     @property
@@ -44,5 +45,5 @@ class Histogram:
         @return: Each bound, the last one C{+Inf}, and how many values were not larger,
             as Prometheus wants them.
         """
-        bounds = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        bounds = [*map(str, self._bounds), "+Inf"]
         return zip(bounds, accumulate(self._counts), strict=True)

@@ -76,12 +76,10 @@ class Metrics(Observer):
             return
         self.run.observe(seconds)
         if task.enqueued is not None:
-            self._observeQueued(self._wallClock() - seconds - task.enqueued)
-
-    def _observeQueued(self, seconds: float) -> None:
-        # the clocks of two machines differ, and who says a year says nonsense
-        if seconds < YEAR:
-            self.queued.observe(max(0.0, seconds))
+            queued = self._wallClock() - seconds - task.enqueued
+            # the clocks of two machines differ, and who says a year says nonsense
+            if queued < YEAR:
+                self.queued.observe(queued if queued > 0.0 else 0.0)
 
     def requestAnswered(self, request: Request, seconds: float, count: int) -> None:
         """
