@@ -99,12 +99,15 @@ class IllnessTests(HealthCase):
 
     def test_allowsToBlockForEver(self) -> None:
         """
-        With C{--wedged 0} the reactor may be blocked for any time.
+        With C{--wedged 0} the reactor may be blocked for any time, and no line is
+        logged.
         """
         self.health.stop()
         health = self.make(0.0)
-        self.clock.advance(1e6)
+        with capturedLogs() as logs:
+            self.clock.advance(1e6)
         self.assertIsNone(health.illness())
+        self.assertEqual(logs, [])
 
 
 class ReadinessTests(HealthCase):
