@@ -6,27 +6,32 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from myconsumer.command.announcement import announce
 from myconsumer.command.configcheck import ServiceOptions
-from myconsumer.command.daemon import ExitStatus, steadyClock
+from myconsumer.command.daemon import ExitStatus, refuseToStart, steadyClock
 from myconsumer.command.descriptors import checkLimit, raiseLimit
 from myconsumer.command.mainloop import drainOnExit, leaveThreads
 from myconsumer.command.program import Program
 from myconsumer.command.signals import handleSignals
 from myconsumer.command.standardlog import joinLogs
+from myconsumer.http.serving.listening import PortProbe
 from myconsumer.options import COMMAND, DESCRIPTIONS
 from myconsumer.pipeline.drain import CLAIM_GRACE
 from myconsumer.pipeline.terms import SETTINGS
 from myconsumer.plugins import chosen, handlerMakers, queueMakers
 from myconsumer.service import ConsumerService
+from myconsumer.status.health import Health
+from myconsumer.status.metrics import Metrics
 from myconsumer.status.progress import Progress
+from myconsumer.status.server import StatusServer
 from myconsumer.text import isSecret
 
 #: The seconds that a stop may take beside that which C{--drain} takes.
@@ -80,10 +85,10 @@ class Options(ServiceOptions):
             sys.path.insert(0, here)
         super().postOptions()
 
-    def makeParts(self, reactor: Any) -> tuple[Any, Any]:
+    def makeParts(self, reactor: Any) -> Sequence[Any]:
         """
-        Make the queue and the handler that the options choose.  See
-        L{ServiceOptions.makeParts}.
+        Make the queue and the handler that the options choose, and what probes the
+        port of C{--status}.  See L{ServiceOptions.makeParts}.
         """
         queueMaker = chosen(queueMakers(), self, self["protocol"])
         handlerMaker = chosen(handlerMakers(), self)
@@ -94,7 +99,10 @@ class Options(ServiceOptions):
         except ValueError as error:
             line = "an option is refused; why is not shown"
             self.exit(line if isSecret(str(error)) else str(error))
-        return queue, handler
+        if self["status"] is None:
+            return queue, handler
+        endpoint = serverFromString(reactor, self["status"])
+        return queue, handler, PortProbe("the port of --status", endpoint)
 
 
 def makeService(options: Options) -> ConsumerService:
@@ -113,8 +121,9 @@ def makeService(options: Options) -> ConsumerService:
     raiseLimit(reactor)
     leaveThreads(reactor)
     drainOnExit(reactor, partial(options.exitStatus.end, reactor))
-    queue, handler = options.makeParts(reactor)
+    queue, handler, *_ = options.makeParts(reactor)
     progress = Progress(reactor)
+    metrics = Metrics()
     service = ConsumerService(
         queue,
         handler,
@@ -130,15 +139,42 @@ def makeService(options: Options) -> ConsumerService:
         untilEmpty=options["until-empty"],
         onEnd=partial(options.exitStatus.end, reactor),
         rate=options["rate"],
-        observers=[progress],
+        observers=[progress] if options["status"] is None else [progress, metrics],
         verbose=options["log-level"] == "debug",
     )
+    _serveStatus(service, options, progress, metrics, reactor)
     for part in filter(IService.providedBy, (queue, handler)):
         part.setServiceParent(service)
     _program(service, options, progress).install(service, reactor, options)
     handleSignals(service, reactor)
     announce(options)
     return service
+
+
+def _serveStatus(
+    service: ConsumerService,
+    options: Options,
+    progress: Progress,
+    metrics: Metrics,
+    reactor: Any,
+) -> None:
+    """
+    Serve the state of the consumer, if that is wanted.
+    """
+    if options["status"] is None:
+        return
+    health = Health(reactor, service.status, progress.isStuck, options["wedged"])
+    server = StatusServer(
+        serverFromString(reactor, options["status"]),
+        service,
+        metrics,
+        health,
+        partial(options.exitStatus.end, reactor, None),
+        token=options["status-token-file"],
+        reactor=reactor,
+        refuse=partial(refuseToStart, options),
+    )
+    server.setServiceParent(service)
 
 
 def _program(service: ConsumerService, options: Options, progress: Progress) -> Program:

@@ -1,5 +1,6 @@
 """
-Tests for the endpoint, the application, the demo and the units among the examples.
+Tests for the endpoint, the application, the demo, the units and the deployment among
+the examples.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
+import yaml
 from treq.testing import StubTreq
 from twisted.application.internet import TimerService
 from twisted.application.service import IServiceCollection, loadApplication
@@ -24,6 +26,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer import ConsumerService
+from myconsumer.status.application import StatusAPI
 from myconsumer.tap import Options as ConsumerOptions
 from myconsumer.taskqueue.tap import Options as TaskQueueOptions
 
@@ -680,6 +683,53 @@ class ImageTests(SynchronousTestCase):
         for name in environ:
             if name.startswith("CONSUMER_"):
                 self.assertIn(name, known)
+
+
+class DeploymentTests(SynchronousTestCase):
+    """
+    The deployment for Kubernetes.
+    """
+
+    def setUp(self) -> None:
+        deployment = yaml.safe_load((EXAMPLES / "deployment.yaml").read_text())
+        self.pod = deployment["spec"]["template"]["spec"]
+        [self.container] = self.pod["containers"]
+        self.environ = {each["name"]: each["value"] for each in self.container["env"]}
+
+    def test_setsOptions(self) -> None:
+        """
+        The variables are those of options.
+        """
+        command = ConsumerOptions.command
+        known = {command.variable(option) for option in command.options}
+        self.assertLessEqual(set(self.environ), known)
+
+    def test_probesTheStatus(self) -> None:
+        """
+        The probes ask at the port of C{--status}, for paths that are answered with GET;
+        that for liveness gives up later than a handler may block the reactor.
+        """
+        [port] = self.container["ports"]
+        self.assertEqual(
+            self.environ["CONSUMER_STATUS"], f"tcp:{port['containerPort']}"
+        )
+        liveness = self.container["livenessProbe"]
+        readiness = self.container["readinessProbe"]
+        paths = [str(rule) for rule in StatusAPI.app.url_map.iter_rules()]
+        for probe, path in ((liveness, "/healthz"), (readiness, "/readyz")):
+            self.assertEqual(probe["httpGet"], {"path": path, "port": port["name"]})
+            self.assertIn(path, paths)
+        [wedged] = [o for o in ConsumerOptions.command.options if o.name == "wedged"]
+        self.assertGreaterEqual(
+            liveness["periodSeconds"] * liveness["failureThreshold"], wedged.default
+        )
+
+    def test_leavesTimeToStop(self) -> None:
+        """
+        A pod gets longer to stop than a stop with the default of C{--drain} takes.
+        """
+        [drain] = [o for o in ConsumerOptions.command.options if o.name == "drain"]
+        self.assertGreater(self.pod["terminationGracePeriodSeconds"], drain.default + 9)
 
 
 def encode(body: Any) -> bytes:

@@ -70,6 +70,7 @@ class TableTests(SynchronousTestCase):
             "url protocol local listen keep sync limit python run-in exec exec-env "
             "exec-output kill-after forward forward-wait-for wait lease interval "
             "prefetch pollers rate timeout drain max-attempts until-empty token-file "
+            "status status-token-file wedged "
             "log-level log-format log-keep config",
         )
 
@@ -115,6 +116,9 @@ class TableTests(SynchronousTestCase):
                 "max-attempts": 20,
                 "until-empty": False,
                 "token-file": None,
+                "status": None,
+                "status-token-file": None,
+                "wedged": 60,
                 "log-level": "info",
                 "log-format": "text",
                 "log-keep": 10,
@@ -169,7 +173,7 @@ class TableTests(SynchronousTestCase):
 
     def test_requiresAHandlerOrAQueue(self) -> None:
         """
-        What an option requires is a handler, or where the tasks come from.
+        What an option requires is a handler, where the tasks come from, or C{--status}.
         """
         self.assertEqual(
             {o.name: o.requires for o in OPTIONS if o.requires is not None},
@@ -183,10 +187,13 @@ class TableTests(SynchronousTestCase):
                 "exec-output": "exec",
                 "kill-after": "exec",
                 "forward-wait-for": "forward",
+                "status-token-file": "status",
+                "wedged": "status",
             },
         )
         self.assertTrue(
-            {o.requires for o in OPTIONS} - {None} <= {*HANDLERS, "url", "local"}
+            {o.requires for o in OPTIONS} - {None}
+            <= {*HANDLERS, "url", "local", "status"}
         )
 
     def test_refusesInfinity(self) -> None:

@@ -130,7 +130,7 @@ class OptionsTests(TapCase):
         """
         Options that are none, or not yet, are refused by name.
         """
-        later = ["locals", "db", "status", "retries", "execute", "rates"]
+        later = ["locals", "db", "state", "retries", "execute", "rates"]
         for option in (*(f"--{name}" for name in later), "-x", "--lim-it=4"):
             line = self.refused(*NEEDED, option, "4")
             self.assertIn(f"option {option.split('=')[0]} not recognized", line)
@@ -268,6 +268,7 @@ class OptionsTests(TapCase):
                 "Pace",
                 "Stopping",
                 "The embedded queue",
+                "Status",
                 "Running",
                 "Protocols",
                 "Exit status",

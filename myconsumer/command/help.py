@@ -15,13 +15,14 @@ HANDLER = "What is done with them"
 PACE = "Pace"
 STOPPING = "Stopping"
 EMBEDDED = "The embedded queue"
+STATUS = "Status"
 LOG = "Log"
 RUNNING = "Running"
 
 #: The only group of a command whose options have none.
 OPTIONS = "Options"
 
-_ORDER = (SOURCE, HANDLER, PACE, STOPPING, EMBEDDED, LOG)
+_ORDER = (SOURCE, HANDLER, PACE, STOPPING, EMBEDDED, STATUS, LOG)
 
 _WIDTH = 79
 _INDENT = 28

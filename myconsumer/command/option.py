@@ -159,6 +159,9 @@ Address = text("an http:// or https:// URL without user name and password")
 #: Parses a URL.
 asURL = later("myconsumer.http.urls.parseURL")
 
+#: Checks the description of a server endpoint.
+asEndpoint = later("myconsumer.http.serving.listening.asEndpoint")
+
 
 def countOption(
     name: str, least: int, default: int | None, help: str, isLive: bool = False

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from myconsumer.command.help import HANDLER, PACE, SOURCE, STOPPING, inGroup
+from myconsumer.command.help import HANDLER, PACE, SOURCE, STATUS, STOPPING, inGroup
 from myconsumer.command.option import (
     LOG_OPTIONS,
     TOKEN_FILE,
     Address,
     Flag,
     Option,
+    asEndpoint,
     asURL,
     countOption,
     secondsOption,
@@ -153,6 +154,30 @@ _STOPPING = inGroup(
     Option("until-empty", Flag, Claiming.untilEmpty, "end once no task is left"),
 )
 
+_STATUS = inGroup(
+    STATUS,
+    Option(
+        "status",
+        text("a server endpoint, such as tcp:8322:interface=127.0.0.1"),
+        None,
+        "where metrics and health are served",
+        convert=asEndpoint,
+        metavar="ENDPOINT",
+    ),
+    TOKEN_FILE._replace(
+        name="status-token-file",
+        help="file with the bearer token of those who may pause, resume, drain and "
+        "change the limit there; without it this machine may",
+        requires="status",
+    ),
+    secondsOption(
+        "wedged",
+        60,
+        "seconds for which something may block the reactor before the process is "
+        "called unhealthy; 0: any",
+    )._replace(requires="status"),
+)
+
 OPTIONS: Sequence[Option] = (
     URL,
     PROTOCOL,
@@ -164,6 +189,7 @@ OPTIONS: Sequence[Option] = (
     *_PACE,
     *_STOPPING,
     TOKEN_FILE._replace(group=SOURCE),
+    *_STATUS,
     *LOG_OPTIONS,
 )
 

@@ -8,12 +8,11 @@ import re
 from os.path import abspath
 
 from myconsumer.command.help import EMBEDDED
-from myconsumer.command.option import Option, Unavailable, text
+from myconsumer.command.option import Option, Unavailable, asEndpoint, text
 from myconsumer.fields import YEAR
 from myconsumer.taskqueue.store.lock import FileLock, InUseError
 from myconsumer.taskqueue.store.schema import Sync, check
 
-_PORT = re.compile("[0-9]{1,5}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -45,20 +44,6 @@ def _seconds(time: str) -> float:
     return seconds
 
 
-def _endpoint(description: str) -> str:
-    if _PORT.fullmatch(description):
-        raise ValueError(f"did you mean tcp:{description}:interface=127.0.0.1?")
-    # takes long to import, which is not needed to list the options
-    from twisted.internet.endpoints import serverFromString
-
-    try:
-        # nothing is asked of the reactor before it is to listen
-        serverFromString(None, description)
-    except (ValueError, TypeError, LookupError) as error:
-        raise ValueError(str(error)) from None
-    return description
-
-
 LOCAL = Option(
     "local",
     text("the path of a file for the embedded queue"),
@@ -73,7 +58,7 @@ LISTEN = Option(
     text("a server endpoint, such as tcp:8321:interface=127.0.0.1"),
     "tcp:8321:interface=127.0.0.1",
     "where the embedded queue listens",
-    convert=_endpoint,
+    convert=asEndpoint,
     group=EMBEDDED,
     metavar="ENDPOINT",
 )

@@ -6,30 +6,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from myconsumer.errors import RefusalError
+from myconsumer.http.serving.guard import Guard
+from myconsumer.http.serving.listening import Listening, listen
 from myconsumer.interfaces import IProbed
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.inprocess import LocalQueue
 from myconsumer.taskqueue.store.file import SQLiteFileStore
 from myconsumer.taskqueue.store.interface import ITaskStore, StoreError
 from myconsumer.taskqueue.store.schema import Sync
-from myconsumer.taskqueue.web.guard import Guard
 from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
 if TYPE_CHECKING:
-    from myconsumer.taskqueue.web.site import GuardedSite
+    from myconsumer.http.serving.site import GuardedSite
 
 #: The seconds for which tasks are kept that completed or failed: a week.
 KEEP = 7 * 86_400.0
@@ -189,8 +187,8 @@ class LocalQueueService(Service):
 
     def _make(self) -> _Running:
         # Klein imports a reactor, which whoever runs this has chosen by now
+        from myconsumer.http.serving.site import GuardedSite
         from myconsumer.taskqueue.web.api import QueueAPI
-        from myconsumer.taskqueue.web.site import GuardedSite
 
         store = SQLiteFileStore(self._path, self._sync, self._reactor)
         broker = Broker(store, self._reactor, self._keep)
@@ -200,48 +198,36 @@ class LocalQueueService(Service):
 
     def _listen(self) -> _Running:
         self._running = running = self._make()
-        # Twisted's endpoints listen at once, all of them
-        came: list[Any] = []
-        self._endpoint.listen(running.site).addBoth(came.append)
-        [port] = came
-        if isinstance(port, Failure):
-            self._refuse(f"it cannot listen: {oneLine(port.getErrorMessage())}")
-        self._listens(port, running)
+        try:
+            listening = listen(self._endpoint, running.site)
+        except ValueError as error:
+            self._refuse(str(error))
+        self._listens(listening, running)
         return running
 
     def _findBroker(self) -> Broker | None:
         return None if self._running is None else self._running.broker
 
-    def _listens(self, port: IListeningPort, running: _Running) -> None:
+    def _listens(self, listening: Listening, running: _Running) -> None:
         """
-        @param port: What listens.  Nothing was served yet.
+        @param listening: What listens.  Nothing was served yet.
         """
-        address: Any = port.getHost()
-        host = getattr(address, "host", None)
-        if host is None:
-            # a socket in the file system, whose permissions are what guards it
-            url = str(address)
-        else:
-            self._checkHost(host, port, running.guard)
-            isSecure = isinstance(getattr(port, "factory", None), TLSMemoryBIOFactory)
-            scheme = "https" if isSecure else "http"
-            shown = f"[{host}]" if ":" in host else host
-            url = f"{scheme}://{shown}:{address.port}/NAME"
-        running.port, running.url = port, url
+        # a socket in the file system has no host, and its permissions guard it
+        isOpen = listening.host is not None and not listening.isLoopback
+        if isOpen and self._token is None:
+            listening.port.stopListening()
+            self._refuse(
+                f"it would listen on {listening.host}, for others than this machine, "
+                "without a token: name the file of one with --token-file, or listen on "
+                "tcp:PORT:interface=127.0.0.1"
+            )
+        running.guard.hosts = listening.hosts
+        isSocket = listening.host is None
+        url = listening.url if isSocket else f"{listening.url}/NAME"
+        running.port, running.url = listening.port, url
         self._log.info(
             "Serving queues at {url} from {path}", url=url, path=running.store.name
         )
-
-    def _checkHost(self, host: str, port: IListeningPort, guard: Guard) -> None:
-        if ip_address(host.partition("%")[0]).is_loopback:
-            guard.hosts = frozenset({"localhost", "127.0.0.1", "[::1]", host})
-        elif self._token is None:
-            port.stopListening()
-            self._refuse(
-                f"it would listen on {host}, for others than this machine, without a "
-                "token: name the file of one with --token-file, or listen on "
-                "tcp:PORT:interface=127.0.0.1"
-            )
 
     async def _stop(self) -> None:
         running, self._running = self._running, None

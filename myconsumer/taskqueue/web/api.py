@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.web.http import Request
 
 from myconsumer.fields import LONGEST_NAME
+from myconsumer.http.serving.answers import Refusal, answered
 from myconsumer.taskqueue.broker import Broker
 from myconsumer.taskqueue.store.records import (
     LARGEST_NUMBER,
     STATES,
     TaskRecord,
 )
-from myconsumer.taskqueue.web.answers import Refusal, answered
 from myconsumer.taskqueue.web.bodies import (
     readClaim,
     readNumber,

@@ -20,6 +20,7 @@ from myconsumer.fields import (
     Wait,
     takes,
 )
+from myconsumer.http.serving.answers import Refusal
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.limits import (
     LARGEST_PAYLOAD,
@@ -27,7 +28,6 @@ from myconsumer.taskqueue.limits import (
     ProducedTask,
 )
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.complaints import Shape
 from myconsumer.taskqueue.web.reader import Reader, whole
 from myconsumer.text import oneLine

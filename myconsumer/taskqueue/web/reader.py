@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from myconsumer.http.serving.answers import Refusal
 from myconsumer.jsontext import UNDECODABLE, loads
 from myconsumer.taskqueue.limits import MOST_TASKS
-from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.complaints import Shape, complaint
 from myconsumer.taskqueue.web.weight import checkWeight
 from myconsumer.text import oneLine

@@ -8,15 +8,14 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import unquote
 
 from klein import Klein
 from twisted.python.failure import Failure
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter
 
+from myconsumer.http.serving import paths
+from myconsumer.http.serving.answers import Refusal, refused
 from myconsumer.taskqueue.store.interface import StoreError
-from myconsumer.taskqueue.web.answers import Refusal, refused
 from myconsumer.text import oneLine
 
 _QUEUE = r"[A-Za-z0-9._-]{1,64}"
@@ -40,19 +39,10 @@ def makeApp() -> Klein:
     Make an application without any paths.  In them C{<queue:...>} is the name of a
     queue, and C{<rest:...>} a name that may hold anything.
     """
-    app = Klein()
+    app = paths.makeApp(_missing)
     app.url_map.converters.update(queue=_QueueName, rest=_Rest)
-    # these are to be found as they are, not at another address
-    app.url_map.merge_slashes = False
-    app.handle_errors(Refusal)(_refuse)
     app.handle_errors(StoreError)(_refuseForNow)
-    app.handle_errors(HTTPException)(_refusePath)
     return app
-
-
-def _refuse(self: Any, request: Any, failure: Failure) -> bytes:
-    refusal: Any = failure.value
-    return refused(request, refusal)
 
 
 def _refuseForNow(self: Any, request: Any, failure: Failure) -> bytes:
@@ -66,27 +56,15 @@ def _refuseForNow(self: Any, request: Any, failure: Failure) -> bytes:
     return refused(request, refusal)
 
 
-def _refusePath(self: Any, request: Any, failure: Failure) -> bytes:
-    path = unquote(request.path.decode("latin-1"))
+def _missing(path: str) -> str:
     name = path.split("/")[1] if path.startswith("/") else ""
-    if isinstance(failure.value, MethodNotAllowed):
-        allowed = ", ".join(sorted(failure.value.valid_methods or ()))
-        refusal = Refusal(
-            HTTPStatus.METHOD_NOT_ALLOWED,
-            f"{oneLine(path)} takes {allowed}, not {request.method.decode()}",
-            {b"Allow": allowed.encode()},
-        )
-    elif re.fullmatch(_QUEUE, name):
-        refusal = Refusal(
-            HTTPStatus.NOT_FOUND,
+    if re.fullmatch(_QUEUE, name):
+        return (
             f"there is nothing at {oneLine(path)}; a queue has /NAME, /NAME/claim, "
             "/NAME/claim/CLAIM, /NAME/settle, /NAME/failed, /NAME/failed/retry and "
-            "/NAME/tasks/ID",
+            "/NAME/tasks/ID"
         )
-    else:
-        refusal = Refusal(
-            HTTPStatus.NOT_FOUND,
-            f"{oneLine(name, 100)!r} is no name of a queue; it takes 1 to 64 letters, "
-            "digits, '.', '_' and '-'",
-        )
-    return refused(request, refusal)
+    return (
+        f"{oneLine(name, 100)!r} is no name of a queue; it takes 1 to 64 letters, "
+        "digits, '.', '_' and '-'"
+    )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from myconsumer.http.serving.answers import Refusal
 from myconsumer.taskqueue.limits import MOST_VALUES
-from myconsumer.taskqueue.web.answers import Refusal
 
 # all but what precedes a value
 _OTHERS = bytes(set(range(256)) - set(b",[{"))

@@ -20,6 +20,8 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.http.client import Client
+from myconsumer.http.serving.guard import Guard
+from myconsumer.http.serving.site import GuardedSite
 from myconsumer.http.urls import parseURL
 from myconsumer.queues.json import JSONQueue
 from myconsumer.task import Settlement
@@ -29,8 +31,6 @@ from myconsumer.taskqueue.store.schema import CONNECTION, prepare
 from myconsumer.taskqueue.store.sqlite import SQLiteStore
 from myconsumer.taskqueue.store.writer import Writer
 from myconsumer.taskqueue.web.api import QueueAPI
-from myconsumer.taskqueue.web.guard import Guard
-from myconsumer.taskqueue.web.site import GuardedSite
 from tests.test_contract import problems, values
 
 NOW = 1_800_000_000.0

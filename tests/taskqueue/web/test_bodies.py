@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.http.serving.answers import Refusal
 from myconsumer.task import Settlement
 from myconsumer.taskqueue.limits import LARGEST_PAYLOAD, MOST_TASKS, MOST_VALUES
 from myconsumer.taskqueue.store.records import NewTask, RetryCursor
-from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.bodies import (
     ClaimBody,
     RetryBody,

@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from myconsumer.http.serving.answers import Refusal
 from myconsumer.taskqueue.limits import MOST_VALUES
 from myconsumer.taskqueue.web import weight
-from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.taskqueue.web.weight import checkWeight
 
 

@@ -1,5 +1,5 @@
 """
-The HTTP server of the embedded queue: its connections, their number, and their end.
+An HTTP server of ours: its connections, their number, and their end.
 
 Promise 8: the number of connections is bounded.
 """
@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from myconsumer.taskqueue.web.channel import Channel
-from myconsumer.taskqueue.web.guard import Guard
-from myconsumer.taskqueue.web.request import GuardedRequest
+from myconsumer.http.serving.channel import Channel
+from myconsumer.http.serving.guard import Guard
+from myconsumer.http.serving.request import GuardedRequest
 
 #: The seconds that answers get to be sent when the site is closed.
 FLUSHING = 1.0
@@ -74,8 +74,7 @@ class GuardedSite(Site):
         if not self._isCrowded:
             self._isCrowded = True
             self._log.warn(
-                "There are {count} connections, and no more are taken; the limit of "
-                "open files sets how many may be",
+                "There are {count} connections, and no more are taken",
                 count=count,
             )
         return None

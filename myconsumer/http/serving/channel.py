@@ -1,5 +1,5 @@
 """
-A connection to the embedded queue: how long its requests may take to begin.
+A connection to a server of ours: how long its requests may take to begin.
 """
 
 from __future__ import annotations

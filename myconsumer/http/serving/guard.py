@@ -1,5 +1,5 @@
 """
-Who may use the embedded queue over HTTP: judged by the head of a request.
+Who may use a server of ours: judged by the head of a request.
 
 Promise 9: no answer shows the token.
 """
@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
+from myconsumer.http.serving.answers import Refusal
 from myconsumer.retrying import Quiet
-from myconsumer.taskqueue.web.answers import Refusal
 from myconsumer.text import oneLine
 from myconsumer.tokenfile import TokenFile
 
@@ -28,7 +28,7 @@ class Guard:
     """
     Tells who may.
 
-    @ivar hosts: The names by which the queue may be called, as in a URL; C{None}: any.
+    @ivar hosts: The names by which the server may be called, as in a URL; C{None}: any.
         On the loopback interface this keeps out web pages whose own name was made to
         lead there.
     """
@@ -83,7 +83,7 @@ class Guard:
                 )
         raise Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "the queue cannot read its token file; try again once that is mended",
+            "the server cannot read its token file; try again once that is mended",
             {b"Retry-After": b"5"},
         )
 

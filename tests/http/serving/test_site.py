@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.web.site}.
+Tests for L{myconsumer.http.serving.site}.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from twisted.web.client import Agent
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from myconsumer.taskqueue.web.guard import Guard
-from myconsumer.taskqueue.web.request import LARGEST_BODY, GuardedRequest
-from myconsumer.taskqueue.web.site import GuardedSite
+from myconsumer.http.serving.guard import Guard
+from myconsumer.http.serving.request import LARGEST_BODY, GuardedRequest
+from myconsumer.http.serving.site import GuardedSite
 from myconsumer.tokenfile import TokenFile
 
 PIECE = b"x" * (1024 * 1024)

@@ -1,5 +1,5 @@
 """
-What the HTTP API of the embedded queue answers with: JSON, also where it refuses.
+What a server of ours answers with: JSON, also where it refuses.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from http import HTTPStatus
 import msgspec
 from twisted.web.http import Request
 
+_JSON = "application/json"
+
 _HEADERS = (
-    (b"Content-Type", [b"application/json"]),
     (b"Cache-Control", [b"no-store"]),
     (b"X-Content-Type-Options", [b"nosniff"]),
 )
@@ -45,13 +46,25 @@ def answered(request: Request, content: object, code: int = HTTPStatus.OK) -> by
 
     @return: The body, to be written.
     """
-    body = _encode(content)
+    return written(request, _encode(content), _JSON, code)
+
+
+def written(
+    request: Request, body: bytes, contentType: str, code: int = HTTPStatus.OK
+) -> bytes:
+    """
+    Make an answer of any type; see L{answered}.
+
+    @param body: The body.
+    @param contentType: What it is.
+    """
     # Twisted has no words for some
     request.setResponseCode(code, HTTPStatus(code).phrase.encode())
     headers = request.responseHeaders
     headers.removeHeader(b"Server")
     for name, values in _HEADERS:
         headers.setRawHeaders(name, values)
+    headers.setRawHeaders(b"Content-Type", [contentType.encode()])
     headers.setRawHeaders(b"Content-Length", [b"%d" % len(body)])
     return body
 

@@ -1,14 +1,14 @@
 """
-Tests for L{myconsumer.taskqueue.web.request}.
+Tests for L{myconsumer.http.serving.request}.
 """
 
 from __future__ import annotations
 
 import json
 
-from myconsumer.taskqueue.web.request import LARGEST_BODY
+from myconsumer.http.serving.request import LARGEST_BODY
 from myconsumer.tokenfile import TokenFile
-from tests.taskqueue.web.test_site import PIECE, SiteCase
+from tests.http.serving.test_site import PIECE, SiteCase
 
 
 class SizeTests(SiteCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{myconsumer.taskqueue.web.guard}.
+Tests for L{myconsumer.http.serving.guard}.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from myconsumer.taskqueue.web.answers import Refusal
-from myconsumer.taskqueue.web.guard import Guard
+from myconsumer.http.serving.answers import Refusal
+from myconsumer.http.serving.guard import Guard
 from myconsumer.tokenfile import TokenFile
 
 HERE = frozenset({"localhost", "127.0.0.1", "[::1]"})

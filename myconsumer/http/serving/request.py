@@ -1,5 +1,5 @@
 """
-A request to the embedded queue: judged before any of its body is kept, and kept small.
+A request to a server of ours: judged before any of its body is kept, and kept small.
 
 Promise 8: the memory that unfinished requests take is bounded.
 """
@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from myconsumer.taskqueue.web.answers import Refusal, refused
+from myconsumer.http.serving.answers import Refusal, refused
 
 #: The largest body of a request, in bytes.
 LARGEST_BODY = 16 * 1024 * 1024
@@ -25,15 +25,22 @@ LARGEST_BODY = 16 * 1024 * 1024
 MOST_PENDING = 8 * LARGEST_BODY
 
 # A client that still sends would not see an answer before its connection breaks, so
-# what it sends is read, and thrown away, up to here.
-_DRAINED = 4 * LARGEST_BODY
+# what it sends is read, and thrown away, up to so many times the largest body.
+_DRAINED = 4
 
 
 class GuardedRequest(Request):
     """
     A request that is judged as soon as its head is there.  If it is refused nothing is
     kept of its body, and the answer follows when the client has sent it.
+
+    @cvar largestBody: The largest body, in bytes.
+    @cvar mostPending: The most bytes of bodies that a site keeps while they are not
+        complete.
     """
+
+    largestBody = LARGEST_BODY
+    mostPending = MOST_PENDING
 
     _log = Logger()
 
@@ -65,7 +72,7 @@ class GuardedRequest(Request):
             self.channel.site.pending += len(data)
             self._checkSize(self._received)
             self._checkPending()
-        elif self._received > _DRAINED and not self.startedWriting:
+        elif self._isDrained() and not self.startedWriting:
             self.clientproto = b"HTTP/1.1"
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
             self.write(refused(self, self._refusal))
@@ -103,8 +110,8 @@ class GuardedRequest(Request):
         """
         See C{Request.processingFailed}: something of ours is broken.
         """
-        self._log.failure("A request to the queue has failed", reason)
-        self._answer(Refusal(500, "the queue has failed; its log says why"))
+        self._log.failure("A request to our server has failed", reason)
+        self._answer(Refusal(500, "the server has failed; its log says why"))
         return reason
 
     def getRequestHostname(self) -> bytes:
@@ -118,17 +125,21 @@ class GuardedRequest(Request):
         self.write(refused(self, refusal))
         self.finish()
 
+    def _isDrained(self) -> bool:
+        return self._received > _DRAINED * self.largestBody
+
     def _checkSize(self, size: int) -> None:
-        if size > LARGEST_BODY:
+        if size > self.largestBody:
             self._drop(
                 Refusal(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                    f"the body is larger than {LARGEST_BODY} bytes; send it in parts",
+                    f"the body is larger than {self.largestBody} bytes; send it in "
+                    "parts",
                 )
             )
 
     def _checkPending(self) -> None:
-        if self.channel.site.pending > MOST_PENDING:
+        if self.channel.site.pending > self.mostPending:
             self._drop(
                 Refusal(
                     HTTPStatus.SERVICE_UNAVAILABLE,
