@@ -193,7 +193,7 @@ class HandlingTests(AcceptanceCase):
         consumer = self.start(python="logs.handler", files={"logs.py": LOGGING_HANDLER})
         await self.untilState("completed")
         await self.until(lambda: "a warning" in consumer.output, "it is logged")
-        self.assertIn("[app#warn] a warning of task job-0", consumer.output)
+        self.assertIn("[app#warn] Task job-0: a warning of task job-0", consumer.output)
         self.assertNotIn("a detail", consumer.output)
 
 

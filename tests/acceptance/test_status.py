@@ -317,7 +317,9 @@ class RefusalTests(StatusCase):
         await self.assertRefused("--wedged .*--status", wedged=9)
         here = LOOPBACK.format(freePort())
         await self.assertRefused(
-            "--status-token-file .*cannot be read", status=here, status_token_file="no"
+            "--status-token-file .*there is no such file",
+            status=here,
+            status_token_file="no",
         )
         await self.assertRefused(
             "", status=LOOPBACK.format(freePort()), wedged="x", limit=1

@@ -52,6 +52,8 @@ def neededFor(name: str) -> dict[str, str]:
         needed = {"local": "queue.sqlite", "limit": NEEDED["limit"]}
     if name not in HANDLERS:
         needed[handler] = HANDLERS[handler]
+    if name in ("status-token-file", "wedged"):
+        needed["status"] = "tcp:0:interface=127.0.0.1"
     needed.pop(name, None)
     return needed
 
@@ -640,6 +642,9 @@ class OrderTests(ResolvingCase):
                 "max-attempts": 20,
                 "until-empty": False,
                 "token-file": None,
+                "status": None,
+                "status-token-file": None,
+                "wedged": 60,
                 "log-level": "info",
                 "log-format": "text",
                 "log-keep": 10,

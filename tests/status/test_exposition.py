@@ -104,7 +104,7 @@ class ConventionTests(ExpositionCase):
             task = Task(f"task{number}", None, enqueued=float(number))
             self.metrics.taskEnded(task, COMPLETE, number)
             reason = Failure(FaultError(f"reason {number}"))
-            self.metrics.requestFailed(Request("settle", number, 9.0), 1.0, reason)
+            self.metrics.requestFailed(Request("settle", number, 9.0, 0.0), 1.0, reason)
         self.assertEqual(len(self.text().splitlines()), before)
         self.assertLess(before, 300)
 
@@ -146,7 +146,7 @@ class ValueTests(ExpositionCase):
         """
         task = Task("a", None)
         self.metrics.taskEnded(task, COMPLETE, 2.0)
-        self.metrics.requestAnswered(Request("claim", 8, 9.0), 0.5, 3)
+        self.metrics.requestAnswered(Request("claim", 8, 9.0, 0.0), 0.5, 3)
         counts = Counts(complete=1, claimed=3, leasesLost=2)
         self.status = Status(limit=4, totals=counts)
         for name, labels, value in (

@@ -85,7 +85,9 @@ class MetricsTests(SynchronousTestCase):
             (CancelledError(), "cancelled", 2),
             (ValueError("v"), "bug", 3),
         ):
-            self.metrics.requestFailed(Request("claim", 1, 9.0), 0.5, Failure(error))
+            self.metrics.requestFailed(
+                Request("claim", 1, 9.0, 0.0), 0.5, Failure(error)
+            )
             self.assertEqual(self.metrics.requests["claim", result], 1)
             self.assertEqual(self.metrics.took["claim"].count, count)
         self.assertEqual(sum(self.metrics.requests.values()), 4)
@@ -95,8 +97,8 @@ class MetricsTests(SynchronousTestCase):
         A claim that brings tasks is a batch of that many; one that brings none is
         empty, and no batch.
         """
-        self.metrics.requestAnswered(Request("claim", 8, 9.0), 0.5, 3)
-        self.metrics.requestAnswered(Request("claim", 8, 9.0), 20.0, 0)
+        self.metrics.requestAnswered(Request("claim", 8, 9.0, 0.0), 0.5, 3)
+        self.metrics.requestAnswered(Request("claim", 8, 9.0, 0.0), 20.0, 0)
         self.assertEqual(self.metrics.requests["claim", "answered"], 1)
         self.assertEqual(self.metrics.requests["claim", "empty"], 1)
         batches = self.metrics.batches["claim"]
@@ -108,7 +110,7 @@ class MetricsTests(SynchronousTestCase):
         Settlements and extensions that are answered are batches, and each settlement in
         a request that has failed is a retry.
         """
-        settle, extend = Request("settle", 5, 9.0), Request("extend", 2, 9.0)
+        settle, extend = Request("settle", 5, 9.0, 0.0), Request("extend", 2, 9.0, 0.0)
         self.metrics.requestFailed(settle, 0.1, Failure(FaultError("f")))
         self.metrics.requestFailed(extend, 0.1, Failure(FaultError("f")))
         self.metrics.requestFailed(settle, 0.1, Failure(CancelledError()))
