@@ -65,19 +65,16 @@ class Arrivals:
         for settlement in claimed.malformed:
             came += self._refuse(settlement, lease, now)
         for task in claimed.tasks:
-            came += self._keep(task, lease, now)
+            held = None
+            if task.receipt is not None:
+                length = task.lease or lease
+                held = self._leases.hold(task.receipt, task.id, length, now)
+                if held is None:
+                    self._ignore(task)
+                    continue
+            self.tasks.append((task, held))
+            came += 1
         return came
-
-    def _keep(self, task: Task, usual: float, now: float) -> bool:
-        lease = None
-        if task.receipt is not None:
-            length = task.lease or usual
-            lease = self._leases.hold(task.receipt, task.id, length, now)
-            if lease is None:
-                self._ignore(task)
-                return False
-        self.tasks.append((task, lease))
-        return True
 
     def _ignore(self, task: Task) -> None:
         if count := self._repeated.count():

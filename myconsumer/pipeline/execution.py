@@ -78,18 +78,29 @@ class Execution:
 
         @return: Fires when the task has ended; C{None} if it has already.
         """
-        if 0 < self._terms.maxAttempts < task.attempt:
+        terms = self._terms
+        if 0 < terms.maxAttempts < task.attempt:
             refused = self._conclusions.refuse(task, lease)
             if self._ended is not None:
                 self._ended(task, refused, 0.0)
             return None
-        timeout = self._terms.timeout
+        timeout = terms.timeout
         deadline = time() + timeout if timeout else None
         run = Run(task, lease, self._leases, deadline, began)
         if self._started is not None:
             self._started(task)
         try:
-            result = self._handler.handle(RunningTask.of(run))
+            # one by one, since astuple would take half as long again
+            running = RunningTask(
+                task.id,
+                task.payload,
+                task.attempt,
+                task.receipt,
+                task.lease,
+                task.enqueued,
+                run=run,
+            )
+            result = self._handler.handle(running)
             # This is not cheap, and may run code of the result's.
             handling = None
             if result is not None and isinstance(result, Deferred):

@@ -129,23 +129,6 @@ class RunningTask(Task, frozen=True, eq=False, kw_only=True):
 
     run: Run
 
-    @classmethod
-    def of(cls, run: Run) -> RunningTask:
-        """
-        @return: The task of a run.
-        """
-        task = run.task
-        # one by one, since astuple would take half as long again
-        return cls(
-            task.id,
-            task.payload,
-            task.attempt,
-            task.receipt,
-            task.lease,
-            task.enqueued,
-            run=run,
-        )
-
     @property
     def value(self) -> Task:
         """
