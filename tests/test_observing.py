@@ -119,6 +119,22 @@ class EventTests(ObservingCase):
         self.assertEqual(self.observer.of("leasesLost"), [(["1", "2"],)])
         self.assertEqual(self.ended(), [("1", "lost", 20)])
 
+    def test_announcesLostLeasesBeforeTheEndOfAStop(self) -> None:
+        """
+        Lost leases are announced before the end of the stop that waited for nothing
+        but their tasks.
+        """
+        self.make(1, drain=60)
+        self.queue.claims[0].bring(task(1))
+        passTime(self.clock, 0)
+        self.queue.onSettle = lambda request: request.take("r-1")
+        self.child.stopping.callback(None)
+        stopped = self.stop()
+        passTime(self.clock, 20)
+        self.successResultOf(stopped)
+        last = [name for name in self.observer.names() if "request" not in name]
+        self.assertEqual(last[-3:], ["leasesLost", "taskEnded", "stopped"])
+
     def test_announcesATaskThatEndsAfterItsLease(self) -> None:
         """
         A lease that turns out to be lost when its task is settled is announced as well.

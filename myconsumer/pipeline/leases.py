@@ -142,11 +142,6 @@ class Leases:
         lost = [self.held.pop(receipt) for receipt in receipts if receipt in self.held]
         for lease in lost:
             lease.isLost = True
-            if lease.onLost is not None:
-                lease.onLost()
-            self._refuseToExtend(
-                lease, f"the lease of task {shownID(lease.id)} is lost"
-            )
         # What was settled meanwhile is not ours any more, and rightly so.
         ids = [lease.id for lease in lost if not lease.sent]
         if ids:
@@ -156,7 +151,14 @@ class Leases:
                 count=len(ids),
                 id=shownID(ids[0]),
             )
+            # before their tasks end, which may be all that a stop waits for
             self._observers.leasesLost(ids)
+        for lease in lost:
+            if lease.onLost is not None:
+                lease.onLost()
+            self._refuseToExtend(
+                lease, f"the lease of task {shownID(lease.id)} is lost"
+            )
         if lost:
             self.whenLost()
 
