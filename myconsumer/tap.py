@@ -31,7 +31,8 @@ from myconsumer.service import ConsumerService
 from myconsumer.status.health import Health
 from myconsumer.status.metrics import Metrics
 from myconsumer.status.progress import Progress
-from myconsumer.status.server import StatusServer
+from myconsumer.status.web.server import StatusServer
+from myconsumer.status.web.subject import ShownConsumer, Subject
 from myconsumer.text import isSecret
 
 #: The seconds that a stop may take beside that which C{--drain} takes.
@@ -164,12 +165,14 @@ def _serveStatus(
     if options["status"] is None:
         return
     health = Health(reactor, service.status, progress.isStuck, options["wedged"])
+    drain = partial(options.exitStatus.end, reactor, None)
     server = StatusServer(
         serverFromString(reactor, options["status"]),
-        service,
-        metrics,
-        health,
-        partial(options.exitStatus.end, reactor, None),
+        Subject(
+            health,
+            ShownConsumer(service, metrics, drain),
+            settings=lambda: options.settings,
+        ),
         token=options["status-token-file"],
         reactor=reactor,
         refuse=partial(refuseToStart, options),

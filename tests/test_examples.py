@@ -26,7 +26,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer import ConsumerService
-from myconsumer.status.application import StatusAPI
+from myconsumer.status.web.api import StatusAPI
 from myconsumer.tap import Options as ConsumerOptions
 from myconsumer.taskqueue.tap import Options as TaskQueueOptions
 

@@ -15,9 +15,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from myconsumer.status.exposition import Exposition
-from myconsumer.status.metrics import Metrics
 from myconsumer.status.state import Status
+from myconsumer.status.web.exposition import Exposition
+from tests.status.web.subjects import MadeUpConsumer, shown
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "monitoring.md"
@@ -36,8 +36,8 @@ class MonitoringCase(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        state = Status(limit=1)
-        text, _ = Exposition(Metrics(), lambda: state).render("")
+        consumer = MadeUpConsumer(Status(limit=1))
+        text, _ = Exposition(shown(consumer)).render("")
         self.families = list(text_string_to_metric_families(text.decode()))
 
     def labels(self) -> dict[str, dict[str, set[str]]]:

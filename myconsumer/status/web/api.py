@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -17,41 +17,12 @@ from myconsumer.http.serving.answers import Refusal, answered, written
 from myconsumer.http.serving.paths import makeApp
 from myconsumer.http.serving.request import GuardedRequest
 from myconsumer.jsontext import UNDECODABLE
-from myconsumer.status.exposition import Exposition
-from myconsumer.status.health import Health
-from myconsumer.status.state import Status
+from myconsumer.status.web.exposition import Exposition
+from myconsumer.status.web.subject import ShownConsumer, Subject
 from myconsumer.text import oneLine
 
 #: Why a consumer is paused, where this has paused it.
 REASON = "POST /pause"
-
-
-class Steered(Protocol):
-    """
-    A consumer, as L{ConsumerService<myconsumer.service.ConsumerService>} is one.
-    """
-
-    def status(self) -> Status:
-        """
-        @return: What it is at.
-        """
-
-    def pause(self, reason: str) -> None:
-        """
-        See L{IPausable.pause<myconsumer.interfaces.IPausable.pause>}.
-        """
-
-    def resume(self, reason: str) -> None:
-        """
-        See L{IPausable.resume<myconsumer.interfaces.IPausable.resume>}.
-        """
-
-    def setLimit(self, limit: int) -> None:
-        """
-        Change how many tasks may run at once.
-
-        @raise ValueError: It cannot be that many.
-        """
 
 
 class SmallRequest(GuardedRequest):
@@ -85,24 +56,16 @@ class StatusAPI:
 
     def __init__(
         self,
-        consumer: Steered,
-        exposition: Exposition,
-        health: Health,
+        subject: Subject,
         authorize: Callable[[Request], None],
-        drain: Callable[[], object],
     ) -> None:
         """
-        @param consumer: The consumer.
-        @param exposition: Its metrics.
-        @param health: Judges it.
+        @param subject: What is shown.
         @param authorize: Raises L{Refusal} for a request that may not steer it.
-        @param drain: Ends the process, once the consumer has drained.
         """
-        self._consumer = consumer
-        self._exposition = exposition
-        self._health = health
+        self._subject = subject
         self._authorize = authorize
-        self._drain = drain
+        self._exposition = Exposition(subject)
 
     @app.route("/metrics", methods=["GET"])
     def showMetrics(self, request: Request) -> bytes:
@@ -117,21 +80,21 @@ class StatusAPI:
         """
         Say whether the process is to be restarted.
         """
-        return _judged(request, self._health.illness(), "healthy")
+        return _judged(request, self._subject.health.illness(), "healthy")
 
     @app.route("/readyz", methods=["GET"])
     def showReadiness(self, request: Request) -> bytes:
         """
         Say whether tasks are consumed, or would be.
         """
-        return _judged(request, self._health.unreadiness(), "ready")
+        return _judged(request, self._subject.health.unreadiness(), "ready")
 
     @app.route("/status.json", methods=["GET"])
     def showStatus(self, request: Request) -> bytes:
         """
         Give the state.
         """
-        return answered(request, self._consumer.status())
+        return answered(request, self._consumer.service.status())
 
     @app.route("/pause", methods=["POST"])
     def pause(self, request: Request) -> bytes:
@@ -139,7 +102,7 @@ class StatusAPI:
         Claim nothing until resumed.
         """
         self._authorize(request)
-        self._consumer.pause(REASON)
+        self._consumer.service.pause(REASON)
         return self.showStatus(request)
 
     @app.route("/resume", methods=["POST"])
@@ -148,7 +111,7 @@ class StatusAPI:
         Claim again, unless there is another reason not to.
         """
         self._authorize(request)
-        self._consumer.resume(REASON)
+        self._consumer.service.resume(REASON)
         return self.showStatus(request)
 
     @app.route("/limit", methods=["POST"])
@@ -163,7 +126,7 @@ class StatusAPI:
         except UNDECODABLE:
             raise Refusal(400, 'the body takes {"limit": N}, a whole number') from None
         try:
-            self._consumer.setLimit(asked.limit)
+            self._consumer.service.setLimit(asked.limit)
         except (ValueError, TypeError) as error:
             raise Refusal(400, oneLine(str(error))) from None
         return self.showStatus(request)
@@ -175,8 +138,15 @@ class StatusAPI:
         """
         self._authorize(request)
         self._log.info("POST /drain: draining")
-        self._drain()
-        return answered(request, self._consumer.status(), HTTPStatus.ACCEPTED)
+        self._consumer.drain()
+        return answered(request, self._consumer.service.status(), HTTPStatus.ACCEPTED)
+
+    @property
+    def _consumer(self) -> ShownConsumer:
+        consumer = self._subject.consumer
+        if consumer is None:
+            raise Refusal(404, "no tasks are consumed by this process")
+        return consumer
 
 
 def _judged(request: Request, reason: str | None, word: str) -> bytes:

@@ -22,6 +22,7 @@ from myconsumer.status.histogram import Histogram
 from myconsumer.status.metrics import Metrics
 from myconsumer.status.state import Status
 from myconsumer.status.totals import Counts
+from myconsumer.status.web.subject import ShownConsumer, Subject
 from myconsumer.task import Outcome
 
 _PREFIX = "myconsumer_"
@@ -90,13 +91,11 @@ class Exposition(Collector):
     in a registry of its own, beside that of the process, which handlers may use.
     """
 
-    def __init__(self, metrics: Metrics, state: Callable[[], Status]) -> None:
+    def __init__(self, subject: Subject) -> None:
         """
-        @param metrics: Counts what happens.
-        @param state: Returns what the consumer is at.
+        @param subject: What there are metrics of.
         """
-        self._metrics = metrics
-        self._state = state
+        self._subject = subject
         self._version = version("myconsumer")
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -116,65 +115,69 @@ class Exposition(Collector):
         """
         See C{prometheus_client.registry.Collector.collect}.
         """
-        status = self._state()
-        for name, help, where in _COUNTERS:
-            value = getattr(status.totals, where)
-            yield CounterMetricFamily(_PREFIX + name, help, value)
-        for name, help, shown in _GAUGES:
-            yield GaugeMetricFamily(_PREFIX + name, help, float(shown(status) or 0))
-        yield from self._tasks(status.totals)
-        yield from self._requests()
+        if self._subject.consumer is not None:
+            yield from self._ofConsumer(self._subject.consumer)
         build = GaugeMetricFamily(
             f"{_PREFIX}build_info", "The version of myconsumer.", labels=["version"]
         )
         build.add_metric([self._version], 1)
         yield build
 
-    def _tasks(self, totals: Counts) -> Iterator[Metric]:
-        metrics = self._metrics
-        ended = CounterMetricFamily(
-            f"{_PREFIX}tasks_ended",
-            "Tasks that have ended, by what becomes of them.",
-            labels=["outcome"],
-        )
-        for outcome in get_args(Outcome):
-            ended.add_metric([outcome], getattr(totals, outcome))
-        yield ended
-        run, queued = {"": metrics.run}, {"": metrics.queued}
-        yield _histogram("task_run_seconds", "How long tasks have run.", run)
-        yield _histogram(
-            "task_queued_seconds",
-            "The time from when tasks were queued, where the endpoint says so, to when "
-            "they were started.",
-            queued,
-        )
+    def _ofConsumer(self, consumer: ShownConsumer) -> Iterator[Metric]:
+        status = consumer.service.status()
+        for name, help, where in _COUNTERS:
+            value = getattr(status.totals, where)
+            yield CounterMetricFamily(_PREFIX + name, help, value)
+        for name, help, shown in _GAUGES:
+            yield GaugeMetricFamily(_PREFIX + name, help, float(shown(status) or 0))
+        yield from _tasks(consumer.metrics, status.totals)
+        yield from _requests(consumer.metrics)
 
-    def _requests(self) -> Iterator[Metric]:
-        metrics = self._metrics
-        requests = CounterMetricFamily(
-            f"{_PREFIX}requests",
-            "Requests to the endpoint that have ended, by kind and result.",
-            labels=["kind", "result"],
-        )
-        for labels, count in metrics.requests.items():
-            requests.add_metric(labels, count)
-        yield requests
-        yield _histogram(
-            "request_duration_seconds",
-            "How long requests took; a claim may wait for tasks.",
-            metrics.took,
-        )
-        yield _histogram(
-            "batch_size",
-            "How many tasks claims have brought that brought any; how many settlements "
-            "and extensions were sent at once.",
-            metrics.batches,
-        )
-        yield CounterMetricFamily(
-            f"{_PREFIX}settlement_retries",
-            "Settlements in requests that have failed; they are sent again.",
-            metrics.retried,
-        )
+
+def _tasks(metrics: Metrics, totals: Counts) -> Iterator[Metric]:
+    ended = CounterMetricFamily(
+        f"{_PREFIX}tasks_ended",
+        "Tasks that have ended, by what becomes of them.",
+        labels=["outcome"],
+    )
+    for outcome in get_args(Outcome):
+        ended.add_metric([outcome], getattr(totals, outcome))
+    yield ended
+    run, queued = {"": metrics.run}, {"": metrics.queued}
+    yield _histogram("task_run_seconds", "How long tasks have run.", run)
+    yield _histogram(
+        "task_queued_seconds",
+        "The time from when tasks were queued, where the endpoint says so, to when "
+        "they were started.",
+        queued,
+    )
+
+
+def _requests(metrics: Metrics) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        f"{_PREFIX}requests",
+        "Requests to the endpoint that have ended, by kind and result.",
+        labels=["kind", "result"],
+    )
+    for labels, count in metrics.requests.items():
+        requests.add_metric(labels, count)
+    yield requests
+    yield _histogram(
+        "request_duration_seconds",
+        "How long requests took; a claim may wait for tasks.",
+        metrics.took,
+    )
+    yield _histogram(
+        "batch_size",
+        "How many tasks claims have brought that brought any; how many settlements "
+        "and extensions were sent at once.",
+        metrics.batches,
+    )
+    yield CounterMetricFamily(
+        f"{_PREFIX}settlement_retries",
+        "Settlements in requests that have failed; they are sent again.",
+        metrics.retried,
+    )
 
 
 def _histogram(name: str, help: str, by: Mapping[Any, Histogram]) -> Metric:

@@ -17,13 +17,11 @@ from twisted.web.http import Request
 from myconsumer.http.serving.answers import Refusal
 from myconsumer.http.serving.guard import Guard
 from myconsumer.http.serving.listening import Listening, listen
-from myconsumer.status.health import Health
-from myconsumer.status.metrics import Metrics
+from myconsumer.status.web.subject import Subject
 from myconsumer.tokenfile import TokenFile
 
 if TYPE_CHECKING:
     from myconsumer.http.serving.site import GuardedSite
-    from myconsumer.status.application import Steered
 
 #: The most connections at once.
 MOST_CONNECTIONS = 100
@@ -47,10 +45,7 @@ class StatusServer(Service):
     def __init__(
         self,
         endpoint: IStreamServerEndpoint,
-        consumer: Steered,
-        metrics: Metrics,
-        health: Health,
-        drain: Callable[[], object],
+        subject: Subject,
         *,
         token: TokenFile | None = None,
         reactor: Any = None,
@@ -58,10 +53,7 @@ class StatusServer(Service):
     ) -> None:
         """
         @param endpoint: Where to listen.
-        @param consumer: Whose state is served.
-        @param metrics: Counts what happens to it.
-        @param health: Judges it.
-        @param drain: Ends the process, once the consumer has drained.
+        @param subject: What is shown.
         @param token: What a request has to bring that steers the consumer; C{None}:
             nothing, and then it can be steered from this machine only.
         @param reactor: The reactor.
@@ -71,10 +63,7 @@ class StatusServer(Service):
         if reactor is None:
             from twisted.internet import reactor
         self._endpoint = endpoint
-        self._consumer = consumer
-        self._metrics = metrics
-        self._health = health
-        self._drain = drain
+        self._subject = subject
         self._token = token
         self._reactor = reactor
         self._refuse = refuse
@@ -94,7 +83,7 @@ class StatusServer(Service):
         super().startService()
         if self._listening is None:
             self._listen()
-        self._health.start()
+        self._subject.health.start()
 
     def stopService(self) -> Deferred[None]:
         """
@@ -103,7 +92,7 @@ class StatusServer(Service):
         @return: Fires once all connections are closed.
         """
         super().stopService()
-        self._health.stop()
+        self._subject.health.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -128,13 +117,9 @@ class StatusServer(Service):
         # Klein imports a reactor, which whoever runs this has chosen by now, and
         # nobody pays for Prometheus' library who does not serve metrics
         from myconsumer.http.serving.site import GuardedSite
-        from myconsumer.status.application import SmallRequest, StatusAPI
-        from myconsumer.status.exposition import Exposition
+        from myconsumer.status.web.api import SmallRequest, StatusAPI
 
-        exposition = Exposition(self._metrics, self._consumer.status)
-        api = StatusAPI(
-            self._consumer, exposition, self._health, self._authorize, self._drain
-        )
+        api = StatusAPI(self._subject, self._authorize)
         site = GuardedSite(api.app.resource(), guard, self._reactor, MOST_CONNECTIONS)
         site.requestFactory = SmallRequest
         return site

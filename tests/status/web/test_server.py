@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import deferLater
@@ -16,42 +17,20 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import TestCase
 from zope.interface.verify import verifyObject
 
-from myconsumer.status.application import REASON
 from myconsumer.status.health import Health
 from myconsumer.status.metrics import Metrics
-from myconsumer.status.server import MOST_CONNECTIONS, StatusServer
 from myconsumer.status.state import Status
+from myconsumer.status.web.api import REASON
+from myconsumer.status.web.server import MOST_CONNECTIONS, StatusServer
+from myconsumer.status.web.subject import ShownConsumer, Subject
 from myconsumer.tokenfile import TokenFile
 from tests.acceptance.embedded import Client
+from tests.status.web.subjects import MadeUpConsumer
 
 HERE = "tcp:0:interface=127.0.0.1"
 EVERYWHERE = "tcp:0:interface=0.0.0.0"
 
 PATHS = ("/pause", "/resume", "/limit", "/drain")
-
-
-class Consumer:
-    """
-    Notes how it is steered.
-    """
-
-    def __init__(self) -> None:
-        self.steps: list[Any] = []
-        self.answered: float | None = 1.0
-
-    def status(self) -> Status:
-        return Status(limit=4, state="running", answered=self.answered)
-
-    def pause(self, reason: str) -> None:
-        self.steps.append(("pause", reason))
-
-    def resume(self, reason: str) -> None:
-        self.steps.append(("resume", reason))
-
-    def setLimit(self, limit: int) -> None:
-        if limit < 1:
-            raise ValueError("limit takes a whole number of 1 or more")
-        self.steps.append(("limit", limit))
 
 
 class ServerCase(TestCase):
@@ -65,7 +44,7 @@ class ServerCase(TestCase):
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
-        self.consumer = Consumer()
+        self.consumer = MadeUpConsumer(Status(limit=4, state="running", answered=1.0))
         self.stuck: str | None = None
 
     def make(self, endpoint: str = HERE, **more: Any) -> StatusServer:
@@ -74,12 +53,10 @@ class ServerCase(TestCase):
         """
         status = self.consumer.status
         health = Health(self.reactor, status, lambda: self.stuck, 60.0)
+        shown = ShownConsumer(self.consumer, Metrics(), self.consumer.drain)
         return StatusServer(
             serverFromString(self.reactor, endpoint),
-            self.consumer,
-            Metrics(),
-            health,
-            lambda: self.consumer.steps.append("drain"),
+            Subject(health, shown),
             reactor=self.reactor,
             **more,
         )
@@ -121,7 +98,8 @@ class ProbeTests(ServerCase):
         client = self.serve()
         for path in ("/healthz", "/readyz"):
             self.assertEqual((await client.ask("GET", path)).status, 200)
-        self.stuck, self.consumer.answered = "A claim has hung", None
+        self.stuck = "A claim has hung"
+        self.consumer.state = replace(self.consumer.state, answered=None)
         for path, said in (
             ("/healthz", "A claim has hung"),
             ("/readyz", "The endpoint has not answered yet"),

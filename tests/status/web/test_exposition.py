@@ -19,11 +19,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from myconsumer.errors import FaultError
-from myconsumer.status.exposition import Exposition
 from myconsumer.status.metrics import Metrics
 from myconsumer.status.state import Status
 from myconsumer.status.totals import Counts
+from myconsumer.status.web.exposition import Exposition
 from myconsumer.task import COMPLETE, Request, Task
+from tests.status.web.subjects import MadeUpConsumer, shown
 
 #: What Prometheus asks for, and what of it Prometheus is given.
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
@@ -42,8 +43,9 @@ class ExpositionCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.metrics = Metrics()
-        self.status = Status(limit=4, state="running", running=2, uptime=9.0)
-        self.exposition = Exposition(self.metrics, lambda: self.status)
+        state = Status(limit=4, state="running", running=2, uptime=9.0)
+        self.consumer = MadeUpConsumer(state)
+        self.exposition = Exposition(shown(self.consumer, self.metrics))
 
     def text(self) -> str:
         """
@@ -148,7 +150,7 @@ class ValueTests(ExpositionCase):
         self.metrics.taskEnded(task, COMPLETE, 2.0)
         self.metrics.requestAnswered(Request("claim", 8, 9.0, 0.0), 0.5, 3)
         counts = Counts(complete=1, claimed=3, leasesLost=2)
-        self.status = Status(limit=4, totals=counts)
+        self.consumer.state = Status(limit=4, totals=counts)
         for name, labels, value in (
             ("tasks_ended_total", {"outcome": "complete"}, 1),
             ("tasks_ended_total", {"outcome": "fail"}, 0),
@@ -174,7 +176,7 @@ class ValueTests(ExpositionCase):
         self.assertEqual(self.value("myconsumer_slots_limit"), 4)
         self.assertEqual(self.value("myconsumer_endpoint_silence_seconds"), 9)
         self.assertEqual(self.value("myconsumer_paused"), 0)
-        self.status = Status(
+        self.consumer.state = Status(
             limit=4, state="paused", pauses=["why"], uptime=9.0, answered=3.0
         )
         self.assertEqual(self.value("myconsumer_endpoint_silence_seconds"), 3)
